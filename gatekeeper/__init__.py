@@ -1,0 +1,1 @@
+"""Who joins a club, who is asked to come back, and who is let go."""

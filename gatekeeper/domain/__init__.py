@@ -1,0 +1,1 @@
+"""Values and pure decisions: nothing here waits, looks outside or knows the time."""

@@ -1,0 +1,139 @@
+"""What a club keeps besides its people: its state, policy versions, cards, budgets, checkpoints."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from gatekeeper.domain.identity import ClubId, Identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClubState:
+    """One row for each club; whoever changes anything in the club holds it for a moment.
+
+    `watched_since` is when we first listened: nobody is judged for the time before.
+    """
+
+    id: int = 0
+    club: ClubId
+    created_at: datetime
+    watched_since: datetime | None = None
+    paused_at: datetime | None = None
+    paused_by: str = ""
+    policy: str = ""  # digest of the version in force
+    head_posted_at: datetime | None = None
+    served_at: datetime | None = None  # heartbeat of the running service
+    served_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyVersion:
+    """The text of a policy that was once in force, by the digest of its content."""
+
+    id: int = 0
+    club: ClubId
+    digest: str
+    text: str
+    loaded_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingCard:
+    """One of our messages whose choices can be pressed, and what a press there is about.
+
+    Attributes:
+        kind: review, reasons, question, removals, notice, resume.
+        subject: application:<id>, membership:<id>, sweep:<id>, vote:<id>, question:<id>, club.
+        ref: the platform's id of the message.
+        ended_at: no longer current; presses on it change nothing.
+        shown: digest of what it shows, so that an update that changes nothing is not sent.
+    """
+
+    id: int = 0
+    club: ClubId
+    platform: str
+    kind: str
+    subject: str
+    place: str
+    ref: str
+    shown: str = ""
+    at: datetime
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """One limiter of a platform that has asked us to wait until `blocked_until`."""
+
+    id: int = 0
+    club: ClubId
+    platform: str
+    limiter: str
+    blocked_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """Up to where a platform's intake has been taken in (Matrix: the sync token)."""
+
+    id: int = 0
+    club: ClubId
+    platform: str
+    position: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handled:
+    """An event of a platform that was taken in and committed: telling it again changes nothing."""
+
+    id: int = 0
+    club: ClubId
+    platform: str
+    event_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """A personal link: random, for one Identity and one act, kept only as a digest.
+
+    `act`: form, comeback, here, status. It ends with use, date or withdrawal.
+    """
+
+    id: int = 0
+    club: ClubId
+    act: str
+    digest: str
+    identity: Identity
+    subject: str
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None = None
+    void_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """A code sent to an Identity, to be typed into the browser that asked for it."""
+
+    id: int = 0
+    club: ClubId
+    application_id: int
+    identity: Identity
+    digest: str
+    browser: str
+    created_at: datetime
+    expires_at: datetime
+    tries: int = 0
+    used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How often something limited happened in one hour: `key` is form:<address>, code:<id>, …"""
+
+    id: int = 0
+    club: ClubId
+    key: str
+    hour: datetime
+    count: int

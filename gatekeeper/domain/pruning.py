@@ -1,0 +1,121 @@
+"""plan_sweep: whom to notify, whose Grace is over, whom to leave be.
+
+The rules of a policy say what they would do; the laws here stand above them: nobody exempt, on
+leave or with a right to decide is touched, nobody is planned for removal without a notice that was
+delivered and a full Grace after it, and never more than the brake allows.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gatekeeper.domain.decisions import Decision, Ruling, Verdict
+from gatekeeper.domain.errors import Value
+from gatekeeper.domain.memberships import Membership, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One membership with what bears on it at the moment of the look.
+
+    `protected` is the code of what protects them (admin, exempt, on-leave, bot), "" for nothing.
+    `evidence` is shown to the admins and the member: last sign, where, share of time seen.
+    """
+
+    membership: Membership
+    ruling: Ruling
+    protected: str = ""
+    evidence: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """How many a single Sweep may notify or plan: a count, and a share of all in percent."""
+
+    count: int | None = None
+    percent: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One candidate and what the Sweep would do."""
+
+    candidate: Candidate
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one Sweep would do; `held` names the brake that stops it, "" for none.
+
+    `unreachable` are those whose notice could not be delivered: shown by name, never removed
+    without an admin's word on that name.
+    """
+
+    notify: tuple[Line, ...] = ()
+    remove: tuple[Line, ...] = ()
+    unreachable: tuple[Line, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    held: str = ""
+
+
+def judge(candidate: Candidate, now: datetime) -> Decision:
+    """What is to be done with one membership: KEEP, NOTIFY or REMOVE, laws before rules."""
+    member, ruling = candidate.membership, candidate.ruling
+    if candidate.protected:
+        return Decision(Verdict.KEEP, candidate.protected)
+    if ruling.verdict is Verdict.KEEP:
+        return Decision(Verdict.KEEP, ruling.code, ruling.values)
+    if member.state is State.ACTIVE:
+        return Decision(Verdict.NOTIFY, ruling.code, ruling.values)
+    if member.state is State.NOTIFYING:
+        return Decision(Verdict.KEEP, "could-not-be-reached")
+    if not grace_over(member, now):
+        return Decision(Verdict.KEEP, "in-grace")
+    return Decision(Verdict.REMOVE, ruling.code, ruling.values)
+
+
+def grace_over(member: Membership, now: datetime) -> bool:
+    """Whether a notice was delivered and its whole Grace has passed without a sign of life."""
+    if member.noticed_at is None or member.grace_ends_at is None or not member.notice_ref:
+        return False
+    if member.last_seen_at is not None and member.last_seen_at > member.noticed_at:
+        return False
+    return now >= member.grace_ends_at
+
+
+def plan_sweep(candidates: Iterable[Candidate], brake: Brake, now: datetime) -> Plan:
+    """One pass over all memberships; pure, and the order is the most silent first.
+
+    A plan over the brake is returned whole with `held` set: nothing of it may be carried out.
+    """
+    lines = [Line(candidate, judge(candidate, now)) for candidate in candidates]
+    lines.sort(key=lambda line: _silence(line.candidate.membership))
+    notify = [line for line in lines if line.decision.verdict is Verdict.NOTIFY]
+    remove = [line for line in lines if line.decision.verdict is Verdict.REMOVE]
+    unreachable = [
+        line
+        for line in lines
+        if line.decision.code == "could-not-be-reached"
+        and line.candidate.membership.unreachable_since is not None
+    ]
+    return Plan(
+        notify=tuple(notify),
+        remove=tuple(remove),
+        unreachable=tuple(unreachable),
+        counts=Counter(line.decision.code for line in lines),
+        held=_over(brake, len(notify) + len(remove), lines),
+    )
+
+
+def _over(brake: Brake, touched: int, lines: Sequence[Line]) -> str:
+    if brake.count is not None and touched > brake.count:
+        return "brake-count"
+    if brake.percent is not None and touched > len(lines) * brake.percent / 100:
+        return "brake-percent"
+    return ""
+
+
+def _silence(member: Membership) -> tuple[datetime, int]:
+    return (member.last_seen_at or member.known_since, member.id)

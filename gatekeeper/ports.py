@@ -1,0 +1,337 @@
+"""The ports: what the core calls (Platform, Store, Vault, Engine, Clock) and what calls it.
+
+Laws that every implementation keeps stand in `gatekeeper.testing.contract`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from gatekeeper.domain.activity import Sign, Span
+from gatekeeper.domain.decisions import Action, Decision, Entry, Receipt
+from gatekeeper.domain.events import Event
+from gatekeeper.domain.identity import ClubId, Identity
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """Tells the time; the only place that does."""
+
+    def now(self) -> datetime:
+        """The time now, aware, UTC."""
+        ...
+
+
+# ---- Platform ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guest:
+    """Someone a platform sees inside the club."""
+
+    identity: Identity
+    name: str
+    bot: bool = False
+    power: int = 0  # Matrix: power level in the admins' room, -1 when not in it
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How one Identity stands on a platform, looked up just now.
+
+    Attributes:
+        inside: joined to the club's outermost place.
+        in_admin_room: joined to the admins' room (no right by itself).
+        power: power level in the admins' room; -1 when not in it.
+    """
+
+    inside: bool = False
+    invited: bool = False
+    knocking: bool = False
+    banned: bool = False
+    in_admin_room: bool = False
+    power: int = -1
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What a platform tells of an account; None where it does not tell."""
+
+    name: str
+    created_at: datetime | None = None
+    bot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of `gatekeeper doctor`: `ok`, its code, and values for sentence and remedy."""
+
+    ok: bool
+    code: str
+    values: Mapping[str, str | int | float | bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Whether a part works now; `code` says what is wrong, "" for nothing."""
+
+    ok: bool
+    code: str = ""
+    detail: str = ""
+
+
+class Platform(Protocol):
+    """One place where members meet. It translates and performs; it decides nothing."""
+
+    name: str
+
+    async def start(self, desk: "FrontDesk") -> None:
+        """Log in, make what the club's places need, and begin to listen in the background.
+
+        A homeserver that is down is no error: it goes on trying and says so in `health`.
+        """
+        ...
+
+    async def connect(self) -> None:
+        """Log in without listening: what a command-line tool needs to look things up."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop listening; what was handed to the desk is kept."""
+        ...
+
+    async def perform(self, action: Action, key: str, ordered_at: datetime) -> Receipt:
+        """Carry out one Action; again with the same `key` changes nothing.
+
+        Raises:
+            PlatformBusy, PlatformDown: the same call may work later.
+            PlatformRefused: a final no.
+        """
+        ...
+
+    def limiters(self, action: Action) -> tuple[str, ...]:
+        """The names of the platform's limiters that `action` will draw on."""
+        ...
+
+    async def standing(self, who: Identity) -> Standing:
+        """How `who` stands now. PlatformDown, PlatformBusy."""
+        ...
+
+    async def members(self) -> tuple[Guest, ...]:
+        """Everyone inside the club, ourselves left out. PlatformDown, PlatformBusy."""
+        ...
+
+    async def admins(self) -> tuple[Guest, ...]:
+        """Everyone joined to the admins' room, ourselves left out, with power and groups."""
+        ...
+
+    async def profile(self, who: Identity) -> Profile:
+        """What the platform tells of an account. PlatformDown, PlatformBusy, PlatformRefused."""
+        ...
+
+    def parse_identity(self, text: str) -> Identity:
+        """What a person typed as their account; raises BadInput({"identity": "not-an-identity"})."""
+        ...
+
+    async def examine(self) -> tuple[Check, ...]:
+        """What `gatekeeper doctor` shows: login, power, places, limits."""
+        ...
+
+    def health(self) -> Health:
+        """Whether intake listens now; never waits."""
+        ...
+
+
+class FrontDesk(Protocol):
+    """Where platforms call in. Both calls are at least once and may come in any order."""
+
+    async def handle(self, event: Event) -> None:
+        """Take in one event that decides something; committed when this returns."""
+        ...
+
+    async def observe(
+        self, platform: str, signs: Sequence[Sign], position: str, *, after_gap: bool = False
+    ) -> None:
+        """Take in signs of life up to `position`; kept in memory until the next flush.
+
+        Signs and position are committed together, so a crash loses and doubles nothing.
+        `after_gap`: what lies between the last position and this could not be seen.
+        """
+        ...
+
+    async def position(self, platform: str) -> str:
+        """The last committed position, "" for none."""
+        ...
+
+
+# ---- Store ---------------------------------------------------------------------------------
+
+
+class Tx(Protocol):
+    """One use case's view of one club; what it writes is committed together or not at all.
+
+    Values are the frozen dataclasses of `gatekeeper.domain`. Criteria are field names, with
+    `__in`, `__not_in`, `__lt`, `__lte`, `__gt`, `__gte` behind them where equality is not meant;
+    None means "is not set", `__set=True/False` asks whether it is.
+    """
+
+    club: ClubId
+
+    async def add(self, value: T) -> T:
+        """Keep a new value; returned with its id. WrongState("exists") where a unique key is taken."""
+        ...
+
+    async def get(self, kind: type[T], id: int) -> T:
+        """The value with this id; NotFound."""
+        ...
+
+    async def find(
+        self, kind: type[T], *, order: str = "id", limit: int | None = None, **criteria: Any
+    ) -> list[T]:
+        """All values that meet the criteria; `order` is a field, "-field" for descending."""
+        ...
+
+    async def first(self, kind: type[T], *, order: str = "id", **criteria: Any) -> T | None:
+        """The first of `find`, None for none."""
+        ...
+
+    async def count(self, kind: type[Any], **criteria: Any) -> int:
+        """How many values meet the criteria."""
+        ...
+
+    async def change(self, value: T, **changes: Any) -> T:
+        """Write `changes` onto a value as it was loaded: compare-and-set on id and, where the
+        value has one, its `state` or `progress`; WrongState("stale") when someone was faster."""
+        ...
+
+    async def remove(self, kind: type[Any], **criteria: Any) -> int:
+        """Delete what meets the criteria; how many went. Never of the record of decisions."""
+        ...
+
+    async def record(
+        self,
+        decision: Decision,
+        *,
+        at: datetime,
+        actor: str,
+        subject: str,
+        sentence: str,
+        policy: str = "",
+        seen: Mapping[str, Any] | None = None,
+    ) -> Entry:
+        """Append to the club's chain; `seen` is the input, salted, in the erasable table."""
+        ...
+
+    async def entries(self, *, subject: str = "", after: int = 0, limit: int = 100) -> list[Entry]:
+        """Rows of the record in order of sequence, after `after`."""
+        ...
+
+    async def seen_by(self, entry: Entry) -> Mapping[str, Any] | None:
+        """The input of an entry; None once erased."""
+        ...
+
+    async def erase_inputs(self, subjects: Sequence[str]) -> int:
+        """Erase the inputs of these subjects' entries; the chain stays whole."""
+        ...
+
+    async def merge_activity(self, signs: Mapping[int, Sequence[Sign]]) -> None:
+        """Add signs, by person id, to the day's counts; last times never move back."""
+        ...
+
+    async def coverage(self, platform: str, start: datetime) -> list[Span]:
+        """The intervals since `start` in which the platform's intake listened without a gap."""
+        ...
+
+
+class Store(Protocol):
+    """The club's tables. `committed` is called after each commit with the ids of new due Orders."""
+
+    committed: Callable[[ClubId, Sequence[int]], None]
+
+    async def open(self) -> None:
+        """Connect; StorageError where the schema is not the one of this release."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        ...
+
+    def transaction(self, club: ClubId) -> AbstractAsyncContextManager[Tx]:
+        """One writer in a club at a time, over all processes; commit at the end, or roll back.
+
+        Never call a platform inside.
+        """
+        ...
+
+    def look(self, club: ClubId) -> AbstractAsyncContextManager[Tx]:
+        """Read without holding anyone up; writing through it is refused."""
+        ...
+
+    async def verify(self, club: ClubId) -> int:
+        """Walk the record of decisions; how many rows are whole. RecordBroken at the first fault."""
+        ...
+
+    async def head(self, club: ClubId) -> tuple[int, str]:
+        """Sequence and mac of the newest row of the record; (0, "") for none."""
+        ...
+
+    async def clubs(self) -> list[ClubId]:
+        """All clubs that have a row."""
+        ...
+
+
+class Vault(Protocol):
+    """Encrypted tokens and login states, by name."""
+
+    async def get(self, name: str) -> bytes | None:
+        """The secret kept under `name`, None for none."""
+        ...
+
+    async def put(self, name: str, secret: bytes) -> None:
+        """Keep a secret, in place of an earlier one."""
+        ...
+
+
+# ---- Engine --------------------------------------------------------------------------------
+
+Job: TypeAlias = Callable[..., Awaitable[None]]
+
+
+class Engine(Protocol):
+    """Durable jobs and cron. Jobs are short, idempotent and carry only ids and strings.
+
+    A job that raises is logged and not tried again by itself: the truth stands in our tables, and
+    the relay finds what is still due.
+    """
+
+    def register(self, kind: str, job: Job) -> None:
+        """Name a job; before `start`."""
+        ...
+
+    def schedule(self, name: str, cron: str, zone: str, kind: str) -> None:
+        """Run `kind(slot)` at each tick, once over all processes; 5 fields, or 6 with seconds first.
+
+        `slot` is the tick's moment as an ISO text. Calling again with the same name replaces it.
+        """
+        ...
+
+    async def start(self) -> None:
+        """Begin to work, inside the running loop; unfinished jobs of a dead process go on."""
+        ...
+
+    async def stop(self) -> None:
+        """Finish what runs, within seconds."""
+        ...
+
+    async def enqueue(self, kind: str, *args: str | int, key: str, now: bool = False) -> None:
+        """Hand over a job once for each `key`, for ever; `now` starts it in this process at once."""
+        ...
+
+    def health(self) -> Health:
+        """Whether the engine works."""
+        ...
