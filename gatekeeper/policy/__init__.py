@@ -1,0 +1,1 @@
+"""The policy document: its schema, its conditions, its check, its sentences."""
