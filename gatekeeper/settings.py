@@ -1,0 +1,293 @@
+"""Environment and file to one frozen Settings; wrong ones are told all at once.
+
+`GATEKEEPER_BASE_URL=…` or `base_url = "…"` in gatekeeper.toml; nested ones are
+`GATEKEEPER_MATRIX__HOMESERVER_URL` and `[matrix] homeserver_url`. The environment wins over the
+file. A secret may lie in a file of its own: `…_FILE` names it (`access_token_file` in the file).
+Paths in the file are meant from the folder that it lies in.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as SourceError
+
+from gatekeeper.domain.errors import SettingsError
+
+PREFIX: Final = "GATEKEEPER_"
+FILE_NAME: Final = "gatekeeper.toml"
+
+# Not ours to judge: which file to read, what tests are told, and the addresses that container
+# platforms put into the environment of every neighbour of a service called "gatekeeper".
+_FOREIGN: Final = re.compile(r"GATEKEEPER_(SETTINGS$|TESTS?_|DEMO_|SERVICE_|PORT$|PORT_\d)")
+
+
+def _address(url: str) -> str:
+    if not re.match(r"https?://[^\s/?#]+", url):
+        raise ValueError("must be an address that begins with http:// or https://")
+    return url.rstrip("/")
+
+
+def _database(url: str) -> str:
+    if not url.startswith(("sqlite://", "postgres://", "postgresql://", "asyncpg://")):
+        raise ValueError("must begin with sqlite:// or postgres://")
+    return url
+
+
+def _readable(path: Path) -> Path:
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as fault:
+        raise ValueError(f"cannot be read: {fault.strerror}") from None
+
+
+Address = Annotated[str, AfterValidator(_address)]
+Readable = Annotated[Path, AfterValidator(_readable)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class MatrixSettings(BaseModel):
+    """How to reach the homeserver, and as whom.
+
+    Attributes:
+        homeserver_url: where the client API stands, e.g. https://matrix.example.org.
+        user_id: the bot's full id, @gatekeeper:example.org.
+        access_token, password: one of the two; with a password we log in once and keep the token.
+        device_id: kept over restarts.
+        encrypted: make new rooms encrypted.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    homeserver_url: Address
+    user_id: str = Field(pattern=r"^@[^:\s]+:\S+$", max_length=255)
+    access_token: SecretStr | None = None
+    access_token_file: Readable | None = None
+    password: SecretStr | None = None
+    password_file: Readable | None = None
+    device_id: str = Field(default="GATEKEEPER", min_length=1, max_length=64)
+    admin_api: bool = False
+    encrypted: bool = False
+
+    @field_validator("user_id")
+    @classmethod
+    def _lower(cls, user_id: str) -> str:
+        return user_id.strip()
+
+
+class Settings(BaseSettings):
+    """All that a process is told from outside; read once, at its start.
+
+    Attributes:
+        home: the data folder: database, engine's file, keys, lock.
+        policy: the club's document (and those of its rules).
+        database_url: sqlite://… or postgres://…; a SQLite file in `home` by default.
+        engine_url: the engine's own database; a SQLite file in `home`, or `database_url` where that
+            is PostgreSQL.
+        keys: folder of the four key files, each for the owner's eyes only.
+        base_url: where people reach the web pages, without a slash at the end.
+        metrics_port: 0 turns metrics off.
+        trusted_proxies: addresses or networks whose X-Forwarded-For counts.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_nested_max_split=1,
+    )
+
+    home: Path
+    policy: Path
+    keys: Path
+    database_url: SecretStr = SecretStr("")
+    database_url_file: Readable | None = None
+    engine_url: SecretStr = SecretStr("")
+    engine_url_file: Readable | None = None
+    base_url: Address = "http://127.0.0.1:8080"
+    bind_host: str = "127.0.0.1"
+    bind_port: Port = 8080
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Port = 0
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+    language: str = Field(default="en", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "console", "json"] = "auto"
+    matrix: MatrixSettings | None = None
+
+    @field_validator("database_url", "engine_url")
+    @classmethod
+    def _known_database(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value():
+            _database(url.get_secret_value())
+        return url
+
+    @property
+    def database(self) -> str:
+        """The address of our tables, with its password: never to be shown or logged."""
+        return self.database_url.get_secret_value() or f"sqlite://{self.home / 'gatekeeper.db'}"
+
+    @property
+    def engine_database(self) -> str:
+        """The address of the engine's tables, with its password."""
+        if url := self.engine_url.get_secret_value():
+            return url
+        if not self.database.startswith("sqlite"):
+            return self.database
+        return f"sqlite://{self.home / 'engine.db'}"
+
+    def of_platform(self, name: str) -> BaseModel | None:
+        """The settings of one platform; None where nothing is set for it."""
+        found = getattr(self, name, None)
+        return found if isinstance(found, BaseModel) else None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment first, then what secret files hold, then the rest in `load`'s order."""
+        return env_settings, _SecretFiles(settings_cls), init_settings
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Reads `x` from the file that `x_file` names; an unreadable one is a fault of `x_file`."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """Not used: the whole is read at once."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """What the files named in the environment hold."""
+        return _contents(self.current_state)
+
+
+def _contents(values: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found[name] = _contents(value)
+        elif name.endswith("_file") and isinstance(value, str | Path):
+            try:
+                found[name.removesuffix("_file")] = Path(value).read_text("utf-8").strip()
+            except (OSError, UnicodeDecodeError):
+                continue  # told by the field's own check
+    return found
+
+
+def find_file(named: str | Path | None = None) -> Path | None:
+    """The settings file: the one named, else GATEKEEPER_SETTINGS, else ./gatekeeper.toml."""
+    if named or (named := os.environ.get(f"{PREFIX}SETTINGS")):
+        return Path(named).absolute()
+    here = Path.cwd() / FILE_NAME
+    return here if here.is_file() else None
+
+
+def load_settings(named: str | Path | None = None) -> Settings:
+    """Read the environment and the file.
+
+    Raises:
+        SettingsError: with all faults, a sentence each; no value of a setting is repeated in one.
+    """
+    file = find_file(named)
+    base = file.parent if file else Path.cwd()
+    values, faults = _read(file) if file else ({}, [])
+    faults += _unknown_names()
+    home = Path(os.environ.get(f"{PREFIX}HOME") or values.get("home") or base / "data")
+    defaults = {"home": home, "policy": base / "house-rules.yaml", "keys": home / "keys"}
+    try:
+        settings = Settings(**{**defaults, **_contents(values), **_deep(values)})
+    except ValidationError as wrong:
+        faults += [_sentence(each) for each in wrong.errors()]
+    except SourceError as wrong:
+        faults.append(f"the environment: {wrong}")
+    if faults:
+        raise SettingsError(tuple(faults))
+    return settings.model_copy(
+        update={name: getattr(settings, name).absolute() for name in ("home", "policy", "keys")}
+    )
+
+
+def _deep(values: dict[str, Any]) -> dict[str, Any]:
+    """The file's values, with what its own `…_file` lines name put beside them."""
+    return {
+        name: {**_contents(value), **value} if isinstance(value, dict) else value
+        for name, value in values.items()
+    }
+
+
+def _read(file: Path) -> tuple[dict[str, Any], list[str]]:
+    try:
+        values = tomllib.loads(file.read_text("utf-8"))
+    except OSError as fault:
+        return {}, [f"{file}: cannot be read: {fault.strerror}"]
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        return {}, [f"{file}: {fault}"]
+    return _rooted(values, file.parent), []
+
+
+def _rooted(values: dict[str, Any], base: Path) -> dict[str, Any]:
+    """Paths in the file are meant from the folder that it lies in."""
+    rooted: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            rooted[name] = _rooted(value, base)
+        elif isinstance(value, str) and (
+            name in ("home", "policy", "keys") or name.endswith("_file")
+        ):
+            rooted[name] = str(base / Path(value).expanduser())
+        else:
+            rooted[name] = value
+    return rooted
+
+
+def known_names() -> frozenset[str]:
+    """Every name in the environment that is a setting."""
+    names = set()
+    for name, field in Settings.model_fields.items():
+        names.add(f"{PREFIX}{name}".upper())
+        for model in (field.annotation, *getattr(field.annotation, "__args__", ())):
+            if isinstance(model, type) and issubclass(model, BaseModel):
+                names |= {f"{PREFIX}{name}__{inner}".upper() for inner in model.model_fields}
+    return frozenset(names)
+
+
+def _unknown_names() -> list[str]:
+    known = known_names()
+    return [
+        f"{name}: no such setting"
+        for name in sorted(os.environ)
+        if name.startswith(PREFIX) and name.upper() not in known and not _FOREIGN.match(name)
+    ]
+
+
+def _sentence(error: ErrorDetails) -> str:
+    name = ".".join(str(part) for part in error["loc"])
+    said = {
+        "extra_forbidden": "no such setting",
+        "missing": "is missing",
+        "string_pattern_mismatch": "does not have the form that is asked for",
+    }.get(error["type"], error["msg"].removeprefix("Value error, "))
+    return f"{name}: {said[:1].lower()}{said[1:]}"

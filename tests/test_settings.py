@@ -1,0 +1,115 @@
+"""Settings from environment, file and secret files; all faults at once and no value in them."""
+
+import pytest
+
+from gatekeeper.domain.errors import SettingsError
+from gatekeeper.settings import known_names, load_settings
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in known_names() | {"GATEKEEPER_SETTINGS"}:
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def test_defaults_lie_in_the_folder(folder):
+    settings = load_settings()
+    assert settings.home == folder / "data"
+    assert settings.policy == folder / "house-rules.yaml"
+    assert settings.keys == folder / "data/keys"
+    assert settings.database == f"sqlite://{folder}/data/gatekeeper.db"
+    assert settings.engine_database == f"sqlite://{folder}/data/engine.db"
+    assert settings.bind_host == "127.0.0.1"
+
+
+def test_the_environment_wins_over_the_file(folder, monkeypatch):
+    (folder / "gatekeeper.toml").write_text(
+        'base_url = "https://a.example/"\nhome = "here"\nbind_port = 1\n'
+        '[matrix]\nhomeserver_url = "https://m.example"\nuser_id = "@bot:m.example"\n'
+    )
+    monkeypatch.setenv("GATEKEEPER_BIND_PORT", "2")
+    monkeypatch.setenv("GATEKEEPER_MATRIX__HOMESERVER_URL", "http://127.0.0.1:8008/")
+    settings = load_settings()
+    assert settings.base_url == "https://a.example"
+    assert settings.home == folder / "here"
+    assert settings.keys == folder / "here/keys"
+    assert settings.bind_port == 2
+    assert settings.matrix is not None
+    assert settings.matrix.homeserver_url == "http://127.0.0.1:8008"
+    assert settings.matrix.user_id == "@bot:m.example"
+
+
+def test_paths_in_a_named_file_are_meant_from_its_folder(folder, monkeypatch):
+    (folder / "etc").mkdir()
+    (folder / "etc/club.toml").write_text('policy = "rules.yaml"\n')
+    monkeypatch.setenv("GATEKEEPER_SETTINGS", "etc/club.toml")
+    assert load_settings().policy == folder / "etc/rules.yaml"
+    assert load_settings().home == folder / "etc/data"
+
+
+@pytest.mark.parametrize("where", ["environment", "file"])
+def test_secrets_from_files(folder, monkeypatch, where):
+    (folder / "token").write_text("syt_secret\n")
+    matrix = '[matrix]\nhomeserver_url = "https://m.example"\nuser_id = "@bot:m.example"\n'
+    if where == "file":
+        matrix += 'access_token_file = "token"\n'
+    else:
+        monkeypatch.setenv("GATEKEEPER_MATRIX__ACCESS_TOKEN_FILE", str(folder / "token"))
+    (folder / "gatekeeper.toml").write_text(matrix)
+    settings = load_settings()
+    assert settings.matrix is not None
+    assert settings.matrix.access_token is not None
+    assert settings.matrix.access_token.get_secret_value() == "syt_secret"
+    assert "syt_secret" not in repr(settings)
+    assert "syt_secret" not in settings.model_dump_json()
+
+
+def test_the_database_may_lie_in_a_file_and_serves_the_engine_too(folder, monkeypatch):
+    (folder / "url").write_text("postgres://g:pw@db/club")
+    monkeypatch.setenv("GATEKEEPER_DATABASE_URL_FILE", str(folder / "url"))
+    settings = load_settings()
+    assert settings.database == "postgres://g:pw@db/club"
+    assert settings.engine_database == settings.database
+    assert "pw@" not in repr(settings)
+
+
+def test_all_faults_at_once_and_no_value_in_them(folder, monkeypatch):
+    (folder / "gatekeeper.toml").write_text(
+        'base_url = "ftp://hidden-value"\nbind_port = 99999\ncolour = "hidden-value"\n'
+        '[matrix]\nuser_id = "hidden-value"\naccess_token_file = "nowhere"\nacces_token = "x"\n'
+    )
+    monkeypatch.setenv("GATEKEEPER_BASEURL", "hidden-value")
+    monkeypatch.setenv("GATEKEEPER_MATRIX__TOKEN", "hidden-value")
+    monkeypatch.setenv("GATEKEEPER_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("GATEKEEPER_PORT", "tcp://10.0.0.1:80")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    told = "\n".join(caught.value.faults)
+    for name in (
+        "base_url",
+        "bind_port",
+        "colour: no such setting",
+        "matrix.homeserver_url: is missing",
+        "matrix.user_id",
+        "matrix.access_token_file: cannot be read",
+        "matrix.acces_token: no such setting",
+        "GATEKEEPER_BASEURL: no such setting",
+        "GATEKEEPER_MATRIX__TOKEN: no such setting",
+    ):
+        assert name in told
+    assert "hidden-value" not in told
+    assert "SERVICE_HOST" not in told
+    assert "tcp://" not in told
+
+
+def test_a_file_that_is_no_toml_is_told_with_its_line(folder):
+    (folder / "gatekeeper.toml").write_text("base_url = \n")
+    with pytest.raises(SettingsError, match="line 1"):
+        load_settings()
+
+
+def test_a_named_file_that_is_not_there(folder):
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_settings("nowhere.toml")
