@@ -1,0 +1,1 @@
+"""Fakes and the contract of every port, for our tests and for authors of other adapters."""
