@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 from gatekeeper.domain.activity import Sign, Span
 from gatekeeper.domain.decisions import Action, Decision, Entry, Receipt
@@ -300,6 +300,7 @@ class Vault(Protocol):
 # ---- Engine --------------------------------------------------------------------------------
 
 Job: TypeAlias = Callable[..., Awaitable[None]]
+Fate: TypeAlias = Literal["unknown", "unfinished", "finished"]
 
 
 class Engine(Protocol):
@@ -330,6 +331,10 @@ class Engine(Protocol):
 
     async def enqueue(self, kind: str, *args: str | int, key: str, now: bool = False) -> None:
         """Hand over a job once for each `key`, for ever; `now` starts it in this process at once."""
+        ...
+
+    async def fate(self, key: str) -> Fate:
+        """What became of the job with this key; "unknown" when there is none, or none any more."""
         ...
 
     def health(self) -> Health:
