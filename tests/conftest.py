@@ -36,7 +36,7 @@ def pytest_make_collect_report(collector):
 def synapse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synapse]:
     """One homeserver for all tests, without rate limits; use people with fresh names."""
     if not SYNAPSE_PYTHON.exists():
-        missing("the environment that holds Synapse", "make it with: make .venv-synapse/.stamp")
+        missing("the environment that holds Synapse", "make it with: make environments")
     homeserver = Synapse(tmp_path_factory.mktemp("synapse"), limits="off", backdating=True)
     homeserver.start()
     yield homeserver

@@ -91,7 +91,7 @@ async def test_the_past_can_be_laid_out(synapse, people):
 async def test_default_limits_spare_the_bot_alone_and_data_outlive_a_kill(tmp_path):
     """One server with Synapse's own limits, killed and started again on the same data."""
     if not SYNAPSE_PYTHON.exists():
-        missing("the environment that holds Synapse", "make it with: make .venv-synapse/.stamp")
+        missing("the environment that holds Synapse", "make it with: make environments")
     # Sends as everywhere at first, but with a shorter wait for who sent too much.
     sends = {"rc_message": {"per_second": 2, "burst_count": 10}}
     homeserver = Synapse(tmp_path / "hs", limits="default", settings=sends)
