@@ -1,15 +1,16 @@
 """One task that fires every schedule of a process at its moment."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
+
 from gatekeeper.engine.ticks import ticks
 from gatekeeper.ports import Clock
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 # A clock that was set, or a machine that slept, is noticed within this time.
 LONGEST_SLEEP = timedelta(seconds=30)
@@ -66,4 +67,4 @@ class Cron:
         try:
             await self._fire(name, schedule.kind, slot)
         except Exception:
-            log.exception("cron-failed schedule=%s slot=%s", name, slot)
+            log.exception("cron-failed", schedule=name, slot=slot)

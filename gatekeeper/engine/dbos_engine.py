@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import sqlalchemy as sa
+import structlog
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 
 from gatekeeper.engine.cron import Cron
@@ -24,7 +25,7 @@ from gatekeeper.engine.faults import EngineFault
 from gatekeeper.engine.file import FileLock, open_file
 from gatekeeper.ports import Clock, Fate, Health, Job
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -163,7 +164,7 @@ class DbosEngine:
         sense, and it sees neither DBOS's nor another transaction's variables."""
         job = self._jobs.get(kind)
         if job is None:
-            log.error("engine-unknown-job kind=%s args=%s", kind, args)
+            log.error("engine-unknown-job", kind=kind, args=args)
             return
         if self._phase is not Phase.RUNNING:
             raise asyncio.CancelledError  # claimed while we stop: stays unfinished
@@ -176,9 +177,9 @@ class DbosEngine:
         except asyncio.CancelledError:
             if self._phase is not Phase.RUNNING:
                 raise  # stays unfinished, and goes on at the next start
-            log.error("job-cancelled kind=%s args=%s", kind, args)
+            log.error("job-cancelled", kind=kind, args=args)
         except Exception:
-            log.exception("job-failed kind=%s args=%s", kind, args)
+            log.exception("job-failed", kind=kind, args=args)
         finally:
             self._running.discard(task)
 

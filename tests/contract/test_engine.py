@@ -1,0 +1,38 @@
+"""The laws of the Engine, over the fake and over DBOS on SQLite and PostgreSQL."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from gatekeeper.engine.dbos_engine import DbosEngine
+from gatekeeper.ports import Engine
+from gatekeeper.testing.engine_contract import EngineContract, Make
+from gatekeeper.testing.fakes_engine import EngineMemory, FakeEngine
+
+
+class WallClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class TestFake(EngineContract):
+    @pytest.fixture
+    def make(self) -> Make:
+        memory = EngineMemory()
+        return lambda: FakeEngine(memory, grace=0.5)
+
+    async def fire(self, engine: Engine, name: str) -> None:
+        assert isinstance(engine, FakeEngine)
+        for slot in ("2026-01-01T00:00:00+00:00", "2026-01-01T00:00:01+00:00"):
+            await engine.tick(name, slot)
+            await engine.tick(name, slot)  # a second process sees the same tick
+        await engine.drain()
+
+
+class TestSqlite(EngineContract):
+    @pytest.fixture
+    def make(self, tmp_path: Path) -> Make:
+        return lambda: DbosEngine(
+            clock=WallClock(), path=tmp_path / "engine.sqlite", poll=0.2, grace=0.5
+        )
