@@ -1,0 +1,1 @@
+"""Gatekeeper on Matrix: translates and performs; it decides nothing."""
