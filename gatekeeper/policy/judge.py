@@ -1,0 +1,359 @@
+"""Policy: the rules of a club, compiled; what they say of an application or a member.
+
+First match wins, and every rule's result is kept. What cannot be evaluated never admits and never
+removes: an application then waits for the admins, a member is kept, and the fault is shown.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import TypeAlias
+
+from gatekeeper.domain.decisions import Quorum, RuleResult, Ruling, Verdict
+from gatekeeper.domain.errors import BadInput, Value
+from gatekeeper.domain.identity import ClubId
+from gatekeeper.policy.conditions import Condition, Conditions, Outcome, clean_text
+from gatekeeper.policy.document import (
+    ANSWER_LETTERS,
+    AdmissionRule,
+    AdmissionSpec,
+    Club,
+    Exclusion,
+    Form,
+    Mode,
+    PruningRule,
+    PruningSpec,
+    Question,
+    QuestionKind,
+    Review,
+    ReviewChange,
+    write_duration,
+)
+from gatekeeper.policy.facts import Answer, ApplicationFacts, Facts, MemberFacts, values_of
+from gatekeeper.policy.texts import sentence
+
+VERDICTS: Mapping[str, Verdict] = {
+    "admit": Verdict.ADMIT,
+    "review": Verdict.WAIT,
+    "decline": Verdict.DECLINE,
+    "keep": Verdict.KEEP,
+    "notify": Verdict.NOTIFY,
+    "remove": Verdict.REMOVE,
+}
+# The text of an outcome whose rule names none.
+CODES: Mapping[Verdict, str] = {
+    Verdict.ADMIT: "admitted-by-rule",
+    Verdict.WAIT: "in-review",
+    Verdict.DECLINE: "declined-by-rule",
+    Verdict.KEEP: "kept",
+    Verdict.NOTIFY: "silent-notice",
+    Verdict.REMOVE: "silent-removal",
+}
+FAULT = "rule-fault"
+
+Rule: TypeAlias = AdmissionRule | PruningRule | Exclusion
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """A rule with its condition (None: always true) and its explanation (None: none)."""
+
+    rule: Rule
+    condition: Condition | None = None
+    explanation: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """The rules of one document in one environment, in their order."""
+
+    conditions: Conditions
+    params: Mapping[str, object] = field(default_factory=dict)
+    variables: Mapping[str, Condition] = field(default_factory=dict)
+    exclude: tuple[CompiledRule, ...] = ()
+    match: tuple[CompiledRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One version of a club's policy; made by `gatekeeper.policy.parse.load_policy`.
+
+    Attributes:
+        name: file name, for messages.
+        text: as it was read; `digest` is its SHA-256 in hex and names the version.
+        club: the whole Club document; `form`, `club_id` and `spec` are short ways into it.
+        admission, pruning: the specs of the two other documents.
+    """
+
+    name: str
+    text: str
+    digest: str
+    club: Club
+    admission: AdmissionSpec
+    pruning: PruningSpec
+    admission_rules: RuleSet
+    pruning_rules: RuleSet
+
+    @property
+    def club_id(self) -> ClubId:
+        """The club's id: metadata.name of its document."""
+        return ClubId(self.club.metadata.name)
+
+    @property
+    def form(self) -> Form:
+        """The join form."""
+        return self.club.spec.form
+
+    def say(self, code: str, values: Mapping[str, Value] | None = None, language: str = "") -> str:
+        """The sentence of `code` in the club's own words; `language` "" is the club's.
+
+        A value `reason` that is the id of a decline reason becomes that reason's text.
+        """
+        spec = self.club.spec
+        tongue = language or spec.language
+        filled = dict(values or {})
+        if isinstance(filled.get("reason"), str):
+            filled["reason"] = self.club.reason_text(str(filled["reason"]), tongue)
+        filled.setdefault("club", self.club.metadata.name)
+        if code not in spec.texts or tongue in spec.texts[code]:
+            return sentence(code, filled, tongue, spec.texts, spec.time_zone)
+        own = spec.language if spec.language in spec.texts[code] else tongue
+        return sentence(code, filled, own, spec.texts, spec.time_zone)
+
+    def judge_application(self, facts: ApplicationFacts, now: datetime) -> Ruling:
+        """What the admission rules say; ADMIT, WAIT or DECLINE. Raises ValueError for naive `now`.
+
+        `quorum` is the policy's review with what the rule that fired wants otherwise.
+        """
+        fired, code, results, extra = _first_match(self.admission_rules, facts, now)
+        audit = self.admission.mode is Mode.AUDIT
+        rule = fired.rule if fired else None
+        if audit or not isinstance(rule, AdmissionRule):
+            return Ruling(
+                verdict=Verdict.WAIT,
+                rule="",
+                code=code or CODES[Verdict.WAIT],
+                results=_as_audit(results) if audit else results,
+                quorum=quorum_of(self.admission.review),
+                policy=self.digest,
+            )
+        verdict = VERDICTS[rule.output.decision]
+        values = {**_shown(self.admission_rules.params), **extra}
+        code = rule.output.message or CODES[verdict]
+        if rule.output.reason:
+            code = rule.output.message or "declined"
+            values = {**values, "reason": rule.output.reason}
+        return Ruling(
+            verdict=verdict,
+            rule=rule.id,
+            code=code,
+            values=values,
+            results=results,
+            quorum=quorum_of(self.admission.review, rule.output.review),
+            reason=rule.output.reason,
+            involved=rule.output.involved,
+            policy=self.digest,
+        )
+
+    def judge_member(self, facts: MemberFacts, now: datetime) -> Ruling:
+        """What the pruning rules say; KEEP, NOTIFY or REMOVE. Raises ValueError for naive `now`."""
+        fired, code, results, extra = _first_match(self.pruning_rules, facts, now)
+        audit = self.pruning.mode is Mode.AUDIT
+        rule = fired.rule if fired else None
+        verdict, said, name = Verdict.KEEP, code or CODES[Verdict.KEEP], ""
+        if isinstance(rule, Exclusion):
+            said, name = rule.message, rule.id
+        elif isinstance(rule, PruningRule) and not audit:
+            verdict, name = VERDICTS[rule.output.action], rule.id
+            said = rule.output.message or CODES[verdict]
+        return Ruling(
+            verdict=verdict,
+            rule=name,
+            code=said,
+            values={**_shown(self.pruning_rules.params), **extra} if name else {},
+            results=_as_audit(results) if audit else results,
+            policy=self.digest,
+        )
+
+
+def quorum_of(review: Review, change: ReviewChange | None = None) -> Quorum:
+    """The Quorum of a policy's `review`, with one rule's changes."""
+    merged = review.model_copy(
+        update={
+            name: value
+            for name in type(change).model_fields
+            if (value := getattr(change, name)) is not None
+        }
+        if change
+        else {}
+    )
+    return Quorum(
+        approvals=merged.approvals,
+        declines=merged.declines,
+        remind_after=_seconds(merged.remind_after),
+        open_for=_seconds(merged.open_for),
+        on_deadline=Verdict(merged.on_deadline),
+    )
+
+
+def _seconds(span: timedelta | None) -> float | None:
+    return None if span is None else span.total_seconds()
+
+
+def _first_match(
+    rules: RuleSet, facts: Facts, now: datetime
+) -> tuple[CompiledRule | None, str, tuple[RuleResult, ...], dict[str, Value]]:
+    """The rule that fires (None for none), a fault's code, every rule's result, an explanation."""
+    scope = rules.conditions.scope(
+        values_of(facts, rules.conditions.subject_schema), rules.variables, now
+    )
+    fired: CompiledRule | None = None
+    code, extra, results = "", dict[str, Value](), []
+    for compiled in (*rules.exclude, *rules.match):
+        outcome = scope.evaluate(compiled.condition) if compiled.condition else Outcome(True)
+        audit = not isinstance(compiled.rule, Exclusion) and compiled.rule.mode is Mode.AUDIT
+        matched = None if outcome.fault else outcome.value is True
+        results.append(RuleResult(compiled.rule.id, matched, outcome.fault, audit))
+        if fired or code or audit:
+            continue
+        if matched is None:
+            code = FAULT
+        elif matched:
+            fired = compiled
+            if compiled.explanation:
+                said = scope.evaluate(compiled.explanation)
+                if isinstance(said.value, str):
+                    extra["explanation"] = said.value
+    return fired, code, tuple(results), extra
+
+
+def _as_audit(results: Sequence[RuleResult]) -> tuple[RuleResult, ...]:
+    return tuple(RuleResult(one.rule, one.matched, one.fault, True) for one in results)
+
+
+def _shown(params: Mapping[str, object]) -> dict[str, Value]:
+    """Params as values of a sentence: durations as texts for {name:duration}, lists left out."""
+    shown: dict[str, Value] = {}
+    for name, value in params.items():
+        if isinstance(value, timedelta):
+            shown[name] = write_duration(value)
+        elif isinstance(value, str | int | float):
+            shown[name] = value
+    return shown
+
+
+# ---- Answers ---------------------------------------------------------------------------------
+
+_LINK = re.compile(r"https?://[^\s/?#]+\.?[^\s]*", re.IGNORECASE)
+
+
+def validate_answers(form: Form, raw: Mapping[str, str | list[str]]) -> dict[str, Answer]:
+    """What people typed, checked and typed; used by the web form and by chat alike.
+
+    Args:
+        form: the club's.
+        raw: question id to what was typed or chosen; a box that is ticked is any non-empty text.
+
+    Returns:
+        question id to answer, plain JSON values: texts, whole or decimal numbers, ISO dates,
+        True or False for consent, lists of texts for many and tags. Unanswered ones are left out,
+        but for consent (False), many and tags ([]).
+
+    Raises:
+        BadInput: `problems` maps each question to its code: answer-required, consent-required,
+            answer-too-long, answer-too-short, answer-not-a-number, answer-out-of-range,
+            answer-not-a-date, answer-not-a-link, answer-unknown-option, answer-unknown-question,
+            answer-not-one.
+    """
+    known = {question.id: question for question in form.questions}
+    problems = {name: "answer-unknown-question" for name in raw if name not in known}
+    answers: dict[str, Answer] = {}
+    for question in form.questions:
+        typed = raw.get(question.id, "")
+        try:
+            answer = _read(question, [typed] if isinstance(typed, str) else typed)
+        except _AnswerError as problem:
+            problems[question.id] = str(problem)
+        else:
+            if answer is not None:
+                answers[question.id] = answer
+    if problems:
+        raise BadInput(problems)
+    return answers
+
+
+class _AnswerError(Exception):
+    """Carries the code of what is wrong with one answer."""
+
+
+def _read(question: Question, typed: list[str]) -> Answer | None:
+    texts = [text for one in typed if (text := clean_text(one).replace("\r\n", "\n").strip())]
+    if any(len(text) > ANSWER_LETTERS for text in texts):
+        raise _AnswerError("answer-too-long")
+    if question.required and not texts:
+        consent = question.kind is QuestionKind.CONSENT
+        raise _AnswerError("consent-required" if consent else "answer-required")
+    if question.kind is QuestionKind.CONSENT:
+        return bool(texts)
+    if question.kind in {QuestionKind.MANY, QuestionKind.TAGS}:
+        return _read_list(question, texts)
+    if not texts:
+        return None
+    if len(texts) > 1:
+        raise _AnswerError("answer-not-one")
+    return _read_one(question, texts[0])
+
+
+def _read_list(question: Question, texts: list[str]) -> list[str]:
+    if question.kind is QuestionKind.MANY:
+        if not set(texts) <= {option.value for option in question.options}:
+            raise _AnswerError("answer-unknown-option")
+        return list(dict.fromkeys(texts))
+    tags = [tag for text in texts for part in text.split(",") if (tag := part.strip())]
+    tags = list(dict.fromkeys(tags))
+    if question.required and not tags:
+        raise _AnswerError("answer-required")
+    if len(tags) > (question.max_length or ANSWER_LETTERS):
+        raise _AnswerError("answer-too-long")
+    if len(tags) < (question.min_length or 0):
+        raise _AnswerError("answer-too-short")
+    return tags
+
+
+def _read_one(question: Question, text: str) -> Answer:
+    match question.kind:
+        case QuestionKind.CHOICE:
+            if text not in {option.value for option in question.options}:
+                raise _AnswerError("answer-unknown-option")
+            return text
+        case QuestionKind.NUMBER:
+            return _read_number(question, text)
+        case QuestionKind.DATE:
+            try:
+                return date.fromisoformat(text).isoformat()
+            except ValueError:
+                raise _AnswerError("answer-not-a-date") from None
+        case QuestionKind.TEXT:
+            text = " ".join(text.split())
+        case QuestionKind.LINK:
+            if not _LINK.fullmatch(text):
+                raise _AnswerError("answer-not-a-link")
+        case _:
+            pass
+    if len(text) > (question.max_length or ANSWER_LETTERS):
+        raise _AnswerError("answer-too-long")
+    if len(text) < (question.min_length or 0):
+        raise _AnswerError("answer-too-short")
+    return text
+
+
+def _read_number(question: Question, text: str) -> int | float:
+    whole, decimal = r"[+-]?[0-9]{1,15}", r"[+-]?[0-9]{1,15}([.,][0-9]{1,9})?"
+    if not re.fullmatch(decimal if question.decimals else whole, text):
+        raise _AnswerError("answer-not-a-number")
+    number = float(text.replace(",", ".")) if question.decimals else int(text)
+    low, high = question.min, question.max
+    if (low is not None and number < low) or (high is not None and number > high):
+        raise _AnswerError("answer-out-of-range")
+    return number
