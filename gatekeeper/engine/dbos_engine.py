@@ -18,11 +18,12 @@ from typing import Any, ClassVar, TypeVar
 
 import sqlalchemy as sa
 import structlog
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, WorkflowStatus
 
 from gatekeeper.engine.cron import Cron
 from gatekeeper.engine.faults import EngineFault
 from gatekeeper.engine.file import FileLock, open_file
+from gatekeeper.engine.takeover import Pulse
 from gatekeeper.ports import Clock, Fate, Health, Job
 
 log = structlog.stdlib.get_logger(__name__)
@@ -59,6 +60,8 @@ class DbosEngine:
         poll: seconds between two looks at the queue; jobs enqueued with `now` do not wait for it.
         grace: seconds that `stop` gives to running jobs; then they are broken off, and go on at
             the next start.
+        takeover: seconds between two looks for dead processes on PostgreSQL, whose unfinished jobs
+            go on here.
     """
 
     _taken: ClassVar[bool] = False
@@ -71,6 +74,7 @@ class DbosEngine:
         postgres_url: str | None = None,
         poll: float = 1.0,
         grace: float = 5.0,
+        takeover: float = 10.0,
     ) -> None:
         if (path is None) == (postgres_url is None):
             raise EngineFault(detail="either a file or a PostgreSQL address is needed")
@@ -80,10 +84,12 @@ class DbosEngine:
         # a shared id would make a second process run the first one's jobs again.
         self._executor = "gatekeeper" if path else f"gatekeeper-{uuid.uuid4()}"
         self._lock = FileLock(path) if path else None
+        self._pulse = Pulse(postgres_url, self._executor) if postgres_url else None
+        self._takeover = takeover
         self._jobs: dict[str, Job] = {}
         self._early: list[tuple[str, tuple[str | int, ...], str, bool]] = []
         self._cron = Cron(clock, self._fire)
-        self._cron_task: asyncio.Task[None] | None = None
+        self._own: list[asyncio.Task[None]] = []
         self._running: set[asyncio.Task[None]] = set()
         self._context = contextvars.copy_context()
         self._phase = Phase.NEW
@@ -109,6 +115,8 @@ class DbosEngine:
         self._context = contextvars.copy_context()
         self._loop = asyncio.get_running_loop()
         try:
+            if self._pulse:
+                await asyncio.to_thread(self._pulse.beat)
             self._launch()
             await DBOS.register_queue_async(
                 QUEUE,
@@ -125,7 +133,8 @@ class DbosEngine:
         early, self._early = self._early, []
         for kind, args, key, now in early:
             await self.enqueue(kind, *args, key=key, now=now)
-        self._cron_task = self._loop.create_task(self._cron.run(), context=self._context.copy())
+        for work in (self._cron.run(), self._inherit()):
+            self._own.append(self._loop.create_task(work, context=self._context.copy()))
 
     def _launch(self) -> None:
         logger = logging.getLogger("dbos")
@@ -218,6 +227,33 @@ class DbosEngine:
     async def _fire(self, name: str, kind: str, slot: str) -> None:
         await self.enqueue(kind, slot, key=f"cron-{name}-{slot}", now=True)
 
+    async def _inherit(self) -> None:
+        """On PostgreSQL, take over what dead processes left behind: DBOS itself does not."""
+        failing = False
+        while self._pulse:
+            try:
+                await self._inherit_from_dead(self._pulse)
+                failing = False
+            except Exception:
+                if not failing:
+                    log.exception("takeover-failed")
+                failing = True
+            await asyncio.sleep(self._takeover)
+
+    async def _inherit_from_dead(self, pulse: Pulse) -> None:
+        await asyncio.to_thread(pulse.beat)
+        owners = {status.executor_id for status in await _pending()}
+        for owner in owners - {None, self._executor}:
+            if owner is None or not await asyncio.to_thread(pulse.inherit, owner):
+                continue
+            try:
+                left = [status.workflow_id for status in await _pending(owner)]
+                if left:
+                    log.warning("takeover", process=owner, jobs=len(left))
+                    await DBOS.resume_workflows_async(left, queue_name=QUEUE)
+            finally:
+                await asyncio.to_thread(pulse.done, owner)
+
     async def _forget_old(self, _slot: str) -> None:
         """Delete jobs that finished more than a day ago: nothing else does."""
         before = (self._clock.now() - KEPT).isoformat()
@@ -234,9 +270,9 @@ class DbosEngine:
         if self._phase is not Phase.RUNNING:
             return
         self._phase = Phase.STOPPING
-        if self._cron_task:
-            self._cron_task.cancel()
-            await asyncio.gather(self._cron_task, return_exceptions=True)
+        for task in self._own:
+            task.cancel()
+        await asyncio.gather(*self._own, return_exceptions=True)
         await self._close(self._grace)
 
     async def _close(self, grace: float) -> None:
@@ -259,6 +295,8 @@ class DbosEngine:
             self._file.dispose()
         if self._lock:
             self._lock.release()
+        if self._pulse:
+            self._pulse.end()
         DbosEngine._taken = False
         self._phase = Phase.STOPPED
 
@@ -268,6 +306,12 @@ class DbosEngine:
             return Health(ok=False, code="engine-stopped")
         alive = any(thread.name == f"queue-worker-{QUEUE}" for thread in threading.enumerate())
         return Health(ok=alive, code="" if alive else "engine-fault")
+
+
+async def _pending(owner: str | None = None) -> list[WorkflowStatus]:
+    return await DBOS.list_workflows_async(
+        status="PENDING", executor_id=owner, load_input=False, load_output=False
+    )
 
 
 async def _awaited(job: Job, args: list[str | int]) -> None:

@@ -37,7 +37,7 @@ class FakeEngine:
         by_hand: nothing runs until `drain` is awaited.
         grace: seconds that `stop` gives to running jobs.
 
-    `memory.jobs` holds, by key, all that was ever handed over; `schedules` what `schedule` was told.
+    `memory.jobs` holds, by key, all that was ever handed over; `schedules` what was scheduled.
     """
 
     def __init__(

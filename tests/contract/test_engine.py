@@ -9,6 +9,7 @@ from gatekeeper.engine.dbos_engine import DbosEngine
 from gatekeeper.ports import Engine
 from gatekeeper.testing.engine_contract import EngineContract, Make
 from gatekeeper.testing.fakes_engine import EngineMemory, FakeEngine
+from tests.support.postgres import Database
 
 
 class WallClock:
@@ -35,4 +36,13 @@ class TestSqlite(EngineContract):
     def make(self, tmp_path: Path) -> Make:
         return lambda: DbosEngine(
             clock=WallClock(), path=tmp_path / "engine.sqlite", poll=0.2, grace=0.5
+        )
+
+
+@pytest.mark.postgres
+class TestPostgres(EngineContract):
+    @pytest.fixture
+    def make(self, postgres_database: Database) -> Make:
+        return lambda: DbosEngine(
+            clock=WallClock(), postgres_url=postgres_database.libpq, poll=0.2, grace=0.5
         )
