@@ -74,7 +74,7 @@ lock: ## renew the three locks from what pyproject.toml allows
 	$(PYTHON) -m venv --clear .venv-lock
 	.venv-lock/bin/python -m pip install --quiet uv
 	$(call compile,--extra dev pyproject.toml,requirements.lock)
-	$(call compile,pyproject.toml,deploy/requirements.lock)
+	$(call compile,--constraints requirements.lock pyproject.toml,deploy/requirements.lock)
 	$(call compile,tests/synapse/requirements.in,tests/synapse/requirements.lock)
 	@rm -rf .venv-lock
 	@! grep -nE '://|^-|--find-links|--(extra-)?index-url' \

@@ -95,6 +95,8 @@ class Proxy:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        for trap in self._traps:
+            trap.release()
         await self.down()
         await self._session.close()
 
@@ -116,8 +118,6 @@ class Proxy:
     async def down(self) -> None:
         """Be unreachable: connections are cut, new ones refused."""
         runner, self._runner = self._runner, None
-        for trap in self._traps:
-            trap.release()
         if runner:
             for connection in list(runner.server.connections if runner.server else ()):
                 if connection.transport:
