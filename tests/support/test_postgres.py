@@ -48,9 +48,9 @@ def test_a_template_is_filled_once_and_copied(postgres):
         postgres.drop(copy.name)
 
 
-def test_no_port_is_open(postgres):
+def test_no_port_is_open(postgres_database):
     """Our own server listens on a Unix socket alone."""
-    with psycopg.connect(postgres.database().libpq) as connection:
+    with psycopg.connect(postgres_database.libpq) as connection:
         listening = connection.execute("SHOW listen_addresses").fetchone()
         folder = connection.execute("SHOW unix_socket_directories").fetchone()
     if folder and "gk-pg-" in folder[0]:
