@@ -108,6 +108,7 @@ class Pass:
     subject: str
     created_at: datetime
     expires_at: datetime
+    note: str = ""  # what the act needs besides: a knock's reason
     used_at: datetime | None = None
     void_at: datetime | None = None
 

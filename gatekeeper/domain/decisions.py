@@ -80,6 +80,8 @@ class Ruling:
     values: Mapping[str, Value] = field(default_factory=dict)
     results: tuple[RuleResult, ...] = ()
     quorum: Quorum | None = None
+    reason: str = ""  # id of the decline reason to tell, "" for the code's own sentence
+    involved: tuple[str, ...] = ()  # who has no vote in this case, as platform:account
     policy: str = ""  # digest of the policy version
 
 

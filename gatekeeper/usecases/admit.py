@@ -1,0 +1,277 @@
+"""From a decision to being inside: the invitation, its reminder, its end, and the arrival.
+
+Admitted means joined. What people do by hand in their client is recorded as theirs, never fought.
+"""
+
+from datetime import datetime
+
+from gatekeeper.domain.applications import OPEN, Application, Event, State, advance
+from gatekeeper.domain.decisions import (
+    Decision,
+    Lane,
+    Order,
+    Progress,
+    Receipt,
+    Retract,
+    Verdict,
+)
+from gatekeeper.domain.events import Banned, Departed, Invited, Joined, KnockTakenBack, PutOut
+from gatekeeper.domain.identity import Account, Identity
+from gatekeeper.domain.memberships import INSIDE, Membership
+from gatekeeper.ports import Tx
+from gatekeeper.usecases import comeback, passes, review, rights, stages, welcome
+from gatekeeper.usecases.naming import club_title, number_of, subject_of
+from gatekeeper.usecases.parts import Parts, account_of, once, order, record, tell
+
+AWAITED = frozenset({State.APPROVED, State.INVITED})
+
+
+# ---- The invitation ---------------------------------------------------------------------------
+
+
+async def may_still(tx: Tx, placed: Order) -> bool:
+    """Whether an invitation, its reminder or its end is still meant."""
+    kind, _, _ = placed.subject.partition(":")
+    if kind != "application":
+        return True  # a comeback: its link was used up when it was ordered
+    app = await tx.get(Application, number_of(placed.subject))
+    if placed.purpose == "retract":
+        return app.state not in OPEN
+    return app.state in AWAITED
+
+
+async def on_invited(
+    tx: Tx, parts: Parts, done: Order, receipt: Receipt, now: datetime, *, inside: bool
+) -> None:
+    """The invitation stands; someone who is inside already has arrived with this."""
+    if not done.subject.startswith("application:"):
+        if inside:
+            await comeback.joined(tx, parts, Identity.parse(_who(done)), now)
+        return
+    app = await tx.get(Application, number_of(done.subject))
+    if app.state is not State.APPROVED:
+        return
+    invitation = parts.policy.club.spec.invitation
+    wait = invitation.remind_after or invitation.ends_after
+    app = await tx.change(
+        app,
+        state=advance(app.state, Event.INVITED),
+        invited_at=receipt.at,
+        reminded_at=None,
+        due_at=receipt.at + wait,
+    )
+    if inside:
+        await _arrive(tx, parts, app, now)
+    else:
+        await review.refresh(tx, parts, app, now)
+
+
+async def on_refused(tx: Tx, parts: Parts, failed: Order, reason: str, now: datetime) -> None:
+    """The platform's final no to an invitation: the admins see it, the decision stands."""
+    if failed.subject.startswith("application:"):
+        app = await tx.get(Application, number_of(failed.subject))
+        await record(tx, parts, Decision(Verdict.RECORD, "invitation-failed", {"why": reason}),
+                     now=now, actor="platform", subject=failed.subject,
+                     policy=app.policy)  # fmt: skip
+        await review.refresh(tx, parts, app, now)
+
+
+def _who(done: Order) -> str:
+    return str(getattr(done.action, "who", ""))
+
+
+async def due(parts: Parts, app: Application) -> None:
+    """An invitation not taken up: reminded once, ended after the policy's days."""
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        app = await tx.get(Application, app.id)
+        if app.state is not State.INVITED or app.due_at is None or app.due_at > now:
+            return
+        if app.invited_at is None:
+            return
+        ends_at = app.invited_at + parts.policy.club.spec.invitation.ends_after
+        if now >= ends_at:
+            await lapse(tx, parts, app, "invitation-not-taken-up", "schedule", now)
+            return
+        await tx.change(app, reminded_at=now, due_at=ends_at)
+        if app.reminded_at is None:
+            values = {"club": club_title(parts)}
+            await tell(tx, parts, app.identity,
+                       parts.say("invitation-reminder", values, app.language),
+                       key=f"{subject_of(app)}/invitation-reminder",
+                       purpose="invitation-reminder", subject=subject_of(app), now=now,
+                       lane=Lane.ADMISSION)  # fmt: skip
+
+
+async def lapse(
+    tx: Tx, parts: Parts, app: Application, code: str, actor: str, now: datetime
+) -> None:
+    """End an application whose invitation will not be taken up, and take the invitation back."""
+    app = await tx.change(
+        app,
+        state=advance(app.state, Event.LAPSE),
+        ended_at=now,
+        due_at=None,
+        reason=code,
+        reason_text=parts.say(code, {}, app.language),
+    )
+    await record(tx, parts, Decision(Verdict.RECORD, code), now=now, actor=actor,
+                 subject=subject_of(app), policy=app.policy, language=app.language)  # fmt: skip
+    for pending in await tx.find(
+        Order, subject=subject_of(app), purpose="invitation", progress=Progress.DUE
+    ):
+        await tx.change(pending, progress=Progress.CANCELLED, reason=code)
+    await order(tx, Retract(who=app.identity, reason=app.reason_text),
+                platform=app.identity.platform, key=f"{subject_of(app)}/retract",
+                purpose="retract", subject=subject_of(app), lane=Lane.ADMISSION,
+                now=now)  # fmt: skip
+    await review.refresh(tx, parts, app, now)
+
+
+# ---- Arrivals and departures ------------------------------------------------------------------
+
+
+async def joined(parts: Parts, event: Joined) -> None:
+    """Someone is inside: an applicant has arrived, a member is back, or an admin let them in."""
+    admins = await rights.admins(parts) if event.by is not None else {}
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        if not await once(tx, event, now):
+            return
+        account = await account_of(tx, event.who, event.name, now)
+        member = await tx.first(Membership, person_id=account.person_id, state__in=INSIDE)
+        if member is not None:
+            return
+        app = await tx.first(
+            Application,
+            person_id=account.person_id,
+            state__in=AWAITED | {State.IN_REVIEW},
+            order="-id",
+        )
+        if app is not None and (app.state in AWAITED or event.by in admins):
+            await _arrive(tx, parts, app, now, by=event.by)
+        elif await comeback.joined(tx, parts, event.who, now):
+            return
+        elif event.by in admins:
+            await _by_hand(tx, parts, account, event, now)
+        else:
+            await record(tx, parts, Decision(Verdict.RECORD, "inside-unasked"), now=now,
+                         actor=str(event.who), subject=f"person:{account.person_id}")  # fmt: skip
+
+
+async def _arrive(
+    tx: Tx, parts: Parts, app: Application, now: datetime, by: Identity | None = None
+) -> None:
+    by_hand = app.state is State.IN_REVIEW
+    app = await tx.change(
+        app,
+        state=advance(app.state, Event.JOINED),
+        admitted_at=now,
+        ended_at=now,
+        due_at=None,
+        reason="by-hand" if by_hand else app.reason,
+        decided_by=(str(by),) if by_hand else app.decided_by,
+    )
+    await record(tx, parts, Decision(Verdict.RECORD, "by-hand" if by_hand else "arrived"),
+                 now=now, actor=str(by or app.identity), subject=subject_of(app),
+                 policy=app.policy)  # fmt: skip
+    for pending in await tx.find(
+        Order, subject=subject_of(app), purpose__in=("invitation", "invitation-reminder"),
+        progress__in=(Progress.DUE, Progress.WAITING),
+    ):  # fmt: skip
+        await tx.change(pending, progress=Progress.CANCELLED, reason="arrived")
+    member = await tx.add(
+        Membership(
+            club=tx.club,
+            person_id=app.person_id,
+            identity=app.identity,
+            name=app.name,
+            origin="by-hand" if by_hand else "application",
+            since=now,
+            known_since=now,
+            last_seen_at=now,
+            last_kind="join",
+        )
+    )
+    await welcome.schedule(tx, parts, member, now)
+    await review.refresh(tx, parts, app, now)
+
+
+async def _by_hand(tx: Tx, parts: Parts, account: Account, event: Joined, now: datetime) -> None:
+    member = await tx.add(
+        Membership(
+            club=tx.club,
+            person_id=account.person_id,
+            identity=event.who,
+            name=account.name,
+            origin="by-hand",
+            since=now,
+            known_since=now,
+            last_seen_at=now,
+            last_kind="join",
+        )
+    )
+    await record(tx, parts, Decision(Verdict.RECORD, "by-hand"), now=now, actor=str(event.by),
+                 subject=f"membership:{member.id}")  # fmt: skip
+    await welcome.schedule(tx, parts, member, now)
+
+
+async def invited_by_hand(parts: Parts, event: Invited) -> None:
+    """A person invited someone in their client: theirs, and recorded as theirs."""
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        if await once(tx, event, now):
+            account = await account_of(tx, event.who, "", now)
+            await record(tx, parts, Decision(Verdict.RECORD, "invited-by-hand"), now=now,
+                         actor=str(event.by), subject=f"person:{account.person_id}")  # fmt: skip
+
+
+async def departed(parts: Parts, event: Departed) -> None:
+    """Someone left, or refused the invitation, by themselves."""
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        if not await once(tx, event, now):
+            return
+        app = await _awaited(tx, event.who)
+        if app is not None:
+            await lapse(tx, parts, app, "invitation-refused", str(event.who), now)
+        await stages.departed(tx, parts, event.who, now)
+
+
+async def knock_taken_back(parts: Parts, event: KnockTakenBack) -> None:
+    """The knock is gone: so is its form link; an application that was sent stays."""
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        if await once(tx, event, now):
+            await passes.void(tx, event.who, now, act="form")
+
+
+async def put_out(parts: Parts, event: PutOut | Banned) -> None:
+    """An admin's own hand put someone out, took an invitation back, or banned."""
+    banned = isinstance(event, Banned)
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        if not await once(tx, event, now):
+            return
+        app = await _awaited(tx, event.who)
+        if app is not None:
+            code = "banned" if banned else "invitation-taken-back"
+            await lapse(tx, parts, app, code, str(event.by), now)
+        elif banned:
+            await _turn_away_banned(tx, parts, event, now)
+        if banned:
+            await passes.void(tx, event.who, now)
+        await stages.removed_by_hand(
+            tx, parts, event.who, str(event.by), event.reason, banned=banned, now=now
+        )
+
+
+async def _turn_away_banned(tx: Tx, parts: Parts, event: PutOut | Banned, now: datetime) -> None:
+    app = await tx.first(Application, identity=event.who, state=State.IN_REVIEW)
+    if app is not None:
+        decision = Decision(Verdict.DECLINE, "banned")
+        await review.conclude(tx, parts, app, decision, str(event.by), now, by=(str(event.by),))
+
+
+async def _awaited(tx: Tx, who: Identity) -> Application | None:
+    return await tx.first(Application, identity=who, state__in=AWAITED, order="-id")

@@ -1,0 +1,139 @@
+"""What people write to us in their direct chat: an answer, or one of a few words."""
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from gatekeeper.domain.applications import OPEN, Application, Question, State
+from gatekeeper.domain.errors import BadInput, GatekeeperError, Refused
+from gatekeeper.domain.events import Wrote
+from gatekeeper.domain.identity import Account
+from gatekeeper.domain.memberships import INSIDE, Membership
+from gatekeeper.policy.texts import say_time
+from gatekeeper.ports import Tx
+from gatekeeper.usecases import apply, leave, proof, questions, stages
+from gatekeeper.usecases.naming import club_title
+from gatekeeper.usecases.parts import Parts, once, tell
+
+AWAY = re.compile(r"^(?:i am |i'm )?away until (\d{4}-\d{2}-\d{2})\s*(.*)$", re.I | re.S)
+ASKS = frozenset({"help", "status", "?"})
+HERE = frozenset({"here", "i am still here", "i'm still here", "still here"})
+
+
+async def wrote(parts: Parts, event: Wrote) -> None:
+    """Take in one message; a member who writes is alive, whatever they write."""
+    away = AWAY.match(event.text.strip())
+    if away is not None:
+        await _away(parts, event, away.group(1), away.group(2))
+        return
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        if not await once(tx, event, now):
+            return
+        account = await tx.first(Account, identity=event.who)
+        if account is not None:
+            await stages.alive(tx, parts, account.person_id, now, "chat")
+        word = event.text.strip().lower().rstrip(".!")
+        if word == "stop":
+            await proof.refuse_for_good(tx, parts, event.who, now)
+            await _say(tx, parts, event, "no-more-codes", now)
+        elif word == "withdraw":
+            await _withdraw(tx, parts, event, account, now)
+        elif word in HERE:
+            await _say(tx, parts, event, "here-heard", now)
+        elif not await _answered(tx, parts, event, account, now) and word in ASKS:
+            await _status(tx, parts, event, account, now)
+
+
+async def _answered(
+    tx: Tx, parts: Parts, event: Wrote, account: Account | None, now: datetime
+) -> bool:
+    """Whether this was the answer to the oldest open question."""
+    if account is None:
+        return False
+    app = await tx.first(
+        Application, person_id=account.person_id, state=State.IN_REVIEW, order="-id"
+    )
+    if app is None:
+        return False
+    asked = await tx.find(Question, application_id=app.id, answered_at=None, ended_at=None)
+    begun = next((question for question in asked if question.text), None)
+    if begun is None:
+        return False
+    try:
+        await questions.take_answer(tx, parts, app, begun.id, event.text, now)
+    except BadInput as bad:
+        await _say(tx, parts, event, bad.problems["answer"], now)
+    else:
+        await _say(tx, parts, event, "answer-taken", now)
+    return True
+
+
+async def _withdraw(
+    tx: Tx, parts: Parts, event: Wrote, account: Account | None, now: datetime
+) -> None:
+    app = None
+    if account is not None:
+        app = await tx.first(
+            Application,
+            person_id=account.person_id,
+            state__in=OPEN - {State.UNPROVEN},
+            order="-id",
+        )
+    if app is not None:
+        await apply.withdraw_in(tx, parts, app, str(event.who), now)
+        await _say(tx, parts, event, "withdrawn", now)
+    else:
+        await _say(tx, parts, event, "nothing-to-withdraw", now)
+
+
+async def _status(
+    tx: Tx, parts: Parts, event: Wrote, account: Account | None, now: datetime
+) -> None:
+    app = member = None
+    if account is not None:
+        member = await tx.first(Membership, person_id=account.person_id, state__in=INSIDE)
+        app = await tx.first(Application, person_id=account.person_id, order="-id")
+    if member is not None:
+        await _say(tx, parts, event, "chat-help-member", now)
+    elif app is not None and app.state is not State.EXPIRED:
+        await _say(tx, parts, event, f"standing.{app.state.value}", now, account=app.identity.account,
+                   reason=app.reason_text)  # fmt: skip
+    else:
+        await _say(tx, parts, event, "chat-help", now, url=f"{parts.base_url}/join")
+
+
+async def _away(parts: Parts, event: Wrote, day: str, note: str) -> None:
+    zone = ZoneInfo(parts.policy.club.spec.time_zone)
+    try:
+        last = date.fromisoformat(day)
+        until = datetime.combine(last + timedelta(days=1), time.min, zone).astimezone(UTC)
+        await leave.announce(parts, event.who, until, note.strip(), str(event.who))
+        code, values = (
+            "leave-taken",
+            {"until": say_time(until, "", parts.policy.club.spec.time_zone)},
+        )
+    except (ValueError, OverflowError):
+        code, values = "leave-bad-date", {}
+    except Refused as refused:
+        code, values = f"refused.{refused.reason}", {}
+    except GatekeeperError as error:
+        code, values = error.code, {}
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        if await once(tx, event, now):
+            await _say(tx, parts, event, code, now, **values)
+
+
+async def _say(tx: Tx, parts: Parts, event: Wrote, code: str, now: datetime, **values: str) -> None:
+    account = await tx.first(Account, identity=event.who)
+    await tell(
+        tx,
+        parts,
+        event.who,
+        parts.say(code, {"club": club_title(parts), **values}),
+        key=f"told/{event.event_id}",
+        purpose="told",
+        subject=f"person:{account.person_id}" if account else "club",
+        now=now,
+    )

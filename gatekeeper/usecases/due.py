@@ -1,0 +1,71 @@
+"""What the clock asks for: every wait is a `due_at` column, and this looks for what has come."""
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from gatekeeper.domain.applications import Application, State
+from gatekeeper.domain.clubs import Handled
+from gatekeeper.domain.errors import GatekeeperError
+from gatekeeper.usecases import (
+    admit,
+    apply,
+    audit,
+    exempt,
+    leave,
+    limits,
+    perform,
+    review,
+    sweep,
+    welcome,
+)
+from gatekeeper.usecases.parts import Parts
+
+log = structlog.get_logger(__name__)
+
+KEEP_HANDLED = timedelta(days=90)  # no platform tells an event again after that
+
+HANDLERS = {
+    State.UNPROVEN: apply.due,
+    State.IN_REVIEW: review.due,
+    State.INVITED: admit.due,
+}
+OTHERS = (perform.due, sweep.due, welcome.due, leave.due, exempt.due, audit.due)
+
+
+async def due(parts: Parts) -> datetime | None:
+    """Do everything whose time has come; when to call again, None for nothing in sight.
+
+    What fails is logged with its code and tried again at the next call; it holds up nothing else.
+    """
+    moments = [await _applications(parts)]
+    for look in OTHERS:
+        try:
+            moments.append(await look(parts, parts.clock.now()))
+        except GatekeeperError as error:
+            log.warning("due-failed", what=look.__module__, code=error.code, error=str(error))
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+async def _applications(parts: Parts) -> datetime | None:
+    now = parts.clock.now()
+    async with parts.store.look(parts.club) as tx:
+        ripe = await tx.find(
+            Application, due_at__lte=now, state__in=tuple(HANDLERS), order="due_at", limit=200
+        )
+    for app in ripe:
+        try:
+            await HANDLERS[app.state](parts, app)
+        except GatekeeperError as error:
+            log.warning("due-failed", application=app.id, code=error.code, error=str(error))
+    async with parts.store.look(parts.club) as tx:
+        waiting = await tx.first(Application, due_at__gt=now, order="due_at")
+    return waiting.due_at if waiting else None
+
+
+async def tidy(parts: Parts) -> None:
+    """Forget what has no use any more: hourly counts, and events told long ago; nightly."""
+    now = parts.clock.now()
+    async with parts.store.transaction(parts.club) as tx:
+        await limits.forget(tx, now)
+        await tx.remove(Handled, at__lt=now - KEEP_HANDLED)

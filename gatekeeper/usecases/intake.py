@@ -1,0 +1,156 @@
+"""The front desk: platforms call in, and each event finds the use case it is for."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+
+from gatekeeper.domain.activity import Sign
+from gatekeeper.domain.clubs import StandingCard
+from gatekeeper.domain.decisions import Order, Progress
+from gatekeeper.domain.events import (
+    Banned,
+    ChatTaken,
+    Departed,
+    Event,
+    Invited,
+    Joined,
+    Knocked,
+    KnockTakenBack,
+    Pressed,
+    PressTakenBack,
+    PutOut,
+    Wrote,
+)
+from gatekeeper.domain.identity import Identity
+from gatekeeper.ports import Tx
+from gatekeeper.usecases import (
+    admit,
+    apply,
+    chat,
+    perform,
+    questions,
+    rights,
+    stages,
+    votes,
+    words,
+)
+from gatekeeper.usecases.observe import Observer
+from gatekeeper.usecases.parts import Parts, once, tell
+
+log = structlog.get_logger(__name__)
+
+
+class Desk:
+    """Takes in what platforms tell; committed when `handle` returns, told again it changes nothing.
+
+    A platform that cannot be asked raises PlatformDown or PlatformBusy: the adapter tells the
+    event again later.
+    """
+
+    def __init__(self, parts: Parts, observer: Observer) -> None:
+        self._parts, self._observer = parts, observer
+
+    async def handle(self, event: Event) -> None:
+        """Take in one event that decides something."""
+        parts = self._parts
+        match event:
+            case Knocked():
+                await apply.knocked(parts, event)
+            case KnockTakenBack():
+                await admit.knock_taken_back(parts, event)
+            case Joined():
+                await admit.joined(parts, event)
+            case Invited():
+                await admit.invited_by_hand(parts, event)
+            case Departed():
+                await admit.departed(parts, event)
+            case PutOut() | Banned():
+                await admit.put_out(parts, event)
+            case Pressed():
+                await self._pressed(event)
+            case PressTakenBack():
+                await votes.taken_back(parts, event)
+            case Wrote(unreadable=True):
+                await self._unreadable(event)
+            case Wrote(place="direct"):
+                await chat.wrote(parts, event)
+            case Wrote():
+                await self._wrote_to_admins(event)
+            case ChatTaken():
+                await self._chat_taken(event)
+
+    async def observe(
+        self, platform: str, signs: Sequence[Sign], position: str, *, after_gap: bool = False
+    ) -> None:
+        """Take in signs of life up to `position`; kept in memory until the next flush."""
+        await self._observer.observe(platform, signs, position, after_gap=after_gap)
+
+    async def position(self, platform: str) -> str:
+        """The last committed position, "" for none."""
+        return await self._observer.position(platform)
+
+    async def _pressed(self, event: Pressed) -> None:
+        parts = self._parts
+        card = await self._card(event.who.platform, event.ref)
+        if card is None:
+            return
+        if card.kind in {"review", "reasons"}:
+            await votes.pressed(parts, event, card)
+        elif card.kind == "resume":
+            await words.pressed_resume(parts, event, card)
+        else:
+            admin = await self._is_admin(event.who) if card.kind != "notice" else False
+            await stages.pressed(parts, event, card, admin)
+
+    async def _wrote_to_admins(self, event: Wrote) -> None:
+        parts = self._parts
+        card = await self._card(event.who.platform, event.thread) if event.thread else None
+        if card is None:
+            await words.said(parts, event)
+        elif card.kind == "review":
+            await questions.replied(parts, event, card)
+        elif card.kind == "removals":
+            await stages.replied(parts, event, card, await self._is_admin(event.who))
+
+    async def _is_admin(self, who: Identity) -> bool:
+        return who in await rights.admins(self._parts)
+
+    async def _card(self, platform: str, ref: str) -> StandingCard | None:
+        async with self._parts.store.look(self._parts.club) as tx:
+            return await tx.first(StandingCard, platform=platform, ref=ref)
+
+    async def _chat_taken(self, event: ChatTaken) -> None:
+        """What waits for the chat is looked at again at once."""
+        parts = self._parts
+        async with parts.store.transaction(parts.club) as tx:
+            now = parts.clock.now()
+            if not await once(tx, event, now):
+                return
+            for waiting in await self._waiting_for(tx, event.who):
+                await perform.wake(tx, waiting, now)
+
+    async def _waiting_for(self, tx: Tx, who: Identity) -> list[Order]:
+        waiting = await tx.find(Order, platform=who.platform, progress=Progress.WAITING)
+        return [order for order in waiting if perform.for_chat_of(order) == str(who)]
+
+    async def _unreadable(self, event: Wrote) -> None:
+        parts = self._parts
+        async with parts.store.transaction(parts.club) as tx:
+            now = parts.clock.now()
+            if await once(tx, event, now):
+                await _tell_unreadable(tx, parts, event, now)
+
+
+async def _tell_unreadable(tx: Tx, parts: Parts, event: Wrote, now: datetime) -> None:
+    day = now.date().isoformat()
+    await tell(
+        tx,
+        parts,
+        event.who,
+        parts.say("cannot-read-encrypted"),
+        key=f"unreadable/{event.who}/{day}",
+        purpose="told",
+        subject="club",
+        now=now,
+    )

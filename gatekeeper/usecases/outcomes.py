@@ -1,0 +1,68 @@
+"""What a Receipt, or a platform's final no, means to the subject of an Order."""
+
+from datetime import datetime
+
+from gatekeeper.domain.decisions import Lane, Order, Post, Receipt
+from gatekeeper.ports import Standing, Tx
+from gatekeeper.usecases import admit, apply, cards, stages
+from gatekeeper.usecases.parts import Parts, order
+
+OURS = frozenset({"notice", "removal", "goodbye"})  # of memberships: `stages`
+
+
+async def may_still(
+    tx: Tx, parts: Parts, placed: Order, now: datetime, standing: Standing | None
+) -> bool:
+    """The last look before an Order is performed: is it still meant?"""
+    if placed.purpose in OURS:
+        return await stages.may_still(tx, parts, placed, now, standing)
+    if placed.purpose in {"code", "form-link"}:
+        return await apply.code_still_open(tx, placed, now)
+    if placed.purpose in {"invitation", "retract", "invitation-reminder"}:
+        return await admit.may_still(tx, placed)
+    return True
+
+
+async def on_receipt(
+    tx: Tx, parts: Parts, done: Order, receipt: Receipt, now: datetime, *, inside: bool
+) -> None:
+    """What follows from a Receipt, in the transaction that saves it."""
+    if done.purpose in OURS:
+        await stages.on_receipt(tx, parts, done, receipt, now)
+    elif receipt.waiting:
+        return
+    elif done.purpose == "invitation":
+        await admit.on_invited(tx, parts, done, receipt, now, inside=inside)
+    else:
+        await cards.on_receipt(tx, parts, done, receipt, now)
+
+
+async def on_failure(
+    tx: Tx, parts: Parts, failed: Order, reason: str, detail: str, now: datetime
+) -> None:
+    """A final no: the subject's own consequence, and a line in the admins' room."""
+    if failed.purpose in OURS:
+        await stages.on_failure(tx, parts, failed, reason, now)
+    if failed.purpose == "invitation":
+        await admit.on_refused(tx, parts, failed, reason, now)
+    if failed.purpose == "failure":
+        return  # a report that cannot be posted stands in the log and in `doctor`
+    text = parts.say(
+        "order-failed",
+        {
+            "what": parts.say(f"purpose.{failed.purpose}"),
+            "subject": failed.subject,
+            "why": parts.say(f"platform-refused.{reason}"),
+            "detail": detail,
+        },
+    )
+    await order(
+        tx,
+        Post(place="admins", text=text),
+        platform=failed.platform,
+        key=f"order:{failed.id}/failure",
+        purpose="failure",
+        subject="club",
+        lane=Lane.CARD,
+        now=now,
+    )

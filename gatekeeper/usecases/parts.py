@@ -1,0 +1,212 @@
+"""What every use case is given, and the few things that all of them do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gatekeeper.domain.clubs import ClubState, Handled, PolicyVersion
+from gatekeeper.domain.decisions import (
+    Action,
+    Choice,
+    Decision,
+    Entry,
+    Lane,
+    Link,
+    Order,
+    Progress,
+    Tell,
+)
+from gatekeeper.domain.errors import Value
+from gatekeeper.domain.events import Happening
+from gatekeeper.domain.identity import Account, ClubId, Identity, Person
+from gatekeeper.policy.judge import Policy
+from gatekeeper.policy.parse import load_policy
+from gatekeeper.ports import Clock, Platform, Store, Tx
+
+
+class Shelf:
+    """The policy in force, and earlier versions by their digest, compiled once."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.current = policy
+        self._known = {policy.digest: policy}
+
+    async def at(self, tx: Tx, digest: str) -> Policy:
+        """The version that a running case was frozen with; the one in force for ""."""
+        if not digest:
+            return self.current
+        if digest not in self._known:
+            version = await tx.first(PolicyVersion, digest=digest)
+            if version is None:
+                return self.current
+            self._known[digest] = load_policy(version.text, f"{digest[:12]}.yaml")
+        return self._known[digest]
+
+    async def put(self, tx: Tx, policy: Policy, now: datetime) -> None:
+        """Put a checked version in force and keep its text for ever."""
+        if await tx.first(PolicyVersion, digest=policy.digest) is None:
+            await tx.add(
+                PolicyVersion(club=tx.club, digest=policy.digest, text=policy.text, loaded_at=now)
+            )
+        state = await club_state(tx)
+        if state.policy != policy.digest:
+            await tx.change(state, policy=policy.digest)
+        self._known[policy.digest] = policy
+        self.current = policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts of one club, joined by `wire`.
+
+    Attributes:
+        base_url: where the web pages stand, without a slash at the end.
+        secret: key for the digests of passes and codes; never leaves the process.
+    """
+
+    club: ClubId
+    store: Store
+    platforms: Mapping[str, Platform]
+    shelf: Shelf
+    clock: Clock
+    base_url: str
+    secret: bytes
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self.shelf.current
+
+    @property
+    def admin_platform(self) -> str:
+        """The platform in whose admins' room cards stand: the first of the club's."""
+        return next(iter(self.platforms))
+
+    def platform(self, who: Identity) -> Platform:
+        """The platform of an identity."""
+        return self.platforms[who.platform]
+
+    def say(self, code: str, values: Mapping[str, Value] | None = None, language: str = "") -> str:
+        """The sentence for `code`, in the club's words and the reader's language."""
+        return self.policy.say(code, values, language)
+
+
+async def club_state(tx: Tx) -> ClubState:
+    """The club's one row; a transaction makes it when it is missing."""
+    state = await tx.first(ClubState)
+    if state is None:
+        raise LookupError(f"no row for club {tx.club}")
+    return state
+
+
+async def order(
+    tx: Tx,
+    action: Action,
+    *,
+    platform: str,
+    key: str,
+    purpose: str,
+    subject: str,
+    lane: Lane,
+    now: datetime,
+    even_paused: bool = False,
+) -> Order:
+    """Put an Action into the outbox; with a key that is there already, the Order that is."""
+    there = await tx.first(Order, key=key)
+    if there is not None:
+        return there
+    return await tx.add(
+        Order(
+            club=tx.club,
+            platform=platform,
+            action=action,
+            key=key,
+            purpose=purpose,
+            subject=subject,
+            lane=lane,
+            progress=Progress.DUE,
+            due_at=now,
+            created_at=now,
+            even_paused=even_paused,
+        )
+    )
+
+
+async def record(
+    tx: Tx,
+    parts: Parts,
+    decision: Decision,
+    *,
+    now: datetime,
+    actor: str,
+    subject: str,
+    policy: str = "",
+    seen: Mapping[str, Any] | None = None,
+    language: str = "",
+) -> Entry:
+    """Append a Decision to the record, with the sentence as people were told it."""
+    return await tx.record(
+        decision,
+        at=now,
+        actor=actor,
+        subject=subject,
+        sentence=parts.say(decision.code, decision.values, language),
+        policy=policy or parts.policy.digest,
+        seen=seen,
+    )
+
+
+async def account_of(tx: Tx, identity: Identity, name: str, now: datetime) -> Account:
+    """The Account of an Identity, made with its Person when we meet it for the first time."""
+    known = await tx.first(Account, identity=identity)
+    if known is not None:
+        return known if known.name == name or not name else await tx.change(known, name=name)
+    person = await tx.add(Person(club=tx.club, name=name or identity.account, created_at=now))
+    return await tx.add(
+        Account(
+            club=tx.club,
+            person_id=person.id,
+            identity=identity,
+            name=name or identity.account,
+            first_seen_at=now,
+        )
+    )
+
+
+async def once(tx: Tx, event: Happening, now: datetime) -> bool:
+    """Whether an event is told for the first time; it is marked as taken in with this."""
+    platform = event.who.platform
+    if await tx.first(Handled, platform=platform, event_id=event.event_id) is not None:
+        return False
+    await tx.add(Handled(club=tx.club, platform=platform, event_id=event.event_id, at=now))
+    return True
+
+
+async def tell(
+    tx: Tx,
+    parts: Parts,
+    who: Identity,
+    text: str,
+    *,
+    key: str,
+    purpose: str,
+    subject: str,
+    now: datetime,
+    lane: Lane = Lane.ANSWER,
+    links: tuple[Link, ...] = (),
+    choices: tuple[Choice, ...] = (),
+    even_paused: bool = False,
+) -> Order:
+    """Order a message to one person's direct chat."""
+    return await order(
+        tx,
+        Tell(who=who, text=text, links=links, choices=choices),
+        platform=who.platform,
+        key=key,
+        purpose=purpose,
+        subject=subject,
+        lane=lane,
+        now=now,
+        even_paused=even_paused,
+    )

@@ -1,0 +1,302 @@
+"""A review: the rules speak first, then the admins; what they say is carried out once."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from gatekeeper.domain.admission import (
+    decide_admission,
+    decide_by_rules,
+    next_look,
+    review_over,
+    standing_votes,
+)
+from gatekeeper.domain.applications import (
+    Application,
+    Choice,
+    Event,
+    Question,
+    State,
+    Vote,
+    advance,
+)
+from gatekeeper.domain.decisions import Admit, Decision, Lane, Order, Post, Retract, Verdict
+from gatekeeper.domain.errors import BadInput, WrongState
+from gatekeeper.domain.identity import Identity
+from gatekeeper.ports import Tx
+from gatekeeper.usecases import cards, rights
+from gatekeeper.usecases.facts import application_facts
+from gatekeeper.usecases.naming import club_title, name_of, subject_of
+from gatekeeper.usecases.parts import Parts, account_of, order, record, tell
+from gatekeeper.usecases.review_card import draw
+
+# ---- Opening ---------------------------------------------------------------------------------
+
+
+async def open_review(parts: Parts, application_id: int) -> None:
+    """Let the rules speak on a proven application, and show it to the admins where they wait.
+
+    Raises:
+        PlatformDown, PlatformBusy: asked again when the application's time comes.
+    """
+    async with parts.store.look(parts.club) as tx:
+        app = await tx.get(Application, application_id)
+    if app.state is not State.IN_REVIEW or app.opened_at is not None:
+        return
+    platform = parts.platform(app.identity)
+    profile = await platform.profile(app.identity)
+    standing = await platform.standing(app.identity)
+    electorate = await rights.admins(parts)
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        app = await tx.get(Application, application_id)
+        if app.state is not State.IN_REVIEW or app.opened_at is not None:
+            return
+        account = await account_of(tx, app.identity, profile.name, now)
+        if profile.created_at is not None and account.created_at is None:
+            await tx.change(account, created_at=profile.created_at)
+        app = await tx.change(
+            app,
+            opened_at=now,
+            policy=parts.policy.digest,
+            electorate=tuple(sorted(electorate)),
+            due_at=None,
+        )
+        if standing.banned:
+            await conclude(tx, parts, app, Decision(Verdict.DECLINE, "banned"), "platform", now)
+            return
+        await let_rules_speak(tx, parts, app, now)
+
+
+async def let_rules_speak(tx: Tx, parts: Parts, app: Application, now: datetime) -> None:
+    """Judge by the frozen policy; decided at once, or on to the admins with a card."""
+    policy = await parts.shelf.at(tx, app.policy)
+    facts = await application_facts(tx, policy, app)
+    ruling = policy.judge_application(facts, now)
+    app = await tx.change(
+        app,
+        rule=ruling.rule,
+        results=ruling.results,
+        quorum=ruling.quorum or app.quorum,
+        involved=tuple(Identity.parse(text) for text in ruling.involved),
+    )
+    decision = decide_by_rules(ruling)
+    seen = facts.model_dump(mode="json")
+    actor = f"rule:{ruling.rule}" if ruling.rule else "policy"
+    if decision.verdict is Verdict.WAIT:
+        await record(
+            tx,
+            parts,
+            decision,
+            now=now,
+            actor=actor,
+            subject=subject_of(app),
+            policy=app.policy,
+            seen=seen,
+            language=app.language,
+        )
+        app = await tx.change(app, due_at=next_look(app))
+        await refresh(tx, parts, app, now)
+        return
+    reason = ruling.reason if decision.verdict is Verdict.DECLINE else ""
+    await conclude(tx, parts, app, decision, actor, now, reason=reason, seen=seen)
+
+
+# ---- Deciding --------------------------------------------------------------------------------
+
+
+async def conclude(
+    tx: Tx,
+    parts: Parts,
+    app: Application,
+    decision: Decision,
+    actor: str,
+    now: datetime,
+    *,
+    reason: str = "",
+    seen: Mapping[str, object] | None = None,
+    by: tuple[str, ...] = (),
+) -> Application:
+    """Carry a decision into the record, the application, the outbox and the card, all at once."""
+    policy = await parts.shelf.at(tx, app.policy)
+    admitted = decision.verdict is Verdict.ADMIT
+    told = (
+        policy.club.reason_text(reason, app.language)
+        if reason
+        else parts.say(decision.code, decision.values, app.language)
+    )
+    app = await tx.change(
+        app,
+        state=advance(app.state, Event.APPROVE if admitted else Event.DECLINE),
+        decided_at=now,
+        decided_by=by,
+        due_at=None,
+        reminded_at=None,
+        ended_at=None if admitted else now,
+        reason=reason or decision.code,
+        reason_text=told,
+    )
+    await record(
+        tx,
+        parts,
+        decision,
+        now=now,
+        actor=actor,
+        subject=subject_of(app),
+        policy=app.policy,
+        seen=seen,
+        language=app.language,
+    )
+    for question in await tx.find(Question, application_id=app.id, ended_at=None):
+        await tx.change(question, ended_at=now)
+    await (_invite if admitted else _turn_away)(tx, parts, app, told, now)
+    await refresh(tx, parts, app, now)
+    return app
+
+
+async def _invite(tx: Tx, parts: Parts, app: Application, told: str, now: datetime) -> None:
+    values = {"club": club_title(parts), "why": told}
+    await order(
+        tx,
+        Admit(who=app.identity, reason=parts.say("invitation-reason", values, app.language)),
+        platform=app.identity.platform,
+        key=f"{subject_of(app)}/invitation",
+        purpose="invitation",
+        subject=subject_of(app),
+        lane=Lane.ADMISSION,
+        now=now,
+    )
+    await tell(
+        tx,
+        parts,
+        app.identity,
+        parts.say("approve-told", values, app.language),
+        key=f"{subject_of(app)}/approve-told",
+        purpose="approve-told",
+        subject=subject_of(app),
+        now=now,
+        lane=Lane.ADMISSION,
+    )
+
+
+async def _turn_away(tx: Tx, parts: Parts, app: Application, told: str, now: datetime) -> None:
+    text = parts.say("decline-told", {"club": club_title(parts), "reason": told}, app.language)
+    await tell(
+        tx,
+        parts,
+        app.identity,
+        text,
+        key=f"{subject_of(app)}/decline-told",
+        purpose="decline-told",
+        subject=subject_of(app),
+        now=now,
+        lane=Lane.ADMISSION,
+    )
+    await order(
+        tx,
+        Retract(who=app.identity, reason=text),
+        platform=app.identity.platform,
+        key=f"{subject_of(app)}/retract",
+        purpose="retract",
+        subject=subject_of(app),
+        lane=Lane.ADMISSION,
+        now=now,
+    )
+
+
+async def weigh(
+    tx: Tx, parts: Parts, app: Application, admins: Collection[Identity], now: datetime
+) -> Application:
+    """Decide if the votes now say so; else the card shows how they stand."""
+    votes = await tx.find(Vote, application_id=app.id)
+    decision = decide_admission(app, votes, admins, now)
+    if decision.verdict is Verdict.WAIT:
+        await refresh(tx, parts, app, now)
+        return app
+    counted = standing_votes(app, votes, admins)
+    ballot = Choice.APPROVE if decision.verdict is Verdict.ADMIT else Choice.DECLINE
+    deciders = [vote for vote in counted if vote.choice is ballot]
+    names = tuple([await name_of(tx, vote.voter) for vote in deciders])
+    actor = ", ".join(str(vote.voter) for vote in deciders) or "schedule"
+    reason = deciders[-1].reason if ballot is Choice.DECLINE and deciders else ""
+    seen = {"votes": [{"voter": str(v.voter), "choice": v.choice} for v in counted]}
+    return await conclude(tx, parts, app, decision, actor, now, reason=reason, seen=seen, by=names)
+
+
+async def refresh(tx: Tx, parts: Parts, app: Application, now: datetime) -> None:
+    """Let the card show the application as it stands; none is made for what never had one."""
+    subject = subject_of(app)
+    if app.state is not State.IN_REVIEW and not await tx.count(
+        Order, purpose=cards.CARD, subject=subject
+    ):
+        return
+    policy = await parts.shelf.at(tx, app.policy)
+    await cards.show(tx, parts, subject, await draw(tx, parts, policy, app, now), now)
+
+
+# ---- By the clock, and by the operator --------------------------------------------------------
+
+
+async def due(parts: Parts, app: Application) -> None:
+    """What time asks of a review: to be opened, brought up again, or ended."""
+    if app.opened_at is None:
+        await open_review(parts, app.id)
+        return
+    admins = await rights.admins(parts)
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        app = await tx.get(Application, app.id)
+        if app.state is not State.IN_REVIEW or app.due_at is None or app.due_at > now:
+            return
+        app = await weigh(tx, parts, app, admins, now)
+        if app.state is State.IN_REVIEW:
+            await _bring_up(tx, parts, app, now)
+
+
+async def _bring_up(tx: Tx, parts: Parts, app: Application, now: datetime) -> None:
+    app = await tx.change(app, reminded_at=now)
+    quorum = app.quorum
+    if review_over(app, now):  # the review goes on past its time: remind only
+        app = await tx.change(app, quorum=replace(quorum, open_for=None))
+    app = await tx.change(app, due_at=next_look(app))
+    standing = await cards.current(tx, subject_of(app))
+    await order(
+        tx,
+        Post(
+            place="admins",
+            text=parts.say("review-waits", {"applicant": app.name, "number": app.id}),
+            thread=standing.ref if standing else "",
+        ),
+        platform=parts.admin_platform,
+        key=f"{subject_of(app)}/brought-up/{int(now.timestamp())}",
+        purpose="thread",
+        subject=subject_of(app),
+        lane=Lane.CARD,
+        now=now,
+    )
+
+
+async def decide_by_operator(
+    parts: Parts, application_id: int, approve: bool, reason: str, operator: str
+) -> Application:
+    """An operator decides at the command line; recorded as theirs, told as any other decision.
+
+    Raises:
+        NotFound, WrongState: no such application, or it is not in review.
+        BadInput: `reason` is none of the policy's decline reasons.
+    """
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        app = await tx.get(Application, application_id)
+        if app.state is not State.IN_REVIEW or app.opened_at is None:
+            raise WrongState(state=app.state.value, event="decide")
+        policy = await parts.shelf.at(tx, app.policy)
+        known = {known.id for known in policy.club.spec.decline_reasons}
+        if not approve and known and reason not in known:
+            raise BadInput({"reason": "not-a-decline-reason"}, known=", ".join(sorted(known)))
+        verdict = Verdict.ADMIT if approve else Verdict.DECLINE
+        decision = Decision(verdict, "operator-admits" if approve else "operator-declines")
+        actor = f"operator:{operator}"
+        return await conclude(
+            tx, parts, app, decision, actor, now, reason="" if approve else reason, by=(actor,)
+        )

@@ -1,0 +1,139 @@
+"""What the admins see of one application."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from gatekeeper.domain.applications import Application, Question, State, Vote
+from gatekeeper.domain.applications import Choice as Ballot
+from gatekeeper.domain.decisions import Card, Choice
+from gatekeeper.domain.identity import Account
+from gatekeeper.policy.explain import explain_results
+from gatekeeper.policy.judge import Policy
+from gatekeeper.policy.texts import say_duration, say_time
+from gatekeeper.ports import Tx
+from gatekeeper.usecases.naming import club_title, name_of
+from gatekeeper.usecases.parts import Parts
+
+APPROVE, ASK, DECLINE = "✅", "❓", "❌"
+
+
+async def draw(tx: Tx, parts: Parts, policy: Policy, app: Application, now: datetime) -> Card:
+    """The review card as it stands now; what never changes by itself is told as of the opening."""
+    votes = [v for v in await tx.find(Vote, application_id=app.id) if v.ended_at is None]
+    facts = [
+        (parts.say("card.account"), f"{app.name} · {app.identity.account}"),
+        *await _known(tx, parts, app),
+        *_answers(parts, policy, app),
+        *await _questions(tx, parts, app),
+    ]
+    lines = [
+        *_rules(parts, app),
+        *await _votes(tx, parts, app, votes),
+        *_missing(parts, app, votes),
+    ]
+    return Card(
+        title=parts.say("card.title", {"applicant": app.name, "number": app.id}),
+        status=_status(parts, app),
+        facts=tuple(facts),
+        lines=tuple(lines),
+        choices=_choices(parts) if app.state is State.IN_REVIEW else (),
+    )
+
+
+def _choices(parts: Parts) -> tuple[Choice, ...]:
+    return (
+        Choice("approve", APPROVE, parts.say("card.approve")),
+        Choice("ask", ASK, parts.say("card.ask")),
+        Choice("decline", DECLINE, parts.say("card.decline")),
+    )
+
+
+def _status(parts: Parts, app: Application) -> str:
+    zone, language = parts.policy.club.spec.time_zone, parts.policy.club.spec.language
+    values = {
+        "club": club_title(parts),
+        "by": ", ".join(app.decided_by) or parts.say("card.by-rule", {"rule": app.rule or "-"}),
+        "at": say_time(app.decided_at, language, zone) if app.decided_at else "",
+        "why": app.reason_text,
+    }
+    return parts.say(f"card.status.{app.state.value}", values)
+
+
+async def _known(tx: Tx, parts: Parts, app: Application) -> list[tuple[str, str]]:
+    """How long we have known the account, and its age where the platform tells it."""
+    language = parts.policy.club.spec.language
+    opened = app.opened_at or app.submitted_at
+    account = await tx.first(Account, identity=app.identity)
+    found: list[tuple[str, str]] = []
+    if account is not None:
+        known = opened - account.first_seen_at
+        found.append((parts.say("card.known"), say_duration(known, language)))
+        if account.created_at is not None:
+            age = opened - account.created_at
+            found.append((parts.say("card.age"), say_duration(age, language)))
+    earlier = await tx.find(Application, person_id=app.person_id, id__lt=app.id)
+    told = [
+        f"#{other.id} {parts.say(f'state.{other.state.value}')} {other.reason_text}".strip()
+        for other in earlier
+        if other.state is not State.EXPIRED
+    ]
+    found.append((parts.say("card.earlier"), "; ".join(told) or parts.say("card.none")))
+    return found
+
+
+def _answers(parts: Parts, policy: Policy, app: Application) -> list[tuple[str, str]]:
+    language = parts.policy.club.spec.language
+    found = []
+    if app.knock_reason:
+        found.append((parts.say("card.knock"), app.knock_reason))
+    before = app.previous_answers
+    for question in policy.club.spec.form.questions:
+        answer = _plain(parts, (app.answers or {}).get(question.id))
+        old = _plain(parts, before.get(question.id)) if before is not None else answer
+        shown = answer if old == answer else f"{old} → {answer}"
+        found.append((question.words(language).label, shown))
+    return found
+
+
+def _plain(parts: Parts, answer: object) -> str:
+    if answer is None or answer == "" or answer == []:
+        return "—"
+    if isinstance(answer, bool):
+        return parts.say("yes" if answer else "no")
+    if isinstance(answer, list | tuple):
+        return ", ".join(str(part) for part in answer)
+    return str(answer)
+
+
+async def _questions(tx: Tx, parts: Parts, app: Application) -> list[tuple[str, str]]:
+    asked = [q for q in await tx.find(Question, application_id=app.id) if q.text]
+    return [(f"❓ {q.text}", q.answer or parts.say("card.no-answer-yet")) for q in asked]
+
+
+def _rules(parts: Parts, app: Application) -> list[str]:
+    return list(explain_results(app.results, parts.policy.club.spec.language))
+
+
+async def _votes(tx: Tx, parts: Parts, app: Application, votes: Sequence[Vote]) -> list[str]:
+    lines = []
+    for vote in votes:
+        symbol = APPROVE if vote.choice is Ballot.APPROVE else DECLINE
+        needs = vote.choice is Ballot.DECLINE and not vote.reason
+        code = "card.vote-needs-reason" if needs else "card.vote"
+        lines.append(f"{symbol} {parts.say(code, {'name': await name_of(tx, vote.voter)})}")
+    return lines
+
+
+def _missing(parts: Parts, app: Application, votes: Sequence[Vote]) -> list[str]:
+    if app.state is not State.IN_REVIEW:
+        return []
+    approvals = {v.person_id for v in votes if v.choice is Ballot.APPROVE}
+    values = {
+        "approvals": len(approvals),
+        "needed": app.quorum.approvals,
+        "declines": app.quorum.declines,
+    }
+    lines = [parts.say("card.quorum", values)]
+    if len(app.electorate) < app.quorum.approvals:
+        lines.append(parts.say("card.too-few-admins", {"admins": len(app.electorate)}))
+    return lines

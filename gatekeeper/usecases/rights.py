@@ -1,0 +1,35 @@
+"""Who is an admin: someone the policy names, or who holds what it names; not by presence."""
+
+from collections.abc import Mapping
+
+from gatekeeper.domain.identity import Identity
+from gatekeeper.ports import Guest, Standing
+from gatekeeper.usecases.parts import Parts
+
+
+def is_admin(parts: Parts, who: Identity, standing: Standing | Guest | None) -> bool:
+    """Whether `who`, joined to the admins' room as `standing` says, holds the right now."""
+    admins = parts.policy.club.spec.admins
+    if standing is None or (isinstance(standing, Standing) and not standing.in_admin_room):
+        return False
+    if isinstance(standing, Guest) and standing.power < 0:
+        return False
+    if str(who) in admins.people:
+        return True
+    if admins.power_level is not None and standing.power >= admins.power_level:
+        return True
+    return admins.user_group is not None and admins.user_group in standing.groups
+
+
+async def admins(parts: Parts) -> Mapping[Identity, str]:
+    """Everyone who holds the right now, over all platforms, with the name they go by.
+
+    Raises:
+        PlatformDown, PlatformBusy: a platform could not be asked; nothing may be decided then.
+    """
+    return {
+        guest.identity: guest.name
+        for platform in parts.platforms.values()
+        for guest in await platform.admins()
+        if not guest.bot and is_admin(parts, guest.identity, guest)
+    }

@@ -1,0 +1,166 @@
+"""Votes: an admin's ✅ or ❌ on a review card, the reason for a ❌, and taking either back."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from gatekeeper.domain.applications import Application, State, Vote
+from gatekeeper.domain.applications import Choice as Ballot
+from gatekeeper.domain.clubs import StandingCard
+from gatekeeper.domain.decisions import Choice, Lane, Post
+from gatekeeper.domain.errors import Refused, Value
+from gatekeeper.domain.events import Pressed, PressTakenBack, Wrote
+from gatekeeper.domain.identity import Account, Identity
+from gatekeeper.ports import Tx
+from gatekeeper.usecases import questions, rights
+from gatekeeper.usecases.naming import name_of, number_of, subject_of
+from gatekeeper.usecases.parts import Parts, account_of, once, order, tell
+from gatekeeper.usecases.review import refresh, weigh
+from gatekeeper.usecases.review_card import APPROVE, ASK, DECLINE
+
+NUMBERS = tuple(f"{digit}\u20e3" for digit in range(1, 10))  # keycaps, no variation selector
+
+
+async def pressed(parts: Parts, event: Pressed, card: StandingCard) -> None:
+    """An admin's ✅ ❓ ❌ on a review card, or the number of a reason beneath it."""
+    admins = await rights.admins(parts)
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        if not await once(tx, event, now):
+            return
+        vote = await _vote_of(tx, card)
+        application_id = vote.application_id if vote else number_of(card.subject)
+        app = await tx.get(Application, application_id)
+        refusal = await _refusal(tx, app, event.who, admins, card)
+        if refusal is not None:
+            await refuse(tx, parts, event, subject_of(app), refusal, now)
+        elif vote is not None:
+            await _give_reason(tx, parts, app, vote, event, admins, now)
+        elif event.symbol == ASK:
+            await questions.start(tx, parts, app, event, card, now)
+        elif event.symbol in {APPROVE, DECLINE}:
+            await _cast(tx, parts, app, event, card, admins, now)
+
+
+async def _vote_of(tx: Tx, card: StandingCard) -> Vote | None:
+    kind, _, number = card.subject.partition(":")
+    return await tx.get(Vote, int(number)) if kind == "vote" else None
+
+
+async def _refusal(
+    tx: Tx, app: Application, who: Identity, admins: Collection[Identity], card: StandingCard
+) -> Refused | None:
+    """Why this press counts for nothing, None where it counts."""
+    account = await tx.first(Account, identity=who)
+    if who == app.identity or (account is not None and account.person_id == app.person_id):
+        return Refused("own-application")
+    if who not in admins:
+        return Refused("no-right-to-decide")
+    if app.state is not State.IN_REVIEW:
+        by = ", ".join(app.decided_by) or "-"
+        return Refused("decided-already", state=app.state.value, by=by)
+    if card.ended_at is not None:
+        return Refused("card-ended")
+    if who in app.involved:
+        return Refused("involved")
+    if who not in app.electorate:
+        return Refused("not-in-electorate")
+    return None
+
+
+async def refuse(
+    tx: Tx, parts: Parts, event: Pressed | Wrote, subject: str, why: Refused, now: datetime
+) -> None:
+    """Tell someone in private why what they did changes nothing."""
+    values: dict[str, Value] = {k: v for k, v in why.values.items() if k != "reason"}
+    await tell(
+        tx,
+        parts,
+        event.who,
+        parts.say(f"refused.{why.reason}", values),
+        key=f"told/{event.event_id}",
+        purpose="told",
+        subject=subject,
+        now=now,
+    )
+
+
+async def _cast(
+    tx: Tx,
+    parts: Parts,
+    app: Application,
+    event: Pressed,
+    card: StandingCard,
+    admins: Collection[Identity],
+    now: datetime,
+) -> None:
+    account = await account_of(tx, event.who, "", now)
+    ballot = Ballot.APPROVE if event.symbol == APPROVE else Ballot.DECLINE
+    policy = await parts.shelf.at(tx, app.policy)
+    reasons = policy.club.spec.decline_reasons
+    vote = await tx.add(
+        Vote(
+            club=tx.club,
+            application_id=app.id,
+            person_id=account.person_id,
+            voter=event.who,
+            choice=ballot,
+            reason="" if ballot is Ballot.APPROVE or reasons else "declined",
+            event_id=event.event_id,
+            at=now,
+        )
+    )
+    if ballot is Ballot.DECLINE and reasons:
+        choices = tuple(
+            Choice(f"reason:{reason.id}", symbol, reason.text)
+            for symbol, reason in zip(NUMBERS, reasons, strict=False)
+        )
+        lines = [f"{choice.symbol} {choice.label}" for choice in choices]
+        name = await name_of(tx, event.who)
+        await order(
+            tx,
+            Post(
+                place="admins",
+                text="\n".join([parts.say("ask-reason", {"name": name}), *lines]),
+                thread=card.ref,
+                choices=choices,
+                mentions=(event.who,),
+            ),
+            platform=card.platform,
+            key=f"vote:{vote.id}/reasons",
+            purpose="reasons",
+            subject=f"vote:{vote.id}",
+            lane=Lane.ANSWER,
+            now=now,
+        )
+    await weigh(tx, parts, app, admins, now)
+
+
+async def _give_reason(
+    tx: Tx,
+    parts: Parts,
+    app: Application,
+    vote: Vote,
+    event: Pressed,
+    admins: Collection[Identity],
+    now: datetime,
+) -> None:
+    policy = await parts.shelf.at(tx, app.policy)
+    reasons = dict(zip(NUMBERS, policy.club.spec.decline_reasons, strict=False))
+    if vote.voter != event.who:
+        await refuse(tx, parts, event, subject_of(app), Refused("reason-of-another"), now)
+    elif vote.ended_at is None and not vote.reason and event.symbol in reasons:
+        await tx.change(vote, reason=reasons[event.symbol].id)
+        await weigh(tx, parts, app, admins, now)
+
+
+async def taken_back(parts: Parts, event: PressTakenBack) -> None:
+    """A press is gone: before the decision the vote goes with it."""
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        vote = await tx.first(Vote, event_id=event.press_id, ended_at=None)
+        if vote is None or not await once(tx, event, now):
+            return
+        app = await tx.get(Application, vote.application_id)
+        if app.state is State.IN_REVIEW:
+            await tx.change(vote, ended_at=now, ended_by="taken-back")
+            await refresh(tx, parts, app, now)
