@@ -31,7 +31,7 @@ from gatekeeper.policy.document import (
     write_duration,
 )
 from gatekeeper.policy.facts import Answer, ApplicationFacts, Facts, MemberFacts, values_of
-from gatekeeper.policy.texts import sentence
+from gatekeeper.policy.texts import languages, names_in, sentence
 
 VERDICTS: Mapping[str, Verdict] = {
     "admit": Verdict.ADMIT,
@@ -106,12 +106,13 @@ class Policy:
         return self.club.spec.form
 
     def say(self, code: str, values: Mapping[str, Value] | None = None, language: str = "") -> str:
-        """The sentence of `code` in the club's own words; `language` "" is the club's.
+        """The sentence of `code` in the club's own words; `language` "" is the club's, and so is
+        one that the catalogue does not speak.
 
         A value `reason` that is the id of a decline reason becomes that reason's text.
         """
         spec = self.club.spec
-        tongue = language or spec.language
+        tongue = language if language.split("_")[0] in languages() else spec.language
         filled = dict(values or {})
         if isinstance(filled.get("reason"), str):
             filled["reason"] = self.club.reason_text(str(filled["reason"]), tongue)
@@ -139,11 +140,10 @@ class Policy:
                 policy=self.digest,
             )
         verdict = VERDICTS[rule.output.decision]
-        values = {**_shown(self.admission_rules.params), **extra}
-        code = rule.output.message or CODES[verdict]
+        code = rule.output.message or ("declined" if rule.output.reason else CODES[verdict])
+        values = {**self._values(code, self.admission_rules.params), **extra}
         if rule.output.reason:
-            code = rule.output.message or "declined"
-            values = {**values, "reason": rule.output.reason}
+            values["reason"] = rule.output.reason
         return Ruling(
             verdict=verdict,
             rule=rule.id,
@@ -171,10 +171,21 @@ class Policy:
             verdict=verdict,
             rule=name,
             code=said,
-            values={**_shown(self.pruning_rules.params), **extra} if name else {},
+            values={**self._values(said, self.pruning_rules.params), **extra} if name else {},
             results=_as_audit(results) if audit else results,
             policy=self.digest,
         )
+
+    def _values(self, code: str, params: Mapping[str, object]) -> dict[str, Value]:
+        """The params that the sentence of `code` asks for and no others: one may be a secret."""
+        shown: dict[str, Value] = {}
+        for name in names_in(code, self.club.spec.texts) & set(params):
+            value = params[name]
+            if isinstance(value, timedelta):
+                shown[name] = write_duration(value)  # for {name:duration}
+            elif isinstance(value, str | int | float):
+                shown[name] = value
+        return shown
 
 
 def quorum_of(review: Review, change: ReviewChange | None = None) -> Quorum:
@@ -230,17 +241,6 @@ def _first_match(
 
 def _as_audit(results: Sequence[RuleResult]) -> tuple[RuleResult, ...]:
     return tuple(RuleResult(one.rule, one.matched, one.fault, True) for one in results)
-
-
-def _shown(params: Mapping[str, object]) -> dict[str, Value]:
-    """Params as values of a sentence: durations as texts for {name:duration}, lists left out."""
-    shown: dict[str, Value] = {}
-    for name, value in params.items():
-        if isinstance(value, timedelta):
-            shown[name] = write_duration(value)
-        elif isinstance(value, str | int | float):
-            shown[name] = value
-    return shown
 
 
 # ---- Answers ---------------------------------------------------------------------------------

@@ -89,6 +89,14 @@ def sentence(
     return f"[{code}]"
 
 
+def names_in(code: str, overrides: Mapping[str, Mapping[str, str]] = NO_TEXTS) -> frozenset[str]:
+    """The names of all values that the sentence of `code` asks for, in any language."""
+    templates = list(overrides.get(code, {}).values())
+    for language in languages():
+        templates += _catalogue(language).sentences.get(code, ())
+    return frozenset[str]().union(*(placeholders(template) for template in templates))
+
+
 def remedy(code: str, values: Mapping[str, Value] | None = None, language: str = DEFAULT) -> str:
     """What to do about `code`, "" where nothing is known."""
     known = f"{code}.remedy"
