@@ -93,6 +93,7 @@ class DbosEngine:
         self._running: set[asyncio.Task[None]] = set()
         self._context = contextvars.copy_context()
         self._phase = Phase.NEW
+        self._polled = False
         self._file: sa.Engine | None = None
 
     def register(self, kind: str, job: Job) -> None:
@@ -305,7 +306,9 @@ class DbosEngine:
         if self._phase is not Phase.RUNNING:
             return Health(ok=False, code="engine-stopped")
         alive = any(thread.name == f"queue-worker-{QUEUE}" for thread in threading.enumerate())
-        return Health(ok=alive, code="" if alive else "engine-fault")
+        self._polled |= alive  # it begins within a second of the start
+        fine = alive or not self._polled
+        return Health(ok=fine, code="" if fine else "engine-fault")
 
 
 async def _pending(owner: str | None = None) -> list[WorkflowStatus]:

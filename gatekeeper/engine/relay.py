@@ -30,7 +30,7 @@ INTERACTIVE = frozenset({Lane.ANSWER, Lane.CARD, Lane.ADMISSION, Lane.PROOF})
 RETRY = 30.0
 CLUBS_EVERY = 60.0
 LONGEST_PAUSE = timedelta(seconds=60)  # between two due scans, should a wake-up be lost
-SHORTEST_PAUSE = timedelta(seconds=0.2)
+SHORTEST_PAUSE = 0.2  # seconds
 _EVER = datetime.min.replace(tzinfo=UTC)
 
 DueScan: TypeAlias = Callable[[ClubId], Awaitable[datetime | None]]
@@ -220,10 +220,11 @@ class Relay:
             for club in clubs:
                 if club in self._asked or self._clock.now() >= self._scan_at.get(club, _EVER):
                     await self._scan(club)
+            # One scan for a burst of commits, and a breath for a scan that always wants to run.
+            await asyncio.sleep(SHORTEST_PAUSE)
             now = self._clock.now()
-            soonest = min((at - now for at in self._scan_at.values()), default=SHORTEST_PAUSE)
-            await _pause(self._scan_now, min(soonest, LONGEST_PAUSE).total_seconds())
-            await asyncio.sleep(SHORTEST_PAUSE.total_seconds())  # one scan for a burst of commits
+            waits = [at - now for at in self._scan_at.values()]
+            await _pause(self._scan_now, min(waits, default=LONGEST_PAUSE).total_seconds())
 
     async def _scan(self, club: ClubId) -> None:
         self._asked.discard(club)
