@@ -1,0 +1,315 @@
+"""Actions to calls: each looks before it acts, so that doing it again changes nothing."""
+
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from gatekeeper.domain.decisions import (
+    Action,
+    Admit,
+    Choice,
+    Post,
+    Receipt,
+    Remove,
+    Retract,
+    ShowCard,
+    Tell,
+)
+from gatekeeper.domain.errors import PlatformBusy, PlatformRefused
+from gatekeeper.ports import Clock
+from gatekeeper_matrix.chats import Chats, membership
+from gatekeeper_matrix.events import content as content_of
+from gatekeeper_matrix.html import Content, card_content, edit_of, text_content
+from gatekeeper_matrix.places import Plan, Scene, invite, invite_limiters
+from gatekeeper_matrix.power import Power, creators_of
+from gatekeeper_matrix.sdk import CLIENT, NAME, Api, Refusal, room_path
+
+KEY: Final = "club.gatekeeper.key"
+_FORGOTTEN: Final = timedelta(hours=12)  # homeservers forget transaction ids after a day
+_PAGES: Final = 50
+
+
+@dataclass(slots=True)
+class Acts:
+    """Everything that we do on Matrix for one club.
+
+    `fresh_since` is when our login began: transaction ids are its own.
+    """
+
+    api: Api
+    scene: Scene
+    plan: Plan
+    chats: Chats
+    clock: Clock
+    ours: "Ours"
+    fresh_since: datetime
+
+    async def perform(self, action: Action, key: str, ordered_at: datetime) -> Receipt:
+        """Carry out one Action; see Platform.perform."""
+        match action:
+            case Admit():
+                return await self._admit(action)
+            case Retract():
+                return await self._retract(action)
+            case Remove():
+                return await self._remove(action)
+            case Tell():
+                return await self._tell(action, _Once(key, ordered_at))
+            case Post():
+                return await self._post(action, _Once(key, ordered_at))
+            case ShowCard():
+                return await self._show(action, _Once(key, ordered_at))
+
+    def limiters(self, action: Action) -> tuple[str, ...]:
+        """The limiters that `action` draws on, as far as they are known before."""
+        match action:
+            case Admit(who=who):
+                return invite_limiters(self.scene.space, who.account)
+            case Tell(who=who) if who.account not in self.scene.chats.values():
+                invitation = ("invite:issuer", f"invite:to:{who.account}")
+                return ("send", "create", *invitation)
+            case _:
+                return ("send",)
+
+    # ---- who is where ----------------------------------------------------------------------
+
+    async def power(self, room: str) -> Power:
+        """The power levels of a room as they are now."""
+        if room not in self.scene.creators:
+            told = await self.api.get(
+                room_path(room, "state", "m.room.create", ""), {"format": "event"}
+            )
+            self.scene.creators[room] = creators_of(told)
+        levels = await self.api.find(room_path(room, "state", "m.room.power_levels", ""))
+        return Power(levels or {}, self.scene.creators[room])
+
+    async def _state(self, user: str, room: str) -> str:
+        return await membership(self.api, room, user)
+
+    def _space(self) -> str:
+        if not self.scene.space or self.plan.space.alias in self.scene.lost:
+            raise PlatformRefused(NAME, "no-such-room", self.plan.space.alias)
+        return self.scene.space
+
+    async def _admit(self, action: Admit) -> Receipt:
+        space, user = self._space(), action.who.account
+        state, changed = await self._state(user, space), False
+        if state == "join":
+            return self._receipt(False)
+        if state == "ban":
+            raise PlatformRefused(NAME, "banned", user)
+        if state != "invite":
+            changed = await self._invite(space, user, action.reason)
+        note = await self._open_rooms(user) if self.plan.invite_to_rooms else ""
+        return self._receipt(changed, note=note)
+
+    async def _invite(self, room: str, user: str, reason: str) -> bool:
+        try:
+            await invite(self.api, room, user, reason)
+        except Refusal as error:
+            state = await self._state(user, room)
+            if state in ("join", "invite"):  # someone was faster
+                return False
+            if state == "ban":
+                raise PlatformRefused(NAME, "banned", user) from error
+            raise
+        return True
+
+    async def _open_rooms(self, user: str) -> str:
+        """Each room by a call of its own, until one is limited: restricted rooms open by
+        themselves to whoever is in the space. Says what was left undone."""
+        for room, alias in self.scene.rooms.items():
+            if await self._state(user, room) not in ("", "leave"):
+                continue
+            try:
+                await invite(self.api, room, user)
+            except PlatformBusy:
+                return "rooms-open-by-themselves"
+            except Refusal as error:
+                return f"not invited to {alias}: {error.detail}"
+        return ""
+
+    async def _retract(self, action: Retract) -> Receipt:
+        space, user = self._space(), action.who.account
+        if await self._state(user, space) not in ("invite", "knock"):
+            return self._receipt(False)
+        return self._receipt(await self._kick(space, user, action.reason))
+
+    async def _remove(self, action: Remove) -> Receipt:
+        space, user = self._space(), action.who.account
+        rooms = self.scene.inside()
+        there = await self._where(user, rooms)
+        if not there:
+            return self._receipt(False)
+        power = await self.power(space)
+        if not power.can_kick(self.scene.me, user):
+            raise PlatformRefused(NAME, "no-power", user)
+        stuck = await self._kick_from(there, action)
+        # Whoever was quick went back into a restricted room before the space was shut.
+        stuck |= await self._kick_from(await self._where(user, rooms[:-1]), action)
+        names = sorted(self.scene.rooms.get(room, room) for room in stuck)
+        return self._receipt(True, note=f"no power in {', '.join(names)}" if names else "")
+
+    async def _where(self, user: str, rooms: Sequence[str]) -> tuple[str, ...]:
+        states = await asyncio.gather(*(self._state(user, room) for room in rooms))
+        pairs = zip(rooms, states, strict=True)
+        return tuple(room for room, state in pairs if state in ("join", "invite", "knock"))
+
+    async def _kick_from(self, rooms: Sequence[str], action: Remove) -> set[str]:
+        """Put out of each; the rooms of other people where we have no power to."""
+        stuck = set()
+        for room in rooms:
+            try:
+                await self._kick(room, action.who.account, action.reason)
+            except Refusal:
+                if room == self.scene.space:
+                    raise
+                stuck.add(room)
+        return stuck
+
+    async def _kick(self, room: str, user: str, reason: str) -> bool:
+        body = {"user_id": user, **({"reason": reason} if reason else {})}
+        try:
+            await self.api.call("POST", room_path(room, "kick"), body, limiters=("send",))
+        except Refusal:
+            if await self._state(user, room) not in ("join", "invite", "knock"):
+                return False
+            raise
+        return True
+
+    # ---- words -----------------------------------------------------------------------------
+
+    async def _tell(self, action: Tell, once: "_Once") -> Receipt:
+        room, there = await self.chats.reach(action.who.account, once.id)
+        if not there:
+            return Receipt(changed=False, at=self.clock.now(), waiting=True)
+        content = text_content(action.text, action.links, action.choices)
+        ref = await self._send(room, content, once)
+        await self._offer(room, ref, action.choices, once)
+        return self._receipt(True, ref)
+
+    async def _post(self, action: Post, once: "_Once") -> Receipt:
+        room = self._room(action.place)
+        content = text_content(action.text, (), action.choices, action.mentions)
+        if action.thread:
+            content["m.relates_to"] = {
+                "rel_type": "m.thread",
+                "event_id": action.thread,
+                "is_falling_back": True,
+                "m.in_reply_to": {"event_id": action.thread},
+            }
+        ref = await self._send(room, content, once)
+        await self._offer(room, ref, action.choices, once)
+        return self._receipt(True, ref)
+
+    async def _show(self, action: ShowCard, once: "_Once") -> Receipt:
+        room, content = self._room(action.place), card_content(action.card)
+        if action.ref:
+            await self._send(room, edit_of(action.ref, content), once)
+            return self._receipt(True, action.ref)
+        ref = await self._send(room, content, once)
+        await self._offer(room, ref, action.card.choices, once)
+        return self._receipt(True, ref)
+
+    async def _offer(self, room: str, ref: str, choices: Sequence[Choice], once: "_Once") -> None:
+        """Set the choices ourselves, so that a tap decides."""
+        for choice in choices:
+            relation = {"rel_type": "m.annotation", "event_id": ref, "key": choice.symbol}
+            path = room_path(room, "send", "m.reaction", once.also(choice.symbol))
+            try:
+                await self._put(room, path, {"m.relates_to": relation})
+            except Refusal as error:
+                if error.errcode != "M_DUPLICATE_ANNOTATION":
+                    raise
+
+    async def _send(self, room: str, content: Content, once: "_Once") -> str:
+        if once.ordered_at < max(self.clock.now() - _FORGOTTEN, self.fresh_since):
+            sent = await self._sent_before(room, once)
+            if sent:
+                self.ours.add(sent)
+                return sent
+        path = room_path(room, "send", "m.room.message", once.id)
+        told = await self._put(room, path, {**content, KEY: once.id})
+        self.ours.add(str(told["event_id"]))
+        return str(told["event_id"])
+
+    async def _put(self, room: str, path: str, content: Mapping[str, Any]) -> Any:
+        try:
+            return await self.api.call("PUT", path, content, limiters=("send",))
+        except Refusal as error:
+            if error.status not in (403, 404) or error.errcode == "M_DUPLICATE_ANNOTATION":
+                raise
+            joined = (await self.api.get(f"{CLIENT}/joined_rooms"))["joined_rooms"]
+            if room in joined:
+                raise
+            raise PlatformRefused(NAME, "no-such-room", room) from error
+
+    async def _sent_before(self, room: str, once: "_Once") -> str:
+        """Read back to when it was ordered whether it stands there already."""
+        until = once.ordered_at - timedelta(minutes=10)  # the homeserver's clock may be off
+        query: dict[str, Any] = {"dir": "b", "limit": 100}
+        for _ in range(_PAGES):
+            told = await self.api.get(room_path(room, "messages"), query)
+            for raw in told["chunk"]:
+                if content_of(raw).get(KEY) == once.id and raw.get("sender") == self.scene.me:
+                    return str(raw["event_id"])
+                if raw.get("origin_server_ts", 0) / 1000 < until.timestamp():
+                    return ""
+            if not told.get("end") or not told["chunk"]:
+                return ""
+            query["from"] = told["end"]
+        return ""
+
+    def _room(self, place: str) -> str:
+        room = self.scene.room(place)
+        if not room:
+            raise PlatformRefused(NAME, "no-such-room", place)
+        return room
+
+    def _receipt(self, changed: bool, ref: str = "", note: str = "") -> Receipt:
+        return Receipt(changed=changed, at=self.clock.now(), ref=ref, note=note)
+
+
+class _Once:
+    """What makes a message one message: ids of transactions, made from the Order's key."""
+
+    def __init__(self, key: str, ordered_at: datetime) -> None:
+        self.key, self.ordered_at = key, ordered_at.astimezone(UTC)
+        self.id = _digest(key)
+
+    def also(self, part: str) -> str:
+        """The id of something that goes with the message."""
+        return _digest(f"{self.key}\0{part}")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class Ours:
+    """Which messages are ours: a reaction counts only on them."""
+
+    _MOST: Final = 20_000
+
+    def __init__(self, api: Api, scene: Scene) -> None:
+        self._api, self._scene = api, scene
+        self._known: dict[str, bool] = {}
+
+    def add(self, event_id: str, ours: bool = True) -> None:
+        """Keep what we know of one; the oldest is forgotten beyond some thousands."""
+        self._known[event_id] = ours
+        if len(self._known) > self._MOST:
+            del self._known[next(iter(self._known))]
+
+    async def has(self, room: str, event_id: str) -> bool:
+        """Whether the message is ours; looked up where it is not known. PlatformDown."""
+        if event_id not in self._known:
+            try:
+                raw = await self._api.find(room_path(room, "event", event_id)) or {}
+            except Refusal:
+                raw = {}  # from before we came: not ours
+            self.add(event_id, raw.get("sender") == self._scene.me)
+        return self._known[event_id]

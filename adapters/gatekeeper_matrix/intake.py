@@ -1,0 +1,357 @@
+"""Our own sync loop: nothing is skipped, nothing is lost, and no failure makes it spin.
+
+One batch is taken in whole before the next is asked for: first what decides, event by event, then
+the signs of life together with the position. After a crash the same batch comes again.
+"""
+
+import asyncio
+import itertools
+import json
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from gatekeeper.domain.activity import Sign
+from gatekeeper.domain.errors import PlatformBusy, PlatformDown, PlatformRefused, StorageError
+from gatekeeper.domain.events import Event, Pressed
+from gatekeeper.ports import Clock, FrontDesk, Health
+from gatekeeper_matrix import events
+from gatekeeper_matrix.acts import Ours
+from gatekeeper_matrix.chats import Chats
+from gatekeeper_matrix.places import CHAT, PLACE, Places, Scene
+from gatekeeper_matrix.power import creators_of
+from gatekeeper_matrix.sdk import CLIENT, NAME, Api, Refusal, room_path
+
+log = logging.getLogger(__name__)
+
+POLL: Final = 30.0  # seconds that the homeserver may hold an empty answer back
+_LIMIT: Final = 100  # homeservers cap a timeline there
+_SEARCH: Final = timedelta(minutes=1)
+_TRIES: Final = 5  # of an event that fails, but not for storage's sake
+_TIMELINE: Final = (
+    "m.room.member",
+    "m.room.message",
+    "m.room.encrypted",
+    "m.room.redaction",
+    "m.reaction",
+    "m.sticker",
+    "m.space.child",
+    "m.room.encryption",
+    CHAT,
+)
+_STATE: Final = ("m.room.create", "m.room.encryption", "m.space.child", CHAT, PLACE)
+_FILTER: Final = {
+    "presence": {"types": []},
+    "account_data": {"types": []},
+    "room": {
+        "timeline": {"limit": _LIMIT, "types": _TIMELINE},
+        "state": {"types": _STATE},
+        "ephemeral": {"types": ["m.receipt"]},
+        "account_data": {"types": []},
+    },
+}
+# A database that does not answer is no reason to pass an event over, whatever its driver calls it.
+_PASSING: Final = frozenset({"OperationalError", "DBConnectionError", "InterfaceError"})
+
+
+class Stopped(Exception):
+    """We were asked to stop; what is not committed comes again."""
+
+
+@dataclass(slots=True)
+class Intake:
+    """Listens for one account and tells one desk.
+
+    `enter` logs in and settles the places; it is called again until it works, and after the
+    login was refused.
+    """
+
+    api: Api
+    scene: Scene
+    places: Places
+    chats: Chats
+    ours: Ours
+    desk: FrontDesk
+    clock: Clock
+    enter: Callable[[], Awaitable[None]]
+    poll: float = POLL
+    tried: asyncio.Event = field(default_factory=asyncio.Event)  # the first turn is over
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _since: str = ""
+    _entered: bool = False
+    _full: bool = True  # the next answer is to hold the state of all rooms
+    _fault: Health | None = None
+    _poison: str = ""
+    _searched_at: datetime | None = None
+
+    async def run(self) -> None:
+        """Listen until `stopping` is set."""
+        failures = 0
+        while not self.stopping.is_set():
+            try:
+                if not self._entered:
+                    await self._begin()
+                await self._turn()
+                failures, self._fault = 0, None
+                self.tried.set()
+            except Stopped:
+                return
+            except Exception as error:  # whatever it is, the door stays watched
+                self._fault = self._told(error)
+                self.tried.set()
+                wait = back_off(failures)
+                if isinstance(error, PlatformBusy):
+                    wait = error.retry_after.total_seconds()
+                elif self._fault.code == "login-revoked":
+                    self._entered, wait = False, max(wait, 5.0)
+                failures += 1
+                log.log(
+                    logging.INFO if isinstance(error, PlatformDown) else logging.WARNING,
+                    "intake %s: %s, again in %.1f s",
+                    self._fault.code,
+                    error,
+                    wait,
+                )
+                if await self._stopped_within(wait):
+                    return
+
+    def health(self) -> Health:
+        """Whether we listen, and to every place."""
+        if self._fault is not None:
+            return self._fault
+        if not self.tried.is_set():
+            return Health(ok=False, code="starting")
+        if self.scene.lost:
+            lost = ", ".join(f"{place}: {why}" for place, why in sorted(self.scene.lost.items()))
+            put_out = "put-out" in self.scene.lost.values()
+            return Health(ok=False, code="put-out" if put_out else "place-missing", detail=lost)
+        if self._poison:
+            return Health(ok=False, code="event-refused", detail=self._poison)
+        return Health(ok=True)
+
+    def _told(self, error: Exception) -> Health:
+        if isinstance(error, PlatformDown | PlatformBusy):
+            return Health(ok=False, code="homeserver-down", detail=str(error))
+        if isinstance(error, PlatformRefused):
+            code = "login-revoked" if error.reason == "login-revoked" else "homeserver-refuses"
+            return Health(ok=False, code=code, detail=error.detail)
+        return Health(ok=False, code="intake-stuck", detail=f"{type(error).__name__}: {error}")
+
+    # ---- one turn --------------------------------------------------------------------------
+
+    async def _begin(self) -> None:
+        await self.enter()
+        await self.chats.remember()
+        self._since = await self.desk.position(NAME)
+        self._full, self._entered = True, True
+
+    async def _turn(self) -> None:
+        """One answer of the homeserver, taken in whole."""
+        first, gap = self._full, not self._since
+        await self._search()
+        try:
+            told = await self._poll(0.0 if first else self.poll)
+        except Refusal as error:
+            if error.status == 400 and self._since:  # it does not know our position any more
+                log.warning("position lost: %s", error)
+                self._since, self._full = "", True
+            raise
+        rooms = told.get("rooms", {})
+        self._see_rooms(rooms)
+        signs: list[Sign] = []
+        for room, part in [*rooms.get("join", {}).items(), *rooms.get("leave", {}).items()]:
+            if gap:
+                continue  # what was before we first listened is no news
+            signs += await self._take_in(room, part)
+        for room in rooms.get("leave", {}):
+            await self._put_out_of(room)
+        for room, part in rooms.get("invite", {}).items():
+            await self._invited(room, part)
+        if first:
+            await self._answer_knocks()
+        position = str(told["next_batch"])
+        await self._insist(
+            lambda: self.desk.observe(NAME, signs, position, after_gap=gap), "observe"
+        )
+        self._since, self._full = position, False
+
+    async def _search(self) -> None:
+        """Look again, now and then, for places that are not there or shut to us."""
+        now = self.clock.now()
+        due = self._searched_at is None or now - self._searched_at >= _SEARCH
+        if self.scene.lost and due:
+            self._searched_at = now
+            await self.places.settle(make=False)
+
+    async def _poll(self, wait: float) -> Any:
+        query: dict[str, Any] = {"timeout": int(wait * 1000), "filter": json.dumps(_FILTER)}
+        if self._since:
+            query["since"] = self._since
+        if self._full:
+            query["full_state"] = "true"
+        query["set_presence"] = "online"
+        call = asyncio.ensure_future(self.api.get(f"{CLIENT}/sync", query, wait + 60))
+        stop = asyncio.ensure_future(self.stopping.wait())
+        try:
+            await asyncio.wait({call, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if not call.done():
+                raise Stopped
+            return call.result()
+        finally:
+            stop.cancel()
+            call.cancel()
+
+    def _see_rooms(self, rooms: Mapping[str, Any]) -> None:
+        """Learn from state what each room is, before any of its events is read."""
+        for room, part in rooms.get("join", {}).items():
+            self.scene.joined.add(room)
+            known = part.get("state", {}).get("events", [])
+            for raw in [*known, *part.get("timeline", {}).get("events", [])]:
+                if "state_key" in raw:
+                    self._see_state(room, raw)
+                elif raw.get("type") == "m.room.message":
+                    ours = raw.get("sender") == self.scene.me
+                    self.ours.add(str(raw.get("event_id")), ours)
+            if self._full and room not in self.scene.chats:
+                self.chats.looked.add(room)
+
+    def _see_state(self, room: str, raw: Mapping[str, Any]) -> None:
+        kind, told = raw.get("type"), events.content(raw)
+        if kind == CHAT:
+            self.chats.take(room, raw)
+        elif kind == "m.room.create":
+            self.scene.creators[room] = creators_of(raw)
+        elif kind == "m.room.encryption":
+            self.scene.encrypted.add(room)
+        elif kind == "m.space.child" and room == self.scene.space:
+            child = str(raw.get("state_key"))
+            (self.scene.children.add if told.get("via") else self.scene.children.discard)(child)
+
+    async def _take_in(self, room: str, part: Mapping[str, Any]) -> list[Sign]:
+        """Hand over what decides, in order; return the signs of life."""
+        timeline = part.get("timeline", {})
+        raws = list(timeline.get("events", []))
+        if timeline.get("limited") and self._since and timeline.get("prev_batch"):
+            raws = await self._missing(room, str(timeline["prev_batch"])) + raws
+        signs, seen = [], set()
+        for raw in raws:
+            event_id, now = str(raw.get("event_id", "")), self.clock.now()
+            if not event_id or event_id in seen:
+                continue
+            seen.add(event_id)
+            sign = events.sign(self.scene, room, raw, now)
+            if sign is not None:
+                signs.append(sign)
+            event = events.happening(self.scene, room, raw, now)
+            if event is not None:
+                await self._hand_over(room, event)
+        ephemeral = part.get("ephemeral", {}).get("events", [])
+        return signs + events.reads(self.scene, room, ephemeral, self.clock.now())
+
+    async def _missing(self, room: str, start: str) -> list[Any]:
+        """What lies between our position and a limited timeline, oldest first."""
+        found: list[Any] = []
+        query = {
+            "dir": "b",
+            "from": start,
+            "to": self._since,
+            "limit": _LIMIT,
+            "filter": json.dumps({"types": _TIMELINE}),
+        }
+        while True:
+            try:
+                told = await self.api.get(room_path(room, "messages"), query)
+            except Refusal as error:  # we are not in it any more: there is no more to see
+                log.warning("no history of %s: %s", room, error)
+                break
+            found += told.get("chunk", [])
+            if not told.get("chunk") or not told.get("end"):
+                break
+            query["from"] = told["end"]
+        return found[::-1]
+
+    async def _hand_over(self, room: str, event: Event) -> None:
+        async def tell() -> None:
+            if not isinstance(event, Pressed) or await self.ours.has(room, event.ref):
+                await self.desk.handle(event)
+
+        await self._insist(tell, event.event_id)
+
+    async def _insist(self, act: Callable[[], Awaitable[None]], what: str) -> None:
+        """Again until it works; an event that fails by itself is passed over after some tries."""
+        for attempt in itertools.count():
+            try:
+                await act()
+                return
+            except Exception as error:
+                if not passing(error) and attempt + 1 >= _TRIES:
+                    log.exception("event-refused %s", what)
+                    self._poison = f"{what}: {type(error).__name__}"
+                    return
+                self._fault = self._told(error)
+                log.warning("intake-stuck at %s: %s", what, error)
+            if await self._stopped_within(back_off(attempt)):
+                raise Stopped
+            self._fault = None
+
+    # ---- our own comings and goings --------------------------------------------------------
+
+    async def _put_out_of(self, room: str) -> None:
+        self.scene.joined.discard(room)
+        self.places.forget(room)
+
+    async def _invited(self, room: str, part: Mapping[str, Any]) -> None:
+        """Go in only where a person wants to speak to us alone, or to a place of the club."""
+        raws = part.get("invite_state", {}).get("events", [])
+        ours = next((raw for raw in raws if _for(raw, self.scene.me)), None)
+        if ours is None:
+            return
+
+        async def answer() -> None:
+            try:
+                if self.scene.lost:
+                    await self.places.settle(make=False)
+                if not self.places.wanted(room) and events.content(ours).get("is_direct") is True:
+                    await self.chats.accept(room, str(ours.get("sender", "")))
+            except Refusal as error:
+                log.warning("invitation to %s: %s", room, error)
+
+        await self._insist(answer, f"invitation to {room}")
+
+    async def _answer_knocks(self) -> None:
+        """Whoever stands at the door since before we listened."""
+        if not self.scene.space:
+            return
+        path = room_path(self.scene.space, "members")
+        told = await self.api.get(path, {"membership": "knock"})
+        for raw in told.get("chunk", []):
+            event = events.happening(self.scene, self.scene.space, raw, self.clock.now())
+            if event is not None:
+                await self._hand_over(self.scene.space, event)
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self.stopping.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+
+def back_off(failures: int) -> float:
+    """Seconds to wait after so many failures in a row: 0.1 · 2^n up to 60, with jitter."""
+    longest = min(0.1 * float(1 << min(failures, 12)), 60.0)
+    return longest * random.uniform(0.5, 1.0)
+
+
+def passing(error: Exception) -> bool:
+    """Whether an error passes by itself: storage, the homeserver or the network, not the event."""
+    if isinstance(error, StorageError | PlatformDown | PlatformBusy | OSError | TimeoutError):
+        return True
+    return any(cls.__name__ in _PASSING for cls in type(error).__mro__)
+
+
+def _for(raw: Mapping[str, Any], user: str) -> bool:
+    return raw.get("type") == "m.room.member" and raw.get("state_key") == user

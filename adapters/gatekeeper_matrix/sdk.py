@@ -1,0 +1,189 @@
+"""Api: one call to the homeserver, its failures as ours. The only module that knows nio.
+
+nio carries the requests (session, proxies, TLS). What it makes of answers is not used: its sync
+gives events to callbacks after it has moved the token, never back-fills, drops `rooms.leave`, and
+its 429 handling waits inside the call (see ARCHITECTURE.md).
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from nio import AsyncClient, AsyncClientConfig
+
+from gatekeeper.domain.errors import PlatformBusy, PlatformDown, PlatformRefused
+from gatekeeper.ports import Clock
+
+NAME: Final = "matrix"
+CLIENT: Final = "/_matrix/client/v3"
+_SECONDS = 30.0  # for one request; a long poll adds its own time
+_UNTOLD = timedelta(seconds=5)  # to wait where a 429 does not say how long
+# A longer wait than this can only come from the limiter by recipient or by creation: the others
+# refill within seconds. Blocking them all that long would hold up cards for one person's sake.
+_LONG = timedelta(seconds=30)
+
+Body = Mapping[str, Any]
+
+
+class Refusal(PlatformRefused):
+    """A final no with the homeserver's own words: `status` of HTTP and `errcode`."""
+
+    def __init__(self, reason: str, status: int, errcode: str, detail: str) -> None:
+        self.status, self.errcode = status, errcode
+        super().__init__(NAME, reason, f"{errcode} {detail}".strip())
+
+
+_REASONS: Final[Mapping[str, str]] = {
+    "M_UNKNOWN_TOKEN": "login-revoked",
+    "M_MISSING_TOKEN": "login-revoked",
+    "M_USER_DEACTIVATED": "login-revoked",
+    "M_FORBIDDEN": "no-power",
+    "M_TOO_LARGE": "too-large",
+    "M_NOT_FOUND": "no-such-room",
+}
+
+
+class Api:
+    """Calls to one homeserver as one account.
+
+    Args:
+        url: where the client API stands, without a slash at the end.
+        clock: tells when a limiter is free again, and how far the homeserver's clock is off.
+    """
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        config = AsyncClientConfig(max_limit_exceeded=0, max_timeouts=0, request_timeout=_SECONDS)
+        self._client = AsyncClient(url.rstrip("/"), "", config=config)
+        self._clock = clock
+        self._blocked: dict[str, datetime] = {}
+        self._version = ""
+        self.token = ""
+        self.skew: timedelta | None = None  # the homeserver's clock minus ours, when last heard
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        await self._client.close()
+
+    async def get(self, path: str, query: Body | None = None, seconds: float = _SECONDS) -> Any:
+        """Ask for something; the JSON of the answer. PlatformDown, PlatformBusy, Refusal."""
+        return await self.call("GET", path, query=query, seconds=seconds)
+
+    async def find(self, path: str, query: Body | None = None) -> Any:
+        """`get`, and None where there is no such thing."""
+        try:
+            return await self.get(path, query)
+        except Refusal as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def version(self) -> str:
+        """The version of rooms that this homeserver makes."""
+        if not self._version:
+            told = (await self.get(f"{CLIENT}/capabilities")).get("capabilities", {})
+            self._version = str(told.get("m.room_versions", {}).get("default", "11"))
+        return self._version
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Body | None = None,
+        *,
+        query: Body | None = None,
+        limiters: tuple[str, ...] = (),
+        seconds: float = _SECONDS,
+    ) -> Any:
+        """One request.
+
+        Args:
+            path: already quoted (see `q`).
+            limiters: what the call draws on; while one of them is known to be spent the call is
+                not made at all.
+            seconds: until it counts as lost.
+
+        Raises:
+            PlatformBusy: 429, with the limiters that may have asked.
+            PlatformDown: no answer, or one that is not the homeserver's; it may have taken effect.
+            Refusal: a final no.
+        """
+        self._mind(limiters)
+        status, headers, text = await self._send(method, path, body, query, seconds)
+        told = _json(text)
+        self._hear_clock(headers)
+        if status < 300 and told is not None:
+            return told
+        told = told if isinstance(told, dict) else {}
+        errcode, detail = str(told.get("errcode", "")), str(told.get("error", ""))
+        if status == 429:
+            raise self._busy(_wait(told, headers), limiters)
+        if status >= 500 or not errcode:
+            raise PlatformDown(NAME, f"{status} {errcode or text[:80]!r}")
+        raise Refusal(_REASONS.get(errcode, "other"), status, errcode, detail)
+
+    async def _send(
+        self, method: str, path: str, body: Body | None, query: Body | None, seconds: float
+    ) -> tuple[int, Mapping[str, str], str]:
+        headers = {"Content-Type": "application/json"}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        if query:
+            path = f"{path}?{urlencode(query)}"
+        data = None if body is None and method in ("GET", "DELETE") else json.dumps(body or {})
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=10)
+        try:
+            answer = await self._client.send(method, path, data, headers, timeout=timeout)
+            async with answer:
+                return answer.status, answer.headers, await answer.text(errors="replace")
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise PlatformDown(NAME, f"{type(error).__name__}: {error}"[:200]) from error
+
+    def _mind(self, limiters: tuple[str, ...]) -> None:
+        now = self._clock.now()
+        waits = {name: self._blocked[name] - now for name in limiters if name in self._blocked}
+        spent = tuple(name for name, wait in waits.items() if wait > timedelta(0))
+        if spent:
+            raise PlatformBusy(NAME, max(waits.values()), spent)
+
+    def _busy(self, wait: timedelta, limiters: tuple[str, ...]) -> PlatformBusy:
+        if wait > _LONG:
+            slow = tuple(n for n in limiters if n == "create" or n.startswith("invite:to:"))
+            limiters = slow or limiters
+        until = self._clock.now() + wait
+        self._blocked |= dict.fromkeys(limiters, until)
+        return PlatformBusy(NAME, wait, limiters)
+
+    def _hear_clock(self, headers: Mapping[str, str]) -> None:
+        try:
+            self.skew = parsedate_to_datetime(headers["Date"]) - self._clock.now()
+        except (KeyError, ValueError, TypeError):
+            return  # a proxy may leave the header out: then nothing is known
+
+
+def q(part: str) -> str:
+    """One part of a path, quoted."""
+    return quote(part, safe="")
+
+
+def room_path(room: str, *parts: str) -> str:
+    """The path of something in a room."""
+    return "/".join([f"{CLIENT}/rooms/{q(room)}", *(q(part) for part in parts)])
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _wait(told: Body, headers: Mapping[str, str]) -> timedelta:
+    ms = told.get("retry_after_ms")
+    if isinstance(ms, int | float) and ms >= 0:
+        return timedelta(milliseconds=ms)
+    after = headers.get("Retry-After", "")
+    return timedelta(seconds=int(after)) if after.isdecimal() else _UNTOLD
