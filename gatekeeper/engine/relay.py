@@ -195,7 +195,7 @@ class Relay:
             while (fate := await self._engine.fate(_key(order, tries))) == "finished":
                 tries += 1
             if fate == "unknown":
-                log.warning("order-again", club=order.club, order=order.id, tries=tries)
+                log.info("order-again", club=order.club, order=order.id, tries=tries)
                 await self._enqueue(order, _key(order, tries), now=False)
             self._handed[_mark(order)] = time.monotonic() + self._retry * 2 ** min(tries, 5)
 
