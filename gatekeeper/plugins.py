@@ -24,7 +24,13 @@ def adapters() -> Mapping[str, EntryPoint]:
 
 
 def make_platform(
-    name: str, *, club: ClubId, settings: Any, places: Any, vault: Vault, clock: Clock
+    name: str,
+    *,
+    club: ClubId,
+    settings: Mapping[str, Any] | None,
+    places: Mapping[str, Any],
+    vault: Vault,
+    clock: Clock,
 ) -> Platform:
     """The platform called `name`, not started.
 
@@ -32,7 +38,7 @@ def make_platform(
         name: as the policy has it, e.g. matrix.
         club: whose it is.
         settings: what Settings hold for it.
-        places: the platform's part of the Club document.
+        places: the platform's part of the Club document, with admins, title and chatName.
 
     Raises:
         SettingsError: no adapter of that name is installed, it cannot be loaded, or it has no

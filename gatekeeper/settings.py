@@ -22,9 +22,15 @@ from pydantic import (
     SecretStr,
     ValidationError,
     field_validator,
+    model_validator,
 )
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from gatekeeper.domain.errors import SettingsError
@@ -70,7 +76,7 @@ class MatrixSettings(BaseModel):
         user_id: the bot's full id, @gatekeeper:example.org.
         access_token, password: one of the two; with a password we log in once and keep the token.
         device_id: kept over restarts.
-        encrypted: make new rooms encrypted.
+        admin_api: the bot is a server admin and may use Synapse's admin API (age of accounts).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -83,12 +89,17 @@ class MatrixSettings(BaseModel):
     password_file: Readable | None = None
     device_id: str = Field(default="GATEKEEPER", min_length=1, max_length=64)
     admin_api: bool = False
-    encrypted: bool = False
 
     @field_validator("user_id")
     @classmethod
-    def _lower(cls, user_id: str) -> str:
+    def _trimmed(cls, user_id: str) -> str:
         return user_id.strip()
+
+    @model_validator(mode="after")
+    def _can_log_in(self) -> "MatrixSettings":
+        if self.access_token is None and self.password is None:
+            raise ValueError("needs access_token or password, or a file that holds one of them")
+        return self
 
 
 class Settings(BaseSettings):
@@ -127,11 +138,19 @@ class Settings(BaseSettings):
     bind_port: Port = 8080
     metrics_host: str = "127.0.0.1"
     metrics_port: Port = 0
-    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
     language: str = Field(default="en", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
     matrix: MatrixSettings | None = None
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _listed(cls, written: object) -> object:
+        """A list, or a text with commas: the environment knows no lists."""
+        if isinstance(written, str):
+            return [part.strip() for part in written.split(",") if part.strip()]
+        return written
 
     @field_validator("database_url", "engine_url")
     @classmethod
@@ -154,10 +173,15 @@ class Settings(BaseSettings):
             return self.database
         return f"sqlite://{self.home / 'engine.db'}"
 
-    def of_platform(self, name: str) -> BaseModel | None:
-        """The settings of one platform; None where nothing is set for it."""
+    def of_platform(self, name: str) -> Mapping[str, Any] | None:
+        """The settings of one platform, its secrets in clear; None where nothing is set for it."""
         found = getattr(self, name, None)
-        return found if isinstance(found, BaseModel) else None
+        if not isinstance(found, BaseModel):
+            return None
+        return {
+            key: value.get_secret_value() if isinstance(value, SecretStr) else value
+            for key, value in found
+        }
 
     @classmethod
     def settings_customise_sources(

@@ -28,14 +28,17 @@ def test_the_environment_wins_over_the_file(folder, monkeypatch):
     (folder / "gatekeeper.toml").write_text(
         'base_url = "https://a.example/"\nhome = "here"\nbind_port = 1\n'
         '[matrix]\nhomeserver_url = "https://m.example"\nuser_id = "@bot:m.example"\n'
+        'password = "a-password"\n'
     )
     monkeypatch.setenv("GATEKEEPER_BIND_PORT", "2")
+    monkeypatch.setenv("GATEKEEPER_TRUSTED_PROXIES", "10.0.0.0/8, ::1")
     monkeypatch.setenv("GATEKEEPER_MATRIX__HOMESERVER_URL", "http://127.0.0.1:8008/")
     settings = load_settings()
     assert settings.base_url == "https://a.example"
     assert settings.home == folder / "here"
     assert settings.keys == folder / "here/keys"
     assert settings.bind_port == 2
+    assert [str(each) for each in settings.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
     assert settings.matrix is not None
     assert settings.matrix.homeserver_url == "http://127.0.0.1:8008"
     assert settings.matrix.user_id == "@bot:m.example"
@@ -113,3 +116,23 @@ def test_a_file_that_is_no_toml_is_told_with_its_line(folder):
 def test_a_named_file_that_is_not_there(folder):
     with pytest.raises(SettingsError, match="cannot be read"):
         load_settings("nowhere.toml")
+
+
+def test_a_bot_without_a_login(folder):
+    (folder / "gatekeeper.toml").write_text(
+        '[matrix]\nhomeserver_url = "https://m.example"\nuser_id = "@bot:m.example"\n'
+    )
+    with pytest.raises(SettingsError, match="matrix: needs access_token or password"):
+        load_settings()
+
+
+def test_adapters_get_their_secrets_in_clear(folder):
+    (folder / "gatekeeper.toml").write_text(
+        '[matrix]\nhomeserver_url = "https://m.example"\nuser_id = "@bot:m.example"\n'
+        'access_token = "syt_x"\n'
+    )
+    told = load_settings().of_platform("matrix")
+    assert told is not None
+    assert told["access_token"] == "syt_x"
+    assert told["password"] is None
+    assert load_settings().of_platform("slack") is None
