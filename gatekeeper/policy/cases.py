@@ -113,8 +113,10 @@ def run_cases(policy: Policy, text: str, name: str = "cases.yaml") -> Report:
     file = read_cases(text, name)
     results = tuple(_run(policy, file, case) for case in file.cases)
     fired = {result.ruling.rule for result in results if result.ruling}
-    rules = [*policy.admission.rule.match, *policy.pruning.exclude, *policy.pruning.rule.match]
-    never = tuple(dict.fromkeys(rule.id for rule in rules if rule.id not in fired))
+    ids = [rule.id for rule in policy.admission.rule.match]
+    ids += [rule.id for rule in policy.pruning.exclude]
+    ids += [rule.id for rule in policy.pruning.rule.match]
+    never = tuple(dict.fromkeys(name for name in ids if name not in fired))
     return Report(results, never)
 
 
