@@ -111,10 +111,14 @@ class DbosEngine:
         if DbosEngine._taken:
             raise EngineFault(detail="this process has an engine already")
         if self._lock:
-            self._lock.take()
+            try:
+                self._lock.take()
+            except OSError as error:
+                raise EngineFault(detail=str(error)) from error
         DbosEngine._taken = True
         self._context = contextvars.copy_context()
         self._loop = asyncio.get_running_loop()
+        self._jobs.setdefault(RETENTION, self._forget_old)
         try:
             if self._pulse:
                 await asyncio.to_thread(self._pulse.beat)
@@ -129,7 +133,6 @@ class DbosEngine:
             await self._close(0)
             raise EngineFault(detail=str(error)) from error
         self._phase = Phase.RUNNING
-        self._jobs.setdefault(RETENTION, self._forget_old)
         self.schedule(RETENTION, "17 * * * *", "UTC", RETENTION)
         early, self._early = self._early, []
         for kind, args, key, now in early:
@@ -176,7 +179,7 @@ class DbosEngine:
         if job is None:
             log.error("engine-unknown-job", kind=kind, args=args)
             return
-        if self._phase is not Phase.RUNNING:
+        if self._phase in (Phase.STOPPING, Phase.STOPPED):
             raise asyncio.CancelledError  # claimed while we stop: stays unfinished
         task: asyncio.Task[None] = self._loop.create_task(
             _awaited(job, args), context=self._context.copy()

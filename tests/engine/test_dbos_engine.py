@@ -115,6 +115,11 @@ async def test_a_second_engine_in_the_process_is_refused(file: Path, tmp_path: P
         assert second.health().ok
 
 
+async def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(EngineFault, match="nowhere"):
+        await DbosEngine(clock=WallClock(), path=tmp_path / "nowhere" / "engine").start()
+
+
 async def test_a_second_process_on_the_file_is_refused(file: Path, notes: Path, run: Run) -> None:
     """Two would run each other's jobs: that is putting somebody out twice."""
     child = run(file, "new", 30, "k")
