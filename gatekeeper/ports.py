@@ -90,6 +90,11 @@ class Platform(Protocol):
 
     name: str
 
+    @property
+    def bot(self) -> Identity:
+        """Our own account there."""
+        ...
+
     async def start(self, desk: "FrontDesk") -> None:
         """Log in, make what the club's places need, and begin to listen in the background.
 

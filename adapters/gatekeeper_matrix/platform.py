@@ -70,6 +70,11 @@ class MatrixPlatform:
         self._intake: Intake | None = None
         self._listening: asyncio.Task[None] | None = None
 
+    @property
+    def bot(self) -> Identity:
+        """Our own account there."""
+        return Identity(NAME, self._scene.me)
+
     # ---- coming and going ------------------------------------------------------------------
 
     async def start(self, desk: FrontDesk) -> None:

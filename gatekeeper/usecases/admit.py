@@ -16,7 +16,7 @@ from gatekeeper.domain.decisions import (
     Verdict,
 )
 from gatekeeper.domain.events import Banned, Departed, Invited, Joined, KnockTakenBack, PutOut
-from gatekeeper.domain.identity import Account, Identity
+from gatekeeper.domain.identity import Identity
 from gatekeeper.domain.memberships import INSIDE, Membership
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import comeback, passes, review, rights, stages, welcome
@@ -132,7 +132,11 @@ async def lapse(
 
 
 async def joined(parts: Parts, event: Joined) -> None:
-    """Someone is inside: an applicant has arrived, a member is back, or an admin let them in."""
+    """Someone is inside: an applicant has arrived, a member is back, or an admin let them in.
+
+    Whoever comes by an admin's hand without an application is recorded, and left alone until the
+    admins adopt them.
+    """
     admins = await rights.admins(parts) if event.by is not None else {}
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()
@@ -152,11 +156,16 @@ async def joined(parts: Parts, event: Joined) -> None:
             await _arrive(tx, parts, app, now, by=event.by)
         elif await comeback.joined(tx, parts, event.who, now):
             return
-        elif event.by in admins:
-            await _by_hand(tx, parts, account, event, now)
         else:
-            await record(tx, parts, Decision(Verdict.RECORD, "inside-unasked"), now=now,
-                         actor=str(event.who), subject=f"person:{account.person_id}")  # fmt: skip
+            code = "by-hand" if event.by in admins else "inside-unasked"
+            await record(
+                tx,
+                parts,
+                Decision(Verdict.RECORD, code),
+                now=now,
+                actor=str(event.by or event.who),
+                subject=f"person:{account.person_id}",
+            )
 
 
 async def _arrive(
@@ -197,25 +206,6 @@ async def _arrive(
     await review.refresh(tx, parts, app, now)
 
 
-async def _by_hand(tx: Tx, parts: Parts, account: Account, event: Joined, now: datetime) -> None:
-    member = await tx.add(
-        Membership(
-            club=tx.club,
-            person_id=account.person_id,
-            identity=event.who,
-            name=account.name,
-            origin="by-hand",
-            since=now,
-            known_since=now,
-            last_seen_at=now,
-            last_kind="join",
-        )
-    )
-    await record(tx, parts, Decision(Verdict.RECORD, "by-hand"), now=now, actor=str(event.by),
-                 subject=f"membership:{member.id}")  # fmt: skip
-    await welcome.schedule(tx, parts, member, now)
-
-
 async def invited_by_hand(parts: Parts, event: Invited) -> None:
     """A person invited someone in their client: theirs, and recorded as theirs."""
     async with parts.store.transaction(parts.club) as tx:
@@ -247,7 +237,12 @@ async def knock_taken_back(parts: Parts, event: KnockTakenBack) -> None:
 
 
 async def put_out(parts: Parts, event: PutOut | Banned) -> None:
-    """An admin's own hand put someone out, took an invitation back, or banned."""
+    """An admin's own hand put someone out, took an invitation back, or banned.
+
+    What we did ourselves comes back here too: it is known by its Receipt already.
+    """
+    if event.by == parts.platform(event.who).bot:
+        return
     banned = isinstance(event, Banned)
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()

@@ -1,0 +1,1 @@
+"""The stories that `make demo` plays on real parts."""

@@ -1,0 +1,81 @@
+"""The demo club's policy: seconds where a club has days; no clock is faked."""
+
+from pathlib import Path
+
+TEXT = """\
+apiVersion: gatekeeper/v1
+kind: Club
+metadata: {{name: lighthouse, description: "The demo's club: seconds where yours has days."}}
+spec:
+  language: en
+  admins:
+    people: ["matrix:{founder}"]
+    powerLevel: 50
+  platforms:
+    matrix:
+      space: {{alias: lighthouse, name: The Lighthouse}}
+      rooms:
+        - {{alias: lighthouse-hall, name: Hall}}
+        - {{alias: lighthouse-workshop, name: Workshop}}
+      adminRoom: {{alias: lighthouse-keepers, name: Keepers}}
+      welcomeRoom: lighthouse-hall
+      inviteToRooms: false
+  form:
+    questions:
+      - {{id: why, kind: longText, label: Why do you want to join?, required: true, minLength: 20}}
+      - id: craft
+        kind: choice
+        label: What do you do?
+        required: true
+        options: [{{value: maker, label: I make things}}, {{value: reader, label: I read along}}]
+      - {{id: rules, kind: consent, label: I have read the house rules, required: true}}
+  declineReasons:
+    - {{id: not-our-topic, text: "Your interests lie elsewhere; we would not be a good home."}}
+    - {{id: too-early, text: "It is too early. Please try again in half a year."}}
+  welcome: {{after: 4s, together: 3s}}
+  invitation: {{remindAfter: 5s, endsAfter: 12s}}
+  comeback: {{validFor: 30d}}
+---
+apiVersion: gatekeeper/v1
+kind: AdmissionPolicy
+metadata: {{name: who-may-join}}
+spec:
+  review: {{approvals: 2, declines: 1, remindAfter: 6s, openFor: 7d}}
+  rule:
+    match:
+      - id: spam
+        condition: application.text.matches("(?i)casino|crypto airdrop")
+        output: {{decision: decline, message: looks-like-spam}}
+      - id: people-decide
+        output: {{decision: review}}
+---
+apiVersion: gatekeeper/v1
+kind: PruningPolicy
+metadata: {{name: dead-souls}}
+spec:
+  schedule: "{schedule}"
+  settle: {settle}s
+  grace: 7s
+  params: {{inactive_after: 15s}}
+  exclude:
+    - {{id: admins, condition: member.admin, message: admin}}
+    - {{id: on-leave, condition: member.on_leave, message: on-leave}}
+    - {{id: exempt, condition: member.exempt, message: exempt}}
+  rule:
+    match:
+      - id: grace-is-over
+        condition: member.grace_over
+        output: {{action: remove, message: silent-removal}}
+      - id: silent
+        condition: member.silent > params.inactive_after
+        output: {{action: notify, message: silent-notice}}
+      - id: alive
+        output: {{action: keep}}
+  maxAffected: {{count: 5, percent: null}}
+"""
+
+
+def write(path: Path, founder: str, settle: float = 3600, schedule: str = "0 0 6 * * *") -> None:
+    """Write the policy; no Sweep touches anybody in the first `settle` seconds."""
+    text = TEXT.format(founder=founder, settle=settle, schedule=schedule)
+    path.write_text(text, "utf-8")
