@@ -1,4 +1,4 @@
-"""The one place that reads the time."""
+"""SystemClock: the one place that reads the time."""
 
 from datetime import UTC, datetime
 
@@ -7,5 +7,5 @@ class SystemClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
-        """See Clock."""
+        """The time now, aware, UTC."""
         return datetime.now(UTC)

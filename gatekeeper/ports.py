@@ -196,16 +196,16 @@ class Tx(Protocol):
         ...
 
     async def find(
-        self, kind: type[T], *, order: str = "id", limit: int | None = None, **criteria: Any
+        self, kind: type[T], /, *, order: str = "id", limit: int | None = None, **criteria: Any
     ) -> list[T]:
         """All values that meet the criteria; `order` is a field, "-field" for descending."""
         ...
 
-    async def first(self, kind: type[T], *, order: str = "id", **criteria: Any) -> T | None:
+    async def first(self, kind: type[T], /, *, order: str = "id", **criteria: Any) -> T | None:
         """The first of `find`, None for none."""
         ...
 
-    async def count(self, kind: type[Any], **criteria: Any) -> int:
+    async def count(self, kind: type[Any], /, **criteria: Any) -> int:
         """How many values meet the criteria."""
         ...
 
@@ -214,7 +214,7 @@ class Tx(Protocol):
         value has one, its `state` or `progress`; WrongState("stale") when someone was faster."""
         ...
 
-    async def remove(self, kind: type[Any], **criteria: Any) -> int:
+    async def remove(self, kind: type[Any], /, **criteria: Any) -> int:
         """Delete what meets the criteria; how many went. Never of the record of decisions."""
         ...
 

@@ -1,0 +1,271 @@
+"""SQLite and PostgreSQL under one small face: one writer in a club, readers whom nobody holds up.
+
+Tortoise's clients run the statements; beginning and ending a transaction is done here, since
+theirs leave a lock behind when the task is cancelled at the wrong moment, and hang their state on
+context variables that jobs started elsewhere do not have.
+"""
+
+import asyncio
+import importlib
+import re
+import sqlite3
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
+from tortoise.backends.base.client import TransactionalDBClient
+from tortoise.backends.base.config_generator import expand_db_url
+from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
+from tortoise.exceptions import BaseORMException, IntegrityError
+
+from gatekeeper.domain.errors import StorageError
+
+# Not imported as usual: it has no types, and its errors alone are wanted.
+_asyncpg: Any = importlib.import_module("asyncpg")
+
+# How long a writer waits for another process, in milliseconds.
+BUSY_TIMEOUT: Final = 15_000
+IDLE_READERS: Final = 4
+_FAULTS: Final = (
+    BaseORMException,
+    sqlite3.Error,
+    _asyncpg.PostgresError,
+    _asyncpg.InterfaceError,
+    _asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """The drivers' errors become StorageError; a taken unique key stays an IntegrityError."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except _FAULTS as fault:
+        raise StorageError(detail=f"{type(fault).__name__}: {fault}"[:500]) from fault
+
+
+class Session:
+    """Statements within one transaction."""
+
+    def __init__(self, client: TransactionalDBClient, dialect: str) -> None:
+        self._client, self.dialect = client, dialect
+
+    async def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """The rows of a statement that gives some; marks are `?` for both databases."""
+        with told():
+            return await self._client.execute_query_dict(self._marked(sql), list(values))
+
+    async def run(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """How many rows an UPDATE or DELETE touched."""
+        with told():
+            count, _ = await self._client.execute_query(self._marked(sql), list(values))
+        return count
+
+    async def run_many(self, sql: str, values: Sequence[Sequence[Any]]) -> None:
+        """One statement for many rows."""
+        with told():
+            await self._client.execute_many(self._marked(sql), [list(row) for row in values])
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """What fails inside is undone alone; PostgreSQL would give up the whole transaction."""
+        if self.dialect == "sqlite":
+            yield
+            return
+        inner = self._client._connection.transaction()
+        with told():
+            await inner.start()
+        try:
+            yield
+        except BaseException:
+            with suppress(*_FAULTS):
+                await inner.rollback()
+            raise
+        with told():
+            await inner.commit()
+
+    def _marked(self, sql: str) -> str:
+        if self.dialect == "sqlite":
+            return sql
+        first, *rest = sql.split("?")
+        return first + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))
+
+
+class Database(ABC):
+    """One database: `write` for the one writer in a club, `read` for a snapshot."""
+
+    dialect: str
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Connect; StorageError."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of all connections."""
+
+    @abstractmethod
+    def write(self, club: str) -> AbstractAsyncContextManager[Session]:
+        """A transaction, committed at the end; on SQLite the only one in the whole file."""
+
+    @abstractmethod
+    def read(self) -> AbstractAsyncContextManager[Session]:
+        """A snapshot that does not change while it is looked at."""
+
+
+def database(url: str) -> Database:
+    """What an address leads to; StorageError for one that we do not know."""
+    if url.startswith("sqlite://"):
+        return SqliteDatabase(sqlite_path(url))
+    if re.match(r"(postgres|postgresql|asyncpg)://", url):
+        return PostgresDatabase(url)
+    raise StorageError(detail="the address must begin with sqlite:// or postgres://")
+
+
+def sqlite_path(url: str) -> Path:
+    """The file of a sqlite:// address; StorageError for one that has none."""
+    name = url.removeprefix("sqlite://")
+    if not name or name.startswith(":"):
+        raise StorageError(detail="a sqlite:// address names a file")
+    return Path(name)
+
+
+class SqliteDatabase(Database):
+    """One file: a connection that writes, and some that read beside it (WAL).
+
+    synchronous=FULL: an answer that was given survives a power cut too, not only a killed process;
+    it costs one fsync for each commit. secure_delete: what is erased is gone from the file.
+    """
+
+    dialect = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = asyncio.Lock()
+        self._writer = self._client(synchronous="FULL", secure_delete="ON")
+        self._readers: list[SqliteClient] = []
+
+    def _client(self, **pragmas: str) -> SqliteClient:
+        return SqliteClient(
+            str(self._path), connection_name="gatekeeper", busy_timeout=BUSY_TIMEOUT, **pragmas
+        )
+
+    async def open(self) -> None:
+        if not self._path.exists():
+            raise StorageError(detail=f"no database at {self._path}")
+        with told():
+            await self._writer.create_connection(with_db=True)
+
+    async def close(self) -> None:
+        readers, self._readers = self._readers, []
+        for client in (*readers, self._writer):
+            await client.close()
+
+    @asynccontextmanager
+    async def write(self, club: str) -> AsyncIterator[Session]:
+        async with self._lock:
+            client = SqliteTransactionWrapper(self._writer)
+            try:
+                with told():
+                    # Deferred, it could read first and then find that another process has written.
+                    await _do(client, "BEGIN IMMEDIATE")
+                yield Session(client, self.dialect)
+                with told():
+                    await _do(client, "COMMIT")
+            except BaseException:
+                with suppress(*_FAULTS):
+                    await client._connection.rollback()
+                raise
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Session]:
+        with told():
+            if self._readers:
+                reader = self._readers.pop()
+            else:
+                reader = self._client(query_only="ON")
+                await reader.create_connection(with_db=True)
+        client = SqliteTransactionWrapper(reader)
+        try:
+            with told():
+                await _do(client, "BEGIN")
+            yield Session(client, self.dialect)
+        finally:
+            with suppress(*_FAULTS):
+                await client._connection.rollback()
+            if len(self._readers) < IDLE_READERS:
+                self._readers.append(reader)
+            else:
+                await reader.close()
+
+
+async def _do(client: SqliteTransactionWrapper, statement: str) -> None:
+    async with client._connection.execute(statement):
+        pass
+
+
+class PostgresDatabase(Database):
+    """A pool of connections; whoever writes holds the club's row, in this process also a lock, so
+    that waiting writers do not use up the pool."""
+
+    dialect = "postgres"
+
+    def __init__(self, url: str) -> None:
+        self._client = AsyncpgDBClient(**credentials(url), connection_name="gatekeeper")
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def open(self) -> None:
+        with told():
+            await self._client.create_connection(with_db=True)
+
+    async def close(self) -> None:
+        with suppress(*_FAULTS):
+            await self._client.close()
+
+    @asynccontextmanager
+    async def write(self, club: str) -> AsyncIterator[Session]:
+        async with self._locks[club], self._transaction() as session:
+            yield session
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Session]:
+        async with self._transaction(isolation="repeatable_read", readonly=True) as session:
+            yield session
+
+    @asynccontextmanager
+    async def _transaction(self, **how: Any) -> AsyncIterator[Session]:
+        pool = self._client._pool
+        if pool is None:
+            raise StorageError(detail="not open")
+        with told():
+            connection = await pool.acquire()
+        try:
+            client = TransactionWrapper(self._client)
+            client._connection = connection
+            transaction = connection.transaction(**how)
+            with told():
+                await transaction.start()
+            try:
+                yield Session(client, self.dialect)
+            except BaseException:
+                with suppress(*_FAULTS):  # a dead connection rolls back by itself
+                    await transaction.rollback()
+                raise
+            with told():
+                await transaction.commit()
+        finally:
+            with suppress(*_FAULTS):
+                await pool.release(connection)
+
+
+def credentials(url: str) -> Mapping[str, Any]:
+    """What the client takes, from an address; a query may name a unix socket's folder as host."""
+    return {"maxsize": 10, **expand_db_url(url)["credentials"]}

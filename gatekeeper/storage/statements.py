@@ -1,0 +1,70 @@
+"""Criteria to SQL; the values never stand in the text of a statement, names come from Mappers."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from gatekeeper.storage.mapping import Column, Mapper
+
+_COMPARED: Final = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Names as SQL has them, with commas between."""
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def where(mapper: Mapper[Any], club: str, criteria: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """The condition after WHERE and its values; ValueError for criteria that have no meaning."""
+    parts, values = ['"club" = ?'], [club]
+    for criterion, wanted in criteria.items():
+        name, _, operator = criterion.partition("__")
+        column = mapper.column(name)
+        if column.codec.nested and operator != "set" and wanted is not None:
+            raise ValueError(f"{name} is nested: no criterion")
+        part, more = _condition(column, operator, wanted)
+        parts.append(part)
+        values.extend(more)
+    return " AND ".join(parts), values
+
+
+def order_by(mapper: Mapper[Any], order: str, dialect: str) -> str:
+    """The same order on both databases: None first, texts by their letters' numbers, then ids."""
+    way = "DESC" if order.startswith("-") else "ASC"
+    column = mapper.column(order.removeprefix("-"))
+    text = f'"{column.name}"'
+    if column.codec.text and dialect == "postgres":
+        text += ' COLLATE "C"'
+    text += f" {way}"
+    if column.nullable:
+        text += " NULLS FIRST" if way == "ASC" else " NULLS LAST"
+    return text if column.name == "id" else f'{text}, "id" {way}'
+
+
+def _condition(column: Column, operator: str, wanted: Any) -> tuple[str, list[Any]]:
+    name, encode = f'"{column.name}"', column.codec.encode
+    if operator == "" and wanted is None:
+        return f"{name} IS NULL", []
+    if operator == "":
+        return f"{name} = ?", [encode(wanted)]
+    if operator == "set":
+        return f"{name} IS {'NOT NULL' if wanted else 'NULL'}", []
+    if operator in _COMPARED:
+        return f"{name} {_COMPARED[operator]} ?", [encode(wanted)]
+    if operator in ("in", "not_in"):
+        return _among(column, operator == "in", list(wanted), encode)
+    raise ValueError(f"no such criterion: {column.name}__{operator}")
+
+
+def _among(
+    column: Column, inside: bool, wanted: list[Any], encode: Callable[[Any], Any]
+) -> tuple[str, list[Any]]:
+    """In SQL nothing is known of NULL; here None is a value like any other."""
+    values = [encode(each) for each in wanted if each is not None]
+    marks = ", ".join("?" * len(values))
+    name, none_named = f'"{column.name}"', len(values) < len(wanted)
+    if inside:
+        found = f"{name} IN ({marks})" if values else "1 = 0"
+        return f"({found} OR {name} IS NULL)" if none_named else found, values
+    found = f"{name} NOT IN ({marks})" if values else "1 = 1"
+    tail = f"AND {name} IS NOT NULL" if none_named else f"OR {name} IS NULL"
+    return f"({found} {tail})", values
