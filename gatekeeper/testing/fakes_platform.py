@@ -4,6 +4,7 @@ It keeps all that ever happened in `history`, as a homeserver does: what a desk 
 told again, under the same id, by the next `start`.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -261,8 +262,7 @@ class FakePlatform(FakePeople):
     def parse_identity(self, text: str) -> Identity:
         """An `@name:server`; BadInput for anything else."""
         account = text.strip()
-        local, colon, server = account[1:].partition(":")
-        if not (account.startswith("@") and local and colon and server) or len(account) > 255:
+        if not re.fullmatch(r"@[^\s:]+:[^\s:]+", account) or len(account) > 255:
             raise BadInput({"identity": "not-an-identity"})
         return Identity(self.name, account)
 

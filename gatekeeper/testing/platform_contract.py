@@ -1,0 +1,438 @@
+"""PlatformContract: the laws of the Platform port, for the fake and for every real adapter.
+
+A subclass gives the fixture `world`, a PlatformWorld whose platform has been started on its desk.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import NamedTuple, Protocol, TypeVar
+
+from gatekeeper.domain import events
+from gatekeeper.domain.activity import Kind, Sign
+from gatekeeper.domain.decisions import (
+    Action,
+    Admit,
+    Card,
+    Choice,
+    Post,
+    Receipt,
+    Remove,
+    Retract,
+    ShowCard,
+    Tell,
+)
+from gatekeeper.domain.errors import BadInput, PlatformDown, PlatformRefused
+from gatekeeper.domain.events import Event
+from gatekeeper.domain.identity import Identity
+from gatekeeper.ports import Platform, Standing
+
+T = TypeVar("T")
+
+YES = Choice("approve", "✅", "Approve")
+NO = Choice("decline", "❌", "Decline")
+
+
+class Seen(NamedTuple):
+    """One message of ours as a person sees it: its ref, and its text as it stands now."""
+
+    ref: str
+    text: str
+
+
+class RecordingDesk:
+    """A FrontDesk that keeps what it is told; `fail` raises for the next calls of `handle`."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.signs: list[Sign] = []
+        self.gaps = 0
+        self.place = ""
+        self.fail: list[Exception] = []
+
+    async def handle(self, event: Event) -> None:
+        """Keep an event, or fail as ordered."""
+        if self.fail:
+            raise self.fail.pop(0)
+        self.events.append(event)
+
+    async def observe(
+        self, platform: str, signs: Sequence[Sign], position: str, *, after_gap: bool = False
+    ) -> None:
+        """Keep signs and position."""
+        self.signs.extend(signs)
+        self.place = position
+        self.gaps += after_gap
+
+    async def position(self, platform: str) -> str:
+        """The last one told."""
+        return self.place
+
+    def of(self, kind: type[T], who: Identity | None = None) -> list[T]:
+        """The events of one kind, of one person, in the order told."""
+        return [
+            event for event in self.events if isinstance(event, kind) and who in (None, event.who)
+        ]
+
+    async def wait_for(self, kind: type[T], who: Identity, timeout: float = 10.0) -> T:
+        """The latest event of a kind by `who`, once there is one."""
+        await until(lambda: bool(self.of(kind, who)), f"{kind.__name__} of {who}", timeout)
+        return self.of(kind, who)[-1]
+
+
+class PlatformWorld(Protocol):
+    """A platform, its desk, and the hands of people who use the same place independently."""
+
+    platform: Platform
+    desk: RecordingDesk
+
+    def now(self) -> datetime:
+        """The platform's clock."""
+        ...
+
+    async def person(self) -> Identity:
+        """A fresh account outside the club."""
+        ...
+
+    async def admin(self) -> Identity:
+        """A person in the admins' room who may ban."""
+        ...
+
+    async def knock(self, who: Identity, reason: str) -> None:
+        """Ask at the door."""
+        ...
+
+    async def enter(self, who: Identity) -> None:
+        """Take up the invitation; go into every room that is open then."""
+        ...
+
+    async def leave(self, who: Identity) -> None:
+        """Leave the club."""
+        ...
+
+    async def ban(self, who: Identity, by: Identity) -> None:
+        """Ban by hand."""
+        ...
+
+    async def take_chat(self, who: Identity) -> None:
+        """Take up the direct chat."""
+        ...
+
+    async def chats(self, who: Identity) -> int:
+        """How many direct chats with us `who` was ever offered."""
+        ...
+
+    async def told(self, who: Identity) -> list[Seen]:
+        """Our messages in the direct chat of `who`."""
+        ...
+
+    async def posted(self) -> list[Seen]:
+        """Our messages in the admins' room."""
+        ...
+
+    async def press(self, who: Identity, ref: str, symbol: str) -> str:
+        """Press on a message of ours in the admins' room or in their chat; the press's id."""
+        ...
+
+    async def take_back(self, who: Identity, press_id: str) -> None:
+        """Take a press back."""
+        ...
+
+    async def write(self, who: Identity, text: str) -> None:
+        """Write into the direct chat."""
+        ...
+
+    async def places(self, who: Identity) -> int:
+        """In how many places of the club `who` is."""
+        ...
+
+    async def lose_answer(self, action: Action) -> None:
+        """The next performing of `action` takes effect, but its answer does not arrive."""
+        ...
+
+    async def restart(self) -> None:
+        """Stop the platform and start a new one on the same desk."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop the platform; `restart` starts it again."""
+        ...
+
+
+async def until(holds: Callable[[], bool], what: str, timeout: float = 10.0) -> None:
+    """Wait for what happens in the background; AssertionError when it does not."""
+    for _ in range(int(timeout / 0.02)):
+        if holds():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"not within {timeout:g} s: {what}")
+
+
+async def refusal(act: Awaitable[Receipt]) -> str:
+    """The reason why an act is refused; AssertionError where it is not."""
+    try:
+        receipt = await act
+    except PlatformRefused as error:
+        return error.reason
+    raise AssertionError(f"was not refused: {receipt}")
+
+
+def fault_of(platform: Platform, text: str) -> str:
+    """What is wrong with a text as an account; "" for nothing."""
+    try:
+        platform.parse_identity(text)
+    except BadInput as error:
+        return error.problems.get("identity", "another field")
+    return ""
+
+
+class PlatformContract:
+    """Laws that every platform keeps."""
+
+    async def do(self, world: PlatformWorld, action: Action, key: str) -> Receipt:
+        """Perform, ordered just now."""
+        return await world.platform.perform(action, key, world.now())
+
+    async def admitted(self, world: PlatformWorld) -> Identity:
+        """A person inside, with every room open to them."""
+        who = await world.person()
+        await self.do(world, Admit(who=who), f"admit {who}")
+        await world.enter(who)
+        await world.desk.wait_for(events.Joined, who)
+        return who
+
+    async def reached(self, world: PlatformWorld) -> Identity:
+        """A person who has taken up the direct chat and was told one thing."""
+        who = await world.person()
+        receipt = await self.do(world, Tell(who=who, text="First."), f"first {who}")
+        if receipt.waiting:
+            await world.take_chat(who)
+            await world.desk.wait_for(events.ChatTaken, who)
+            await self.do(world, Tell(who=who, text="First."), f"first {who}")
+        return who
+
+    async def test_admitting_twice_is_like_once(self, world: PlatformWorld) -> None:
+        """A sweep that died halfway repeats its last action when it starts again."""
+        who = await world.person()
+        receipts = [await self.do(world, Admit(who=who), f"a {who}") for _ in range(2)]
+        assert [receipt.changed for receipt in receipts] == [True, False]
+        assert (await world.platform.standing(who)).invited
+
+    async def test_standing_tells_the_truth(self, world: PlatformWorld) -> None:
+        """Outside, invited, inside, gone."""
+        who = await world.person()
+        before = await world.platform.standing(who)
+        assert before == Standing()
+        await self.do(world, Admit(who=who), f"a {who}")
+        assert (await world.platform.standing(who)).invited
+        await world.enter(who)
+        assert (await world.platform.standing(who)).inside
+        assert who in [guest.identity for guest in await world.platform.members()]
+        await world.leave(who)
+        assert not (await world.platform.standing(who)).inside
+        await world.desk.wait_for(events.Departed, who)
+
+    async def test_an_admin_has_power_and_is_listed(self, world: PlatformWorld) -> None:
+        """Looked up just now, never remembered."""
+        admin = await world.admin()
+        standing = await world.platform.standing(admin)
+        assert standing.in_admin_room
+        assert standing.power >= 100
+        assert admin in [guest.identity for guest in await world.platform.admins()]
+
+    async def test_a_knock_comes_with_its_reason(self, world: PlatformWorld) -> None:
+        """And an invitation answers it."""
+        who = await world.person()
+        await world.knock(who, "Please " + "x" * 3000)
+        knock = await world.desk.wait_for(events.Knocked, who)
+        assert knock.reason.startswith("Please xxx")
+        assert len(knock.reason) == 2000
+        assert (await world.platform.standing(who)).knocking
+        assert (await self.do(world, Admit(who=who), f"a {who}")).changed
+        await world.enter(who)
+        assert (await world.platform.standing(who)).inside
+
+    async def test_retracting_answers_a_knock(self, world: PlatformWorld) -> None:
+        """And changes nothing the second time."""
+        who = await world.person()
+        await world.knock(who, "Please")
+        await world.desk.wait_for(events.Knocked, who)
+        receipts = [await self.do(world, Retract(who=who), f"r {who}") for _ in range(2)]
+        assert [receipt.changed for receipt in receipts] == [True, False]
+        assert not (await world.platform.standing(who)).knocking
+
+    async def test_retracting_never_touches_a_member(self, world: PlatformWorld) -> None:
+        """An invitation that was taken up meanwhile is no invitation any more."""
+        who = await self.admitted(world)
+        assert not (await self.do(world, Retract(who=who), f"r {who}")).changed
+        assert (await world.platform.standing(who)).inside
+
+    async def test_the_banned_are_refused(self, world: PlatformWorld) -> None:
+        """A ban is a person's word; no action of ours lifts it."""
+        who, admin = await self.admitted(world), await world.admin()
+        await world.ban(who, admin)
+        ban = await world.desk.wait_for(events.Banned, who)
+        assert ban.by == admin
+        assert await refusal(self.do(world, Admit(who=who), f"again {who}")) == "banned"
+        assert (await world.platform.standing(who)).banned
+
+    async def test_removal_is_from_everywhere(self, world: PlatformWorld) -> None:
+        """From the space and every room; told as done by ourselves; twice like once."""
+        who = await self.admitted(world)
+        assert await world.places(who) > 1
+        action = Remove(who=who, reason="Silent for long.")
+        receipts = [await self.do(world, action, f"r {who}") for _ in range(2)]
+        assert [receipt.changed for receipt in receipts] == [True, False]
+        assert await world.places(who) == 0
+        out = await world.desk.wait_for(events.PutOut, who)
+        assert out.reason == "Silent for long."
+        assert not (await world.platform.standing(who)).banned
+        assert (await self.do(world, Admit(who=who), f"back {who}")).changed
+
+    async def test_removal_takes_back_an_open_invitation(self, world: PlatformWorld) -> None:
+        """Nobody comes in by a door that was opened before."""
+        who = await world.person()
+        await self.do(world, Admit(who=who), f"a {who}")
+        assert (await self.do(world, Remove(who=who, reason="No."), f"r {who}")).changed
+        assert not (await world.platform.standing(who)).invited
+
+    async def test_a_message_waits_until_the_chat_is_taken(self, world: PlatformWorld) -> None:
+        """An untaken invitation is no delivery, and is not repeated."""
+        who = await world.person()
+        tell = Tell(who=who, text="Are you still here?")
+        for _ in range(2):
+            receipt = await self.do(world, tell, f"t {who}")
+            assert receipt.waiting
+            assert not receipt.ref
+        await world.take_chat(who)
+        await world.desk.wait_for(events.ChatTaken, who)
+        receipt = await self.do(world, tell, f"t {who}")
+        assert not receipt.waiting
+        assert await world.chats(who) == 1
+        assert [seen.ref for seen in await world.told(who)] == [receipt.ref]
+
+    async def test_telling_twice_shows_one_message(self, world: PlatformWorld) -> None:
+        """Under one key; another key is another message."""
+        who = await self.reached(world)
+        refs = [
+            (await self.do(world, Tell(who=who, text="Hello."), key)).ref
+            for key in (f"b {who}", f"b {who}", f"c {who}")
+        ]
+        assert refs[0] == refs[1] != refs[2]
+        assert [seen.ref for seen in await world.told(who)][1:] == refs[1:]
+
+    async def test_a_card_is_updated_in_place(self, world: PlatformWorld) -> None:
+        """One card, with its choices while it is open."""
+        card = Card(title="Ada", status="waits", choices=(YES, NO))
+        before = len(await world.posted())
+        refs = {
+            (await self.do(world, ShowCard(place="admins", card=card), "card")).ref
+            for _ in range(2)
+        }
+        (ref,) = refs
+        done = Card(title="Ada, approved", status="done")
+        for _ in range(2):
+            update = ShowCard(place="admins", card=done, ref=ref)
+            assert (await self.do(world, update, "card 2")).ref == ref
+        posted = await world.posted()
+        assert len(posted) == before + 1
+        assert posted[-1].ref == ref
+        assert "Ada, approved" in posted[-1].text
+
+    async def test_a_press_names_its_message(self, world: PlatformWorld) -> None:
+        """Whatever the look of the symbol; taken back it is told by the press's id."""
+        admin = await world.admin()
+        card = Card(title="Bob", status="waits", choices=(YES, NO))
+        ref = (await self.do(world, ShowCard(place="admins", card=card), "pressed")).ref
+        press_id = await world.press(admin, ref, "✅\ufe0f")
+        pressed = await world.desk.wait_for(events.Pressed, admin)
+        assert (pressed.ref, pressed.symbol, pressed.place) == (ref, "✅", "admins")
+        assert pressed.event_id == press_id
+        await world.take_back(admin, press_id)
+        gone = await world.desk.wait_for(events.PressTakenBack, admin)
+        assert gone.press_id == press_id
+
+    async def test_what_people_write_to_us_comes_in(self, world: PlatformWorld) -> None:
+        """From their direct chat."""
+        who = await self.reached(world)
+        await world.write(who, "I am <b>still</b> here")
+        wrote = await world.desk.wait_for(events.Wrote, who)
+        assert (wrote.place, wrote.text) == ("direct", "I am <b>still</b> here")
+
+    async def test_a_lost_answer_converges(self, world: PlatformWorld) -> None:
+        """What took effect unknown to us is not done again."""
+        who = await world.person()
+        tell = Tell(who=who, text="Hello.")
+        await self.lose(world, tell, f"t {who}")
+        if (await self.do(world, tell, f"t {who}")).waiting:
+            await world.take_chat(who)
+            await world.desk.wait_for(events.ChatTaken, who)
+        await self.lose(world, tell, f"t {who}")
+        await self.do(world, tell, f"t {who}")
+        assert await world.chats(who) == 1
+        assert len(await world.told(who)) == 1
+        await self.lose(world, Admit(who=who), f"a {who}")
+        assert not (await self.do(world, Admit(who=who), f"a {who}")).changed
+        await world.enter(who)
+        remove = Remove(who=who, reason="Silent.")
+        await self.lose(world, remove, f"r {who}")
+        await self.do(world, remove, f"r {who}")
+        assert await world.places(who) == 0
+        await world.desk.wait_for(events.PutOut, who)
+
+    async def test_a_lost_card_is_one_card(self, world: PlatformWorld) -> None:
+        """The admins see it once."""
+        before = len(await world.posted())
+        show = ShowCard(place="admins", card=Card(title="Eve", status="waits", choices=(YES,)))
+        await self.lose(world, show, "lost card")
+        receipt = await self.do(world, show, "lost card")
+        assert [seen.ref for seen in (await world.posted())[before:]] == [receipt.ref]
+
+    async def lose(self, world: PlatformWorld, action: Action, key: str) -> None:
+        """Perform without getting the answer, unless the adapter's own second try gets it."""
+        await world.lose_answer(action)
+        with suppress(PlatformDown):
+            await self.do(world, action, key)
+
+    async def test_what_happens_meanwhile_is_told_later(self, world: PlatformWorld) -> None:
+        """And what was told but not committed comes again under the same id."""
+        one, two = await world.person(), await world.person()
+        position = world.desk.place
+        await world.knock(one, "before")
+        first = await world.desk.wait_for(events.Knocked, one)
+        await world.stop()
+        world.desk.place = position  # the flush that would have kept it did not happen
+        await world.knock(two, "meanwhile")
+        await world.restart()
+        await world.desk.wait_for(events.Knocked, two)
+        again = world.desk.of(events.Knocked, one)
+        assert {event.event_id for event in again} == {first.event_id}
+        assert len(again) >= 2
+        assert world.desk.gaps <= 1
+
+    async def test_life_is_seen(self, world: PlatformWorld) -> None:
+        """Coming in is a sign; our own doings are none."""
+        who = await self.admitted(world)
+        await until(
+            lambda: any(s.who == who and s.kind is Kind.JOIN for s in world.desk.signs), "join"
+        )
+        accounts = {sign.who.account for sign in world.desk.signs}
+        assert not any("gatekeeper" in account for account in accounts)
+
+    async def test_a_place_that_is_not_there(self, world: PlatformWorld) -> None:
+        """Is a final no, with its reason."""
+        post = Post(place="nowhere", text="Hello?")
+        assert await refusal(self.do(world, post, "nowhere")) == "no-such-room"
+
+    async def test_identities_are_parsed_and_nonsense_is_not(self, world: PlatformWorld) -> None:
+        """What is no account is told as such."""
+        for text in ("", "ada", "@ada", "@:gk.test", "ada:gk.test", "@a:" + "b" * 255, "@a b:c d"):
+            assert fault_of(world.platform, text) == "not-an-identity", text
+
+    async def test_limiters_are_named(self, world: PlatformWorld) -> None:
+        """Every action draws on at least one."""
+        who = await world.person()
+        assert world.platform.limiters(Admit(who=who))
+        assert world.platform.limiters(Tell(who=who, text="Hello."))
+        assert world.platform.limiters(Post(place="admins", text="Hello."))
