@@ -104,6 +104,9 @@ class Database(ABC):
 
     dialect: str
 
+    def __init__(self) -> None:
+        self._writing: set[asyncio.Task[Any] | None] = set()
+
     @abstractmethod
     async def open(self) -> None:
         """Connect; StorageError."""
@@ -112,9 +115,25 @@ class Database(ABC):
     async def close(self) -> None:
         """Let go of all connections."""
 
+    @asynccontextmanager
+    async def write(self, club: str) -> AsyncIterator[Session]:
+        """A transaction, committed at the end; on SQLite the only one in the whole file.
+
+        RuntimeError inside another one of the same task: it would wait for itself.
+        """
+        task = asyncio.current_task()
+        if task in self._writing:
+            raise RuntimeError("a transaction inside a transaction would wait for itself")
+        self._writing.add(task)
+        try:
+            async with self._write(club) as session:
+                yield session
+        finally:
+            self._writing.discard(task)
+
     @abstractmethod
-    def write(self, club: str) -> AbstractAsyncContextManager[Session]:
-        """A transaction, committed at the end; on SQLite the only one in the whole file."""
+    def _write(self, club: str) -> AbstractAsyncContextManager[Session]:
+        """`write` without the guard."""
 
     @abstractmethod
     def read(self) -> AbstractAsyncContextManager[Session]:
@@ -148,6 +167,7 @@ class SqliteDatabase(Database):
     dialect = "sqlite"
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self._path = path
         self._lock = asyncio.Lock()
         self._writer = self._client(synchronous="FULL", secure_delete="ON")
@@ -170,7 +190,7 @@ class SqliteDatabase(Database):
             await client.close()
 
     @asynccontextmanager
-    async def write(self, club: str) -> AsyncIterator[Session]:
+    async def _write(self, club: str) -> AsyncIterator[Session]:
         async with self._lock:
             client = SqliteTransactionWrapper(self._writer)
             try:
@@ -219,6 +239,7 @@ class PostgresDatabase(Database):
     dialect = "postgres"
 
     def __init__(self, url: str) -> None:
+        super().__init__()
         self._client = AsyncpgDBClient(**credentials(url), connection_name="gatekeeper")
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -231,7 +252,7 @@ class PostgresDatabase(Database):
             await self._client.close()
 
     @asynccontextmanager
-    async def write(self, club: str) -> AsyncIterator[Session]:
+    async def _write(self, club: str) -> AsyncIterator[Session]:
         async with self._locks[club], self._transaction() as session:
             yield session
 

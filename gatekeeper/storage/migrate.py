@@ -146,7 +146,7 @@ async def _alone(url: str) -> AsyncIterator[None]:
         return
     path = sqlite_path(url)
     try:
-        lock = os.open(f"{path}.upgrade", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(f"{path}.upgrade.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as fault:
         raise StorageError(detail=f"{path.parent}: {fault.strerror}") from fault
     try:

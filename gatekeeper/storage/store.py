@@ -1,6 +1,5 @@
 """TortoiseStore: the Store on SQLite or PostgreSQL, one transaction for one use case."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -44,42 +43,34 @@ class TortoiseStore:
         self.committed = _nobody
         self._key = record_key
         self._clock = clock or SystemClock()
-        self._database = database(url)
-        self._writing: dict[ClubId, asyncio.Task[object] | None] = {}
+        self.database = database(url)
 
     async def open(self) -> None:
         """Connect; StorageError where the schema is not the one of this release."""
-        await self._database.open()
+        await self.database.open()
         try:
-            async with self._database.read() as session:
+            async with self.database.read() as session:
                 pending = await migrate.pending(session)
             if pending:
                 raise StorageError(detail=f"upgrade pending: {', '.join(pending)}")
         except BaseException:
-            await self._database.close()
+            await self.database.close()
             raise
 
     async def close(self) -> None:
         """Let go of all connections; again changes nothing."""
-        await self._database.close()
+        await self.database.close()
 
     @asynccontextmanager
     async def transaction(self, club: ClubId) -> AsyncIterator[TortoiseTx]:
         """One writer in a club at a time, over all processes; commit at the end, or roll back."""
-        task = asyncio.current_task()
-        if task in self._writing.values():
-            raise RuntimeError("a transaction inside a transaction would wait for itself")
-        async with self._database.write(club) as session:
-            self._writing[club] = task
+        async with self.database.write(club) as session:
+            await self._hold(session, club)
+            tx = TortoiseTx(session, club, self._key)
             try:
-                await self._hold(session, club)
-                tx = TortoiseTx(session, club, self._key)
-                try:
-                    yield tx
-                finally:
-                    tx.end()
+                yield tx
             finally:
-                del self._writing[club]
+                tx.end()
         if tx.due:
             try:
                 self.committed(club, tuple(tx.due))
@@ -90,7 +81,7 @@ class TortoiseStore:
     @asynccontextmanager
     async def look(self, club: ClubId) -> AsyncIterator[TortoiseTx]:
         """Read without holding anyone up; writing through it is a StorageError."""
-        async with self._database.read() as session:
+        async with self.database.read() as session:
             tx = TortoiseTx(session, club, self._key, may_write=False)
             try:
                 yield tx
@@ -99,18 +90,18 @@ class TortoiseStore:
 
     async def verify(self, club: ClubId) -> int:
         """Walk the record of decisions; how many rows are whole. RecordBroken names the first."""
-        async with self._database.read() as session:
+        async with self.database.read() as session:
             return await verify(session, club, self._key)
 
     async def head(self, club: ClubId) -> tuple[int, str]:
         """Sequence and mac of the newest row of the record; (0, "") for none. RecordBroken."""
-        async with self._database.read() as session:
+        async with self.database.read() as session:
             head = await read_head(session, club, self._key)
             return head.sequence, head.mac
 
     async def clubs(self) -> list[ClubId]:
         """All clubs that have a row."""
-        async with self._database.read() as session:
+        async with self.database.read() as session:
             rows = await session.rows("SELECT club FROM clubs")
         return sorted(ClubId(row["club"]) for row in rows)
 
