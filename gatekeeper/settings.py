@@ -235,12 +235,8 @@ def load_settings(named: str | Path | None = None) -> Settings:
     Raises:
         SettingsError: with all faults, a sentence each; no value of a setting is repeated in one.
     """
-    file = find_file(named)
-    base = file.parent if file else Path.cwd()
-    values, faults = _read(file) if file else ({}, [])
+    values, faults, defaults = _gathered(named)
     faults += _unknown_names()
-    home = Path(os.environ.get(f"{PREFIX}HOME") or values.get("home") or base / "data")
-    defaults = {"home": home, "policy": base / "house-rules.yaml", "keys": home / "keys"}
     try:
         settings = Settings(**{**defaults, **_contents(values), **_deep(values)})
     except ValidationError as wrong:
@@ -252,6 +248,40 @@ def load_settings(named: str | Path | None = None) -> Settings:
     return settings.model_copy(
         update={name: getattr(settings, name).absolute() for name in ("home", "policy", "keys")}
     )
+
+
+def find_place(name: Literal["home", "policy", "keys"], named: str | Path | None = None) -> Path:
+    """Where one of a club's places is or is to be, whatever else is wrong or missing yet."""
+    values, _, defaults = _gathered(named)
+    found = os.environ.get(f"{PREFIX}{name}".upper()) or values.get(name) or defaults[name]
+    return Path(str(found)).absolute()
+
+
+def _gathered(named: str | Path | None) -> tuple[dict[str, Any], list[str], dict[str, Any]]:
+    """What the file holds, its faults, and what the places are when nobody says otherwise."""
+    file = find_file(named)
+    base = file.parent if file else Path.cwd()
+    values, faults = _read(file) if file else ({}, [])
+    values = _without_overruled(values, PREFIX)
+    home = Path(str(os.environ.get(f"{PREFIX}HOME") or values.get("home") or base / "data"))
+    return (
+        values,
+        faults,
+        {"home": home, "policy": base / "house-rules.yaml", "keys": home / "keys"},
+    )
+
+
+def _without_overruled(values: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """A secret in the environment makes the file's `…_file` for it not matter any more."""
+    kept = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            kept[name] = _without_overruled(value, f"{prefix}{name}__".upper())
+            continue
+        overruled = f"{prefix}{name.removesuffix('_file')}".upper() in os.environ
+        if not (overruled and name.endswith("_file")):
+            kept[name] = value
+    return kept
 
 
 def _deep(values: dict[str, Any]) -> dict[str, Any]:

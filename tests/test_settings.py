@@ -136,3 +136,17 @@ def test_adapters_get_their_secrets_in_clear(folder):
     assert told["access_token"] == "syt_x"
     assert told["password"] is None
     assert load_settings().of_platform("slack") is None
+
+
+def test_a_secret_in_the_environment_overrules_a_file_that_is_not_there(folder, monkeypatch):
+    (folder / "gatekeeper.toml").write_text(
+        '[matrix]\nhomeserver_url = "https://m.example"\nuser_id = "@bot:m.example"\n'
+        'access_token_file = "nowhere"\n'
+    )
+    with pytest.raises(SettingsError, match="matrix.access_token_file: cannot be read"):
+        load_settings()
+    monkeypatch.setenv("GATEKEEPER_MATRIX__ACCESS_TOKEN", "syt_x")
+    matrix = load_settings().matrix
+    assert matrix is not None
+    assert matrix.access_token is not None
+    assert matrix.access_token.get_secret_value() == "syt_x"

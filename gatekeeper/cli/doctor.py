@@ -1,0 +1,172 @@
+"""What `gatekeeper doctor` looks at; each look stands by itself, so that all faults are told."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from gatekeeper import wire
+from gatekeeper.domain.clubs import ClubState
+from gatekeeper.domain.decisions import Order, Progress
+from gatekeeper.domain.errors import GatekeeperError, SettingsError, Value
+from gatekeeper.keys import key_faults
+from gatekeeper.policy.judge import Policy
+from gatekeeper.policy.parse import PolicyError
+from gatekeeper.ports import Check, Platform
+from gatekeeper.settings import find_place, load_settings
+from gatekeeper.usecases import rights
+from gatekeeper.usecases.parts import Parts
+
+CLOCK_MAY_DIFFER: Final = timedelta(seconds=5)
+
+
+def good(code: str, **values: Value) -> Check:
+    """A line that says ✔."""
+    return Check(True, f"doctor.{code}", values)
+
+
+def bad(code: str, **values: Value) -> Check:
+    """A line that says ✘."""
+    return Check(False, f"doctor.{code}", values)
+
+
+def of_error(error: GatekeeperError) -> Check:
+    """A line for something that was refused with a code of its own."""
+    return Check(False, error.code, error.values)
+
+
+async def examine(file: str | None) -> AsyncIterator[Check]:
+    """Every line, as soon as it is known."""
+    try:
+        settings = load_settings(file)
+    except SettingsError as wrong:
+        settings = None
+        for fault in wrong.faults:
+            yield bad("settings-wrong", fault=fault)
+    else:
+        yield good("settings")
+    keys = find_place("keys", file)
+    faults = key_faults(keys)
+    for fault in faults:
+        yield bad("key-wrong", fault=fault)
+    if not faults:
+        yield good("keys", folder=str(keys))
+    for check in _policy_file(find_place("policy", file)):
+        yield check
+    if faults or settings is None:
+        return
+    async with AsyncExitStack() as stack:
+        try:
+            opened = await stack.enter_async_context(wire.opened(settings, platforms=False))
+        except SettingsError as wrong:
+            for fault in wrong.faults:
+                yield bad("settings-wrong", fault=fault)
+            return
+        except PolicyError:
+            return  # told by its file
+        except GatekeeperError as wrong:
+            yield of_error(wrong)
+            return
+        yield good("database", kind=settings.database.partition(":")[0])
+        async for check in _club(opened):
+            yield check
+        async for check in _platforms(opened):
+            yield check
+
+
+def _policy_file(file: Path) -> list[Check]:
+    try:
+        policy = wire.read_policy(file)
+    except PolicyError as wrong:
+        return [bad("policy-wrong", fault=str(found)) for found in wrong.findings]
+    except SettingsError as wrong:
+        return [bad("settings-wrong", fault=fault) for fault in wrong.faults]
+    return [good("policy", file=str(file), club=policy.club_id)]
+
+
+async def _club(opened: wire.Opened) -> AsyncIterator[Check]:
+    parts = opened.parts
+    async with parts.store.look(parts.club) as tx:
+        state = await tx.first(ClubState)
+        failed = await tx.count(Order, progress=Progress.FAILED)
+    now = parts.clock.now()
+    if state is not None and state.served_at and state.served_at > now + CLOCK_MAY_DIFFER:
+        yield bad("clock-back", seconds=round((state.served_at - now).total_seconds()))
+    else:
+        yield good("clock")
+    if state is not None and wire.is_served(state, parts.clock):
+        yield good("service", by=state.served_by)
+    else:
+        yield bad("no-service")
+    if state is not None and state.policy and opened.policy_fault is None:
+        newer = wire.read_policy(opened.settings.policy)
+        if newer.digest != state.policy:
+            yield bad("policy-not-in-force", file=str(opened.settings.policy))
+    if state is not None and state.paused_at:
+        yield bad("paused", by=state.paused_by)
+    if failed:
+        yield bad("failed-orders", count=failed)
+
+
+async def _platforms(opened: wire.Opened) -> AsyncIterator[Check]:
+    """Each platform's own lines, then what needs to know who is there."""
+    try:
+        platforms = wire.make_platforms(opened.settings, opened.parts.policy, opened.vault)
+    except SettingsError as wrong:
+        for fault in wrong.faults:
+            yield bad("settings-wrong", fault=fault)
+        return
+    whole = True
+    try:
+        for platform in platforms.values():
+            for check in await _examined(platform):
+                whole = whole and check.ok
+                yield check
+        for check in await _admins(replace(opened.parts, platforms=platforms), whole):
+            yield check
+    finally:
+        for platform in platforms.values():
+            await platform.stop()
+
+
+async def _examined(platform: Platform) -> tuple[Check, ...]:
+    """What a platform says of itself; one whose look fails is told like any other fault."""
+    try:
+        return await platform.examine()
+    except GatekeeperError as wrong:
+        return (of_error(wrong),)
+    except Exception as wrong:
+        return (bad("look-failed", what=platform.name, detail=repr(wrong)[:200]),)
+
+
+async def _admins(parts: Parts, whole: bool) -> list[Check]:
+    """Who may decide now, against what is asked of them; `whole`: nothing was wrong so far."""
+    try:
+        for platform in parts.platforms.values():
+            await platform.connect()
+        found = await rights.admins(parts)
+    except GatekeeperError as wrong:
+        return [of_error(wrong)] if whole else []  # else its cause stands above already
+    if not found:
+        return [bad("no-admins")]
+    checks = [good("admins", count=len(found), names=", ".join(sorted(found.values())))]
+    for rule, needed in quorums(parts.policy):
+        if needed > len(found):
+            checks.append(bad("quorum-too-large", rule=rule, needed=needed, count=len(found)))
+    return checks
+
+
+def quorums(policy: Policy) -> list[tuple[str, int]]:
+    """How many votes each way of deciding needs at most: the policy's own, then each rule's."""
+    review = policy.admission.review
+    changes = [(rule.id, rule.output.review) for rule in policy.admission.rule.match]
+    return [
+        ("review", max(review.approvals, review.declines)),
+        *(
+            (rule, max(change.approvals or 1, change.declines or 1))
+            for rule, change in changes
+            if change is not None
+        ),
+    ]

@@ -1,0 +1,81 @@
+"""The `gatekeeper` command: its commands, and what its exit codes mean.
+
+0 done, or nothing to do; 1 "no": a check found something, an act was refused; 2 wrong use;
+3 try later.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Final, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from gatekeeper.cli import people, record, render, rules, service, setup
+from gatekeeper.cli.frame import STATE
+from gatekeeper.domain.errors import (
+    BadInput,
+    GatekeeperError,
+    PlatformBusy,
+    PlatformDown,
+    ServiceAbsent,
+    SettingsError,
+    TooMany,
+)
+
+WRONG_USE: Final = (SettingsError, BadInput)
+TRY_LATER: Final = (PlatformBusy, PlatformDown, ServiceAbsent, TooMany)
+
+app = typer.Typer(
+    help="Keeps a club's door and its roll: who joins, who is asked to come back, who is let go.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _all(
+    settings: Annotated[
+        str, typer.Option("--settings", metavar="FILE", help="Instead of ./gatekeeper.toml.")
+    ] = "",
+) -> None:
+    STATE.settings_file = settings or None
+
+
+for part in (setup, service, rules, people, record):
+    part.add_to(app)
+
+
+def exit_code(error: GatekeeperError) -> int:
+    """What the command ends with for an error."""
+    if isinstance(error, WRONG_USE):
+        return 2
+    if isinstance(error, TRY_LATER) or error.code in ("already-running", "storage-down"):
+        return 3
+    return 1
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Carry out one command line; the exit code."""
+    try:
+        code = app(list(argv) if argv is not None else None, standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except GatekeeperError as error:
+        for line in render.error_lines(error):
+            render.note(line)
+        return exit_code(error)
+    except TyperException as wrong:
+        if said := str(getattr(wrong, "message", wrong)).strip():
+            render.note(f"error: {said} [usage] — see: gatekeeper --help")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read us has gone: nobody is left to be told
+        return 0
+
+
+def main() -> NoReturn:
+    """The entry point."""
+    sys.exit(run())

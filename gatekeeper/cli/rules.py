@@ -1,0 +1,87 @@
+"""policy: check a policy, and try its cases."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gatekeeper.cli import frame, render
+from gatekeeper.cli.frame import STATE, Json
+from gatekeeper.domain.errors import SettingsError
+from gatekeeper.settings import find_place
+
+if TYPE_CHECKING:
+    from gatekeeper.policy.parse import Finding
+
+policy = typer.Typer(help="The club's rules.", no_args_is_help=True)
+
+File = Annotated[
+    str, typer.Argument(metavar="[FILE]", help="Instead of the one that the settings name.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.add_typer(policy, name="policy")
+
+
+def _read(file: str) -> tuple[Path, str]:
+    path = Path(file) if file else find_place("policy", STATE.settings_file)
+    try:
+        return path, path.read_text("utf-8")
+    except OSError as fault:
+        raise SettingsError((f"policy: {path}: {fault.strerror}",)) from None
+    except UnicodeDecodeError:
+        raise SettingsError((f"policy: {path}: is not UTF-8 text",)) from None
+
+
+@policy.command("check")
+def check(file: File = "", as_json: Json = False) -> None:
+    """Everything that is wrong with a policy: file, line, column, and what to do."""
+    from gatekeeper.policy.parse import PolicyError, check_policy
+
+    path, text = _read(file)
+    findings = check_policy(text, str(path))
+    if as_json:
+        render.show_json([_finding(each) for each in findings])
+    elif findings:
+        for line in render.error_lines(PolicyError(str(path), findings)):
+            render.note(line)
+    else:
+        render.say(f"{path}: nothing is wrong")
+    frame.leave(1 if findings else 0)
+
+
+def _finding(found: "Finding") -> dict[str, Any]:
+    return {
+        **render.plain(found),
+        "sentence": found.sentence(),
+        "remedy": found.remedy(),
+    }
+
+
+@policy.command("test")
+def run_its_cases(
+    file: File = "",
+    cases: Annotated[
+        str, typer.Option("--cases", metavar="FILE", help="Instead of *.cases.yaml beside it.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Try the cases that lie beside a policy."""
+    from gatekeeper.policy.cases import run_cases
+    from gatekeeper.policy.parse import load_policy
+
+    path, text = _read(file)
+    beside = Path(cases) if cases else path.with_name(f"{path.stem}.cases.yaml")
+    try:
+        told = beside.read_text("utf-8")
+    except OSError as fault:
+        raise SettingsError((f"cases: {beside}: {fault.strerror}",)) from None
+    report = run_cases(load_policy(text, str(path)), told, str(beside))
+    if as_json:
+        render.show_json({**render.plain(report), "passed": report.passed})
+    else:
+        for line in report.lines():
+            render.say(line)
+    frame.leave(0 if report.passed else 1)

@@ -1,0 +1,134 @@
+"""serve, demo, pause, resume, doctor: the service and how it fares."""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gatekeeper.cli import frame, render
+from gatekeeper.cli.frame import STATE, Json, Yes
+from gatekeeper.domain.errors import BadInput, Refused
+from gatekeeper.ports import Check
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    for command in (serve, demo, pause, resume, doctor):
+        app.command()(command)
+
+
+def serve(
+    roles: Annotated[
+        str, typer.Option(help="Which of web, intake, worker; all of them by default.")
+    ] = "web,intake,worker",
+    as_json: Annotated[bool, typer.Option("--json", help="Log as JSON.")] = False,
+) -> None:
+    """Run the service, until SIGTERM or Ctrl-C."""
+    from gatekeeper import logs
+
+    settings = frame.settings()
+    logs.configure(settings.log_level, "json" if as_json else settings.log_format)
+    from gatekeeper import serve as service
+    from gatekeeper import wire
+
+    wanted = [each.strip() for each in roles.split(",") if each.strip()]
+    if not wanted or set(wanted) - set(wire.ROLES):
+        raise BadInput({"roles": "not-a-role"}, known=", ".join(wire.ROLES))
+    frame.run(service.serve(settings, wanted))
+
+
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave it running, with logins.")] = False,
+    platform: Annotated[str, typer.Option(help="Where the club lives.")] = "matrix",
+    as_json: Json = False,
+) -> None:
+    """Play a whole club on a real homeserver, from application to removal (in a checkout)."""
+    top = Path(__file__).parents[2]
+    if not (top / "tests/demo/main.py").is_file():
+        raise Refused("demo-elsewhere")
+    sys.path.insert(0, str(top))
+    story: Any = importlib.import_module("tests.demo.main")
+    arguments = [*(["--keep"] if keep else []), "--platform", platform]
+    frame.leave(int(story.main(arguments) or 0))
+
+
+def pause(as_json: Json = False) -> None:
+    """Stop all writing at the next action; intake goes on."""
+    from gatekeeper.cli.people import operator
+    from gatekeeper.usecases import pause as use
+
+    async def work() -> bool:
+        async with frame.club() as club:
+            return await use.pause(club.parts, f"operator:{operator()}")
+
+    changed = frame.run(work())
+    if as_json:
+        render.show_json({"paused": True, "changed": changed})
+    else:
+        render.say("Paused: nothing more is written." if changed else "It was paused already.")
+
+
+def resume(yes: Yes = False, as_json: Json = False) -> None:
+    """Show what would happen, and go on with --yes."""
+    from gatekeeper.cli.people import operator
+    from gatekeeper.domain.clubs import ClubState
+    from gatekeeper.usecases import pause as use
+
+    async def work() -> tuple[bool, tuple[str, ...], int]:
+        async with frame.club() as club:
+            parts = club.parts
+            async with parts.store.look(parts.club) as tx:
+                state = await tx.first(ClubState)
+            if state is None or state.paused_at is None:
+                return False, (), 0
+            lines = await use.would(parts)
+            done = await use.resume(parts, f"operator:{operator()}") if yes else 0
+            return True, lines, done
+
+    paused, lines, done = frame.run(work())
+    if as_json:
+        render.show_json({"paused": paused and not yes, "would": lines, "due": done})
+        return
+    if not paused:
+        render.say("It was not paused.")
+        return
+    for line in lines:
+        render.say(line)
+    if yes:
+        render.say(f"Resumed; due with this: {done}.")
+    else:
+        render.say(f"{len(lines)} would be done; go on with: gatekeeper resume --yes")
+
+
+def doctor(as_json: Json = False) -> None:
+    """Check settings, keys, database, policy, platforms, admins and the service."""
+    from gatekeeper import logs
+    from gatekeeper.cli import doctor as look
+    from gatekeeper.policy.texts import sentence
+
+    logs.configure("error", "console")  # what goes wrong is told in its line
+
+    async def work() -> list[Check]:
+        found = []
+        async for check in look.examine(STATE.settings_file):
+            found.append(check)
+            if not as_json:
+                render.say(_line(check))
+        return found
+
+    checks = frame.run(work())
+    if as_json:
+        render.show_json([{**render.plain(c), "text": sentence(c.code, c.values)} for c in checks])
+    frame.leave(0 if checks and all(each.ok for each in checks) else 1)
+
+
+def _line(check: Check) -> str:
+    from gatekeeper.policy.texts import remedy, sentence
+
+    text = sentence(check.code, check.values)
+    if check.ok:
+        return f"✔ {text}"
+    what_to_do = remedy(check.code, check.values)
+    return f"✘ {text} [{check.code}]" + (f" — {what_to_do}" if what_to_do else "")

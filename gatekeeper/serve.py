@@ -1,0 +1,216 @@
+"""`gatekeeper serve`: the service from start to stop.
+
+SIGTERM and SIGINT stop it cleanly: the web pages first, then intake, with what it has seen
+committed, then the engine, which gives what runs a few seconds. A second signal ends it at once;
+then, too, nothing is lost but what a crash may lose.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gatekeeper import wire
+from gatekeeper.domain.errors import GatekeeperError
+from gatekeeper.ports import Health, Platform
+from gatekeeper.schedule import ticks
+from gatekeeper.settings import Settings
+from gatekeeper.usecases.parts import club_state
+
+if TYPE_CHECKING:
+    from gatekeeper.web.server import Server
+
+log = structlog.get_logger(__name__)
+
+STOP_WITHIN = 10.0  # seconds for each part to stop
+RETRY = 5.0  # seconds between two tries to start a platform that failed to
+
+
+async def serve(settings: Settings, roles: Collection[str] = wire.ROLES) -> None:
+    """Run until a signal.
+
+    Raises:
+        SettingsError, PolicyError, StorageError, AlreadyRunning: it cannot start like this.
+    """
+    ended = _on_signals()
+    with wire.only_one(settings.home):
+        async with wire.opened(settings, adopt_policy=True) as opened:
+            service = wire.build(opened, roles)
+            if opened.policy_fault is not None:
+                log.error("policy-file-wrong", detail=str(opened.policy_fault))
+            async with running(service):
+                log.info(
+                    "serving",
+                    club=service.parts.club,
+                    roles=sorted(service.roles),
+                    address=f"http://{settings.bind_host}:{settings.bind_port}",
+                    pid=os.getpid(),
+                )
+                await ended.wait()
+                service.stopping = True
+                log.info("stopping")
+    log.info("stopped")
+
+
+def _on_signals() -> asyncio.Event:
+    ended = asyncio.Event()
+
+    def end() -> None:
+        if ended.is_set():
+            os._exit(1)  # asked twice: at once, as a crash would
+        ended.set()
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, end)
+    return ended
+
+
+@asynccontextmanager
+async def running(service: wire.Running) -> AsyncIterator[wire.Running]:
+    """Start every part in order, and stop them in the other direction."""
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(_step, "heartbeat", lambda: _silence(service))
+        if "worker" in service.roles:
+            await service.engine.start()
+            stack.push_async_callback(_step, "engine", service.engine.stop)
+            for tick in ticks(service.parts.policy):
+                service.engine.schedule(tick.name, tick.cron, tick.zone, tick.kind)
+        if "intake" in service.roles:
+            stack.push_async_callback(_step, "flush", service.observer.flush)
+            await _begin(stack, "flush", _flushing(service))
+        for platform in service.parts.platforms.values():
+            stack.push_async_callback(_step, platform.name, platform.stop)
+            await _begin(stack, platform.name, _listening(service, platform))
+        if "worker" in service.roles:
+            await service.relay.start()
+            stack.push_async_callback(_step, "relay", service.relay.stop)
+        await _begin(stack, "heartbeat", _beating(service))
+        await _web(stack, service)
+        service.started = True
+        yield service
+
+
+async def _web(stack: AsyncExitStack, service: wire.Running) -> None:
+    """Pages and metrics, each on its own port; bound before anything is told to be ready."""
+    from gatekeeper.web.app import create_app
+    from gatekeeper.web.metrics import Metrics, create_metrics_app
+    from gatekeeper.web.security import WebSecrets, WebSettings
+    from gatekeeper.web.server import serve as bind
+
+    settings, metrics = service.opened.settings, Metrics()
+    servers = []
+    if "web" in service.roles:
+        pages = create_app(
+            service.parts,
+            secrets=WebSecrets(session=service.opened.keys.session),
+            settings=WebSettings(
+                base_url=settings.base_url, trusted_proxies=settings.trusted_proxies
+            ),
+            health=service.health,
+            metrics=metrics,
+        )
+        servers.append(("web", bind(pages, settings.bind_host, settings.bind_port)))
+    if settings.metrics_port:
+        numbers = create_metrics_app(service.parts, health=service.health, metrics=metrics)
+        servers.append(("metrics", bind(numbers, settings.metrics_host, settings.metrics_port)))
+    for name, server in servers:
+        task = asyncio.create_task(server.serve(), name=name)
+
+        async def end(server: "Server" = server, task: "asyncio.Task[None]" = task) -> None:
+            server.should_exit = True
+            await task
+
+        stack.push_async_callback(_step, name, end)
+
+
+Stop = Callable[[], Awaitable[object]]
+
+
+async def _step(what: str, stop: Stop) -> None:
+    """One part's stop: late or failing, it is logged and holds up none of the others."""
+    try:
+        await asyncio.wait_for(stop(), STOP_WITHIN)
+    except TimeoutError:
+        log.error("stop-late", part=what, seconds=STOP_WITHIN)
+    except Exception:
+        log.exception("stop-failed", part=what)
+
+
+async def _begin(stack: AsyncExitStack, what: str, work: Awaitable[None]) -> None:
+    """A task that lives until the stop."""
+    task = asyncio.ensure_future(work)
+
+    async def end() -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(_step, what, end)
+
+
+async def _listening(service: wire.Running, platform: Platform) -> None:
+    """Start a platform; one that cannot is told in `health` and tried again: the rest goes on."""
+    name = platform.name
+    service.faults[name] = Health(ok=False, code="starting")
+    while True:
+        try:
+            if "intake" in service.roles:
+                await platform.start(service.desk)
+            else:
+                await platform.connect()
+        except GatekeeperError as fault:
+            log.error("platform-not-started", platform=name, code=fault.code, detail=str(fault))
+            service.faults[name] = Health(ok=False, code=fault.code, detail=str(fault))
+        except Exception as fault:
+            log.exception("platform-not-started", platform=name)
+            service.faults[name] = Health(ok=False, code="platform-error", detail=repr(fault))
+        else:
+            service.faults.pop(name, None)
+            return
+        await asyncio.sleep(RETRY)
+
+
+async def _flushing(service: wire.Running) -> None:
+    """Commit what intake has seen, again and again."""
+    while True:
+        await asyncio.sleep(wire.FLUSH.total_seconds())
+        await _noted(service, "intake", service.observer.flush)
+
+
+async def _beating(service: wire.Running) -> None:
+    """Tell the command line that a service runs."""
+    while True:
+        await _noted(service, "database", lambda: _beat(service))
+        await asyncio.sleep(wire.HEARTBEAT.total_seconds())
+
+
+async def _noted(service: wire.Running, what: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Do it; a failure stands in `health` until it works again, and is logged once."""
+    try:
+        await work()
+    except Exception as fault:
+        if what not in service.faults:
+            log.exception("part-failing", part=what)
+        code = fault.code if isinstance(fault, GatekeeperError) else f"{what}-failing"
+        service.faults[what] = Health(ok=False, code=code, detail=str(fault))
+    else:
+        if service.faults.pop(what, None):
+            log.warning("part-recovered", part=what)
+
+
+async def _beat(service: wire.Running) -> None:
+    parts = service.parts
+    async with parts.store.transaction(parts.club) as tx:
+        by = f"{socket.gethostname()}:{os.getpid()}"
+        await tx.change(await club_state(tx), served_at=parts.clock.now(), served_by=by)
+
+
+async def _silence(service: wire.Running) -> None:
+    parts = service.parts
+    async with parts.store.transaction(parts.club) as tx:
+        await tx.change(await club_state(tx), served_at=None, served_by="")

@@ -1,0 +1,351 @@
+"""Builds the parts from Settings and joins them, in this one place.
+
+`opened` gives a command what it needs: store, policy in force, platforms not started. `running`
+puts the service around it: engine, relay, desk, observer, platforms that listen.
+"""
+
+import fcntl
+import os
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from pydantic import BaseModel
+
+from gatekeeper import logs
+from gatekeeper.clock import SystemClock
+from gatekeeper.domain.clubs import ClubState, PolicyVersion
+from gatekeeper.domain.errors import SettingsError, StorageError
+from gatekeeper.domain.identity import ClubId
+from gatekeeper.keys import Keys, load_keys
+from gatekeeper.plugins import make_platform
+from gatekeeper.policy.judge import Policy
+from gatekeeper.policy.parse import PolicyError, load_policy
+from gatekeeper.ports import Clock, Engine, Health, Platform, Store, Vault
+from gatekeeper.settings import Settings
+from gatekeeper.usecases.parts import Parts, Shelf
+
+if TYPE_CHECKING:
+    from gatekeeper.engine.relay import Relay
+    from gatekeeper.usecases.intake import Desk
+    from gatekeeper.usecases.observe import Observer
+    from gatekeeper.usecases.perform import Performer
+
+log = structlog.get_logger(__name__)
+
+HEARTBEAT: Final = timedelta(seconds=5)
+HEARTBEAT_OLD: Final = timedelta(seconds=20)  # a service that has said nothing for so long is gone
+FLUSH: Final = timedelta(seconds=2)  # a crash loses no more signs of life than these
+ROLES: Final = ("web", "intake", "worker")
+
+
+class AlreadyRunning(StorageError):
+    """Another service works on this data folder; `path` is the lock that it holds."""
+
+    code = "already-running"
+
+
+# ---- For every command -------------------------------------------------------------------------
+
+
+@dataclass(slots=True, kw_only=True)
+class Opened:
+    """One club's parts with no service around them.
+
+    Attributes:
+        policy_fault: why the policy's file is not in force; an earlier version of it is then.
+    """
+
+    settings: Settings
+    keys: Keys
+    store: Store
+    vault: Vault
+    parts: Parts
+    policy_fault: PolicyError | None = None
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, *, platforms: bool = True, adopt_policy: bool = False
+) -> AsyncIterator[Opened]:
+    """Open the club that `settings` describe.
+
+    Args:
+        settings: where everything lies.
+        platforms: make them; without, `parts.platforms` is empty.
+        adopt_policy: put the policy's file in force where it is right (the service does).
+
+    Raises:
+        SettingsError, PolicyError, StorageError.
+    """
+    keys = load_keys(settings.keys)
+    _hide(settings, keys)
+    store, vault = await open_storage(settings, keys)
+    try:
+        clock = SystemClock()
+        policy, fault = await policy_in_force(settings, store, adopt=adopt_policy)
+        shelf = Shelf(policy)
+        if adopt_policy:
+            async with store.transaction(policy.club_id) as tx:
+                await shelf.put(tx, policy, clock.now())
+        parts = Parts(
+            club=policy.club_id,
+            store=store,
+            platforms=make_platforms(settings, policy, vault) if platforms else {},
+            shelf=shelf,
+            clock=clock,
+            base_url=settings.base_url,
+            secret=keys.passes,
+        )
+        yield Opened(
+            settings=settings,
+            keys=keys,
+            store=store,
+            vault=vault,
+            parts=parts,
+            policy_fault=fault,
+        )
+    finally:
+        await store.close()
+
+
+def make_platforms(settings: Settings, policy: Policy, vault: Vault) -> Mapping[str, Platform]:
+    """The platforms that the policy names, not started; SettingsError names all that cannot be."""
+    made: dict[str, Platform] = {}
+    faults: list[str] = []
+    places = policy.club.spec.platforms
+    for name in type(places).model_fields:
+        if getattr(places, name) is None:
+            continue
+        try:
+            made[name] = make_platform(
+                name,
+                club=policy.club_id,
+                settings=settings.of_platform(name),
+                places=_places(policy, getattr(places, name)),
+                vault=vault,
+                clock=SystemClock(),
+            )
+        except SettingsError as wrong:
+            faults += wrong.faults
+    if faults:
+        raise SettingsError(tuple(faults))
+    return made
+
+
+def _places(policy: Policy, document: BaseModel) -> Mapping[str, Any]:
+    """A platform's part of the Club document as it is written, and what it needs of the rest."""
+    places = document.model_dump(mode="json", by_alias=True)
+    space = places.get("space") or {}
+    title = str(space.get("name") or policy.club.metadata.name)
+    return {
+        **places,
+        "title": title,
+        "chatName": policy.say("chat-name", {"club": title}),
+        "admins": policy.club.spec.admins.people,
+    }
+
+
+async def policy_in_force(
+    settings: Settings, store: Store, *, adopt: bool
+) -> tuple[Policy, PolicyError | None]:
+    """The policy's file; where it is wrong, the version in force and what is wrong.
+
+    A command (`adopt` false) works with the version in force, if there is one: what the service
+    knows and what a command says must be the same.
+    """
+    try:
+        fresh, fault = read_policy(settings.policy), None
+    except PolicyError as wrong:
+        fresh, fault = None, wrong
+    if fresh is not None and adopt:
+        return fresh, None
+    earlier = await _earlier(store, fresh.club_id if fresh else None)
+    if earlier is not None:
+        return (fresh if fresh and fresh.digest == earlier.digest else earlier), fault
+    if fresh is None:
+        assert fault is not None
+        raise fault
+    return fresh, None
+
+
+def read_policy(file: Path) -> Policy:
+    """Read and check a policy file; PolicyError, SettingsError where it cannot be read."""
+    try:
+        text = file.read_text("utf-8")
+    except OSError as fault:
+        raise SettingsError((f"policy: {file}: {fault.strerror}",)) from None
+    except UnicodeDecodeError:
+        raise SettingsError((f"policy: {file}: is not UTF-8 text",)) from None
+    return load_policy(text, file.name)
+
+
+async def _earlier(store: Store, club: ClubId | None) -> Policy | None:
+    """The version in force; of the store's only club where the file does not name one."""
+    clubs = await store.clubs()
+    if club is None and len(clubs) == 1:
+        club = clubs[0]
+    if club is None or club not in clubs:
+        return None
+    async with store.look(club) as tx:
+        state = await tx.first(ClubState)
+        version = (
+            await tx.first(PolicyVersion, digest=state.policy) if state and state.policy else None
+        )
+    return load_policy(version.text, f"{version.digest[:12]}.yaml") if version else None
+
+
+async def open_storage(settings: Settings, keys: Keys) -> tuple[Store, Vault]:
+    """The store, open, and the vault; an empty database gets its tables first.
+
+    Raises:
+        StorageError: no connection, or tables of another release (`gatekeeper db upgrade`).
+    """
+    from gatekeeper.storage import migrate
+    from gatekeeper.storage.store import TortoiseStore
+    from gatekeeper.storage.vault import TortoiseVault
+
+    if settings.database.startswith("sqlite"):
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if await migrate.check(settings.database) == list(migrate.shipped()):
+        await migrate.upgrade(settings.database)  # nothing is there yet, so nothing can be lost
+    store = TortoiseStore(settings.database, keys.record)
+    await store.open()
+    return store, TortoiseVault(store, keys.vault)
+
+
+def _hide(settings: Settings, keys: Keys) -> None:
+    """From here on no log line shows what these hold."""
+    import base64
+
+    for key in (keys.record, keys.session, keys.vault, keys.passes):
+        logs.hide(base64.b64encode(key).decode(), key.hex())
+    if settings.matrix:
+        for secret in (settings.matrix.access_token, settings.matrix.password):
+            logs.hide(secret.get_secret_value() if secret else None)
+
+
+def is_served(state: ClubState | None, clock: Clock) -> bool:
+    """Whether a service says that it runs."""
+    if state is None or state.served_at is None:
+        return False
+    return clock.now() - state.served_at < HEARTBEAT_OLD
+
+
+# ---- The service -------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, kw_only=True)
+class Running:
+    """The service: everything of `Opened`, and what works on it."""
+
+    opened: Opened
+    roles: frozenset[str]
+    engine: Engine
+    relay: "Relay"
+    performer: "Performer"
+    desk: "Desk"
+    observer: "Observer"
+    started: bool = False
+    stopping: bool = False
+    faults: dict[str, Health] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> Parts:
+        """The club's parts."""
+        return self.opened.parts
+
+    def health(self) -> Mapping[str, Health]:
+        """Each part's health by its name; never waits."""
+        found: dict[str, Health] = {}
+        if "worker" in self.roles:
+            found |= {"engine": self.engine.health(), "relay": self.relay.health()}
+        for name, platform in self.parts.platforms.items():
+            if "intake" in self.roles:
+                found[name] = platform.health()
+        if self.opened.policy_fault is not None:
+            found["policy"] = Health(ok=False, code="policy-file-wrong")
+        if self.stopping:
+            found["service"] = Health(ok=False, code="stopping")
+        return found | self.faults
+
+
+@contextmanager
+def only_one(home: Path) -> Iterator[None]:
+    """Hold the data folder's lock; the kernel lets go of it when the process dies.
+
+    Raises:
+        AlreadyRunning: another process holds it.
+    """
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = home / "serve.lock"
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(handle, 20, 0).decode(errors="replace").strip()
+            raise AlreadyRunning(path=str(path), pid=holder) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def build(opened: Opened, roles: Collection[str] = ROLES) -> Running:
+    """Join the parts of a service; nothing of it runs yet."""
+    from gatekeeper.engine.relay import PERFORM, Relay
+    from gatekeeper.usecases import due, sweep
+    from gatekeeper.usecases.intake import Desk
+    from gatekeeper.usecases.observe import Observer
+    from gatekeeper.usecases.perform import Performer
+
+    parts = opened.parts
+    engine = make_engine(opened.settings)
+    performer, observer = Performer(parts), Observer(parts)
+    desk = Desk(parts, observer)
+
+    async def next_due(_club: ClubId) -> datetime | None:
+        return await due.due(parts)
+
+    async def perform(_club: str, order_id: int, attempt: int) -> None:
+        await performer.perform(order_id, attempt)
+
+    async def run_sweep(slot: str) -> None:
+        await observer.flush()  # who has just given a sign of life is not silent
+        done = await sweep.run(parts, slot)
+        log.info("sweep-done", sweep=done.id, slot=slot, counts=dict(done.counts), held=done.held)
+
+    async def retention(_slot: str) -> None:
+        await due.tidy(parts)
+
+    engine.register(PERFORM, perform)
+    engine.register("sweep", run_sweep)
+    engine.register("retention", retention)
+    relay = Relay(parts.store, engine, parts.clock, next_due)
+    parts.store.committed = relay.nudge
+    return Running(
+        opened=opened,
+        roles=frozenset(roles),
+        engine=engine,
+        relay=relay,
+        performer=performer,
+        desk=desk,
+        observer=observer,
+    )
+
+
+def make_engine(settings: Settings) -> Engine:
+    """The engine on its own file, or on PostgreSQL."""
+    from gatekeeper.engine.dbos_engine import DbosEngine
+
+    url = settings.engine_database
+    if url.startswith("sqlite:"):
+        return DbosEngine(clock=SystemClock(), path=Path(url.removeprefix("sqlite://")))
+    _, _, rest = url.partition("://")
+    return DbosEngine(clock=SystemClock(), postgres_url=f"postgresql://{rest}")
