@@ -14,7 +14,7 @@ Content = dict[str, Any]
 
 CUT: Final = " […]"
 _JOINER: Final = "\u2060"  # seen by no one, and no client takes what it splits for a name
-_SIZES: Final = (8000, 4000, 2000, 1000, 400, 150)
+_SIZES: Final = (8000, 4000, 2000, 1000, 400, 150, 60, 20)
 _MOST: Final = 20_000  # bytes; an edit holds it twice, an event may have 65,536
 _KEPT: Final = "\n\u200c\u200d"  # line ends; the joiners that scripts and emoji need
 _PINGS: Final = re.compile(r"@(?=room\b|[^\s@:]+:[^\s:])", re.IGNORECASE)
@@ -62,9 +62,12 @@ def card_content(card: Card) -> Content:
     """A card: title, facts, lines, status, and what its choices mean."""
 
     def build(size: int) -> Content:
-        title, status = tame(_clip(card.title, size)), tame(_clip(card.status, size))
-        facts = [(tame(_clip(a, size)), tame(_clip(b, size))) for a, b in card.facts[: size // 4]]
-        lines = [tame(_clip(line, size)) for line in card.lines[: size // 4]]
+        title, status = _clip(tame(card.title), size), _clip(tame(card.status), size)
+        most = size // 4
+        facts = [(_clip(tame(a), size), _clip(tame(b), size)) for a, b in card.facts[:most]]
+        lines = [_clip(tame(line), size) for line in card.lines[:most]]
+        if max(len(card.facts), len(card.lines)) > most:
+            lines.append(CUT.strip())
         legend = _legend(card.choices)
         plain = [title, *(f"{a}: {b}" for a, b in facts), *lines, status, *legend]
         html = [
@@ -138,7 +141,9 @@ def _links_html(links: Sequence[Link]) -> list[str]:
 
 
 def _legend(choices: Sequence[Choice]) -> list[str]:
-    return [f"{choice.symbol} {tame(choice.label)}" for choice in choices if choice.label]
+    return [
+        f"{choice.symbol} {_clip(tame(choice.label), 200)}" for choice in choices if choice.label
+    ]
 
 
 def _clip(text: str, size: int) -> str:
