@@ -1,0 +1,1 @@
+"""The join form, the standing page, personal links, health and metrics, over HTTP."""
