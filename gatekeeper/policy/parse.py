@@ -192,8 +192,8 @@ class _Reader:
             admission_rules = self.admission(admission, club)
         if isinstance(pruning, PruningPolicy):
             pruning_rules = self.pruning(pruning, club)
-        self.texts(club)
-        if all(one.code != "yaml-syntax" for one in self.findings):
+        if all(one.code != "yaml-syntax" for one in self.findings):  # else it was not read whole
+            self.texts(club)
             for kind in (kind for kind in KINDS if kind not in self.nodes):
                 self.add(1, 1, "kind-missing", kind=kind)
         if self.findings or not (club and admission_rules and pruning_rules):
@@ -378,6 +378,8 @@ class _Reader:
 
     def texts(self, club: Club | None) -> None:
         """Every code that a rule names has a text, every text of the club's own is used."""
+        if club is None and "Club" in self.nodes:
+            return
         own = dict(club.spec.texts) if club else {}
         known = codes() | set(own)
         used = set()

@@ -199,7 +199,7 @@ def say_time(moment: datetime, language: str = DEFAULT, zone: str = "UTC") -> st
     """Date and time to the minute in `zone`, which is named; naive ones raise ValueError."""
     if moment.tzinfo is None:
         raise ValueError("a time without a zone")
-    pattern = {"de": "d. MMMM y, HH:mm zzz"}.get(language.split("_")[0], "d MMMM y, HH:mm zzz")
+    pattern = {"de": "d. MMMM y, HH:mm zzz"}.get(language.split("_")[0], "d MMMM y, HH:mm ZZZZ")
     return format_datetime(moment, pattern, ZoneInfo(zone), _locale(language))
 
 

@@ -42,8 +42,10 @@ def rows(model: type[BaseModel], before: str = "") -> Iterator[str]:
         path = before + (field.alias or name)
         if inner and "tuple" in str(field.annotation):
             path += "[]"
-        elif inner and get_origin(field.annotation) is not None and "Mapping" in str(
-            field.annotation
+        elif (
+            inner
+            and get_origin(field.annotation) is not None
+            and "Mapping" in str(field.annotation)
         ):
             path += ".<language>"
         yield f"| `{path}` | {default_of(field)} | {field.description} |"

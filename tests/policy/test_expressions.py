@@ -1,0 +1,52 @@
+"""What the tree of a condition says about names that may be absent."""
+
+import pytest
+
+from gatekeeper.policy import expressions
+from gatekeeper.policy.conditions import Conditions
+from gatekeeper.policy.facts import Type
+
+ENV = Conditions("m", {name: Type(int) for name in "abc"}, {})
+OPTIONAL = frozenset({("m", "a"), ("m", "b")})
+
+
+def tree(source):
+    # has() of what is always there is no finding here: the tree is read, not the findings
+    return expressions.read(ENV._check.compile(source).serialize()).expr
+
+
+CASES = [
+    ("m.a > 1", 1),
+    ("has(m.a) && m.a > 1", 0),
+    ("m.a > 1 && has(m.a)", 1),
+    ("!has(m.a) || m.a > 1", 0),
+    ("!(!has(m.a)) && m.a > 1", 0),
+    ("has(m.a) || m.a > 1", 1),
+    ("has(m.a) && has(m.b) && m.a > m.b", 0),
+    ("has(m.a) && m.a > m.b", 1),
+    ("(has(m.a) || has(m.b)) && m.a > 1", 1),
+    ("(has(m.a) && m.c > 1 || has(m.a)) && m.a > 1", 0),
+    ("!(has(m.a) && has(m.b)) || m.a > m.b", 0),
+    ("!(has(m.a) || has(m.b)) || m.a > 1", 1),
+    ("has(m.a) ? m.a > 1 : m.c > 1", 0),
+    ("has(m.a) ? m.c > 1 : m.a > 1", 1),
+    ("!has(m.a) ? m.c > 1 : m.a > 1", 0),
+    ("has(m.a) && [1].exists(x, x == m.a)", 0),
+    ("[m.a, m.b].size() > 1", 2),
+    ("{'x': m.a}['x'] == 1", 1),
+    ("m.c > 1", 0),
+]
+
+
+@pytest.mark.parametrize(("source", "count"), CASES)
+def test_unguarded_uses(source, count):
+    assert len(list(expressions.unguarded(tree(source), OPTIONAL))) == count
+
+
+def test_a_tree_survives_reading_and_writing():
+    serialized = ENV._check.compile("has(m.a) && m.a > 1 && [1, 2].all(x, x > 0)").serialize()
+    again = expressions.read(expressions.write(expressions.read(serialized)))
+    assert again == expressions.read(serialized)
+    assert {expressions.kind(one) for one in expressions.walk(again.expr)} == {
+        "call", "select", "ident", "const", "list", "loop",
+    }  # fmt: skip

@@ -1,0 +1,238 @@
+"""Text to Policy, or everything that is wrong with it in its place."""
+
+import hashlib
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatekeeper.policy.parse import LETTERS, PolicyError, check_policy, load_policy, position
+from gatekeeper.policy.texts import codes
+from tests.policy.builders import POLICY, policy_text, rule
+
+SPAM = "        condition: application.text.matches(params.pattern)\n"
+
+
+def place(text: str, needle: str, skip: int = 0) -> tuple[int, int]:
+    """Line and column, from 1, of the `needle` in `text`; `skip` letters into it."""
+    index = text.index(needle) + skip
+    return text.count("\n", 0, index) + 1, index - (text.rfind("\n", 0, index) + 1) + 1
+
+
+# What is exchanged in the sound policy; the code; where it is found: at this text, so far into it.
+FINDINGS = [
+    (("  timeZone: Europe/Berlin\n", "  timeZone: [\n"), "yaml-syntax", ': ["matrix', 0),
+    (("  timeZone: Europe/Berlin\n", "  a: 1\n  a: 2\n"), "duplicate-key", "a: 2", 0),
+    (("kind: Club", "kind: Klub"), "kind-unknown", "Klub", 0),
+    (("apiVersion: gatekeeper/v1\n", ""), "field-missing", "kind: Club", 0),
+    (("gatekeeper/v1", "gatekeeper/v2"), "value-unknown", "gatekeeper/v2", 0),
+    (("timeZone: Eu", "timezone: Eu"), "field-unknown", "timezone: Eu", 0),
+    (("cooldown: 30d", "cooldown: null"), "bad-param", "null", 0),
+    (("cooldown: 30d", "cooldown: [1, a]"), "bad-param", "[1, a]", 0),
+    (("cooldown: 30d", "while: 30d"), "reserved-name", "while", 0),
+    (("cooldown: 30d", "Cooldown: 30d"), "value-wrong", "Cooldown", 0),
+    (("{id: age,", "{id: for,"), "reserved-name", "for,", 0),
+    (("{name: known_for,", "{name: in,"), "reserved-name", "in, ", 0),
+    (("approvals: 2", "approvals: 2, remindAfter: 3 days"), "bad-duration", "3 days", 0),
+    (("approvals: 2", "approvals: two"), "value-wrong", "two", 0),
+    (("approvals: 2", "approvals: 3"), "quorum-too-large", "3}", 0),
+    (("approvals: 2", "declines: 3"), "quorum-too-large", "3}", 0),
+    (("{decision: review}", "{decision: review, review: {approvals: 4}}"), "quorum-too-large",
+     "4}", 0),
+    (('"matrix:@ann:example.org"', "ann"), "bad-identity", "ann,", 0),
+    (("kind: longText", "kind: choice"), "bad-options", "{id: why", 0),
+    (("timeZone: Europe/Berlin", "timeZone: Europe/Nowhere"), "bad-zone", "Europe/Nowhere", 0),
+    (('schedule: "0 6 * * MON"', "schedule: daily"), "bad-schedule", "daily", 0),
+    (('schedule: "0 6 * * MON"', "timeZone: Mars"), "bad-zone", "Mars", 0),
+    (("own words, {club}.", "own words, {club."), "bad-template", '"Your own', 0),
+    (("texts:\n", "texts:\n    not-used: {en: x}\n"), "text-unused", "not-used", 0),
+    (("message: own-words", "message: no-words"), "unknown-text", "no-words", 0),
+    (("condition: member.admin", "condition: member.admin, message: gone"), "unknown-text",
+     "gone}", 0),
+    (("message: own-words", "reason: no-reason"), "unknown-reason", "no-reason", 0),
+    (("message: own-words", "reason: not-a-fit"), "text-unused", "own-words", 0),
+    (("id: default\n", "id: spam\n"), "duplicate-id", "id: spam\n        output", 4),
+    (("id: quiet", "id: staff"), "duplicate-id", "staff\n", 0),
+    (("{id: age,", "{id: why,"), "duplicate-id", 'why, kind: number', 0),
+    (("alias: talk", "alias: lobby"), "duplicate-id", "lobby}]", 0),
+    (("welcomeRoom: lobby", "welcomeRoom: hall"), "unknown-room", "hall", 0),
+    (("  texts:", "  welcome: {room: hall}\n  texts:"), "unknown-room", "hall", 0),
+    (('people: ["matrix:@ann:example.org", "matrix:@ben:example.org"]', "people: []"),
+     "no-admins", "people: []", 0),
+    (("      - id: default\n        output: {decision: review}\n", ""), "default-missing",
+     "- id: spam", 0),
+    ((SPAM, ""), "rule-unreachable", "default\n", 0),
+    ((SPAM, '        condition: "true"\n'), "rule-unreachable", "default\n", 0),
+    (("label: \"How old?\"}", "label: a, translations: {de: {options: {x: y}}}}"),
+     "unknown-option", "x: y", 0),
+    (("expression: now -", "expression: noww -"), "condition-unknown-name", "noww", 0),
+    (("condition: member.admin", "condition: member.roles"), "condition-wrong-result",
+     "member.roles", 0),
+    (("duration('90d')", "duration('90x')"), "condition-bad-constant", "'90x'", 0),
+    (("member.grace_over", "member.noticed_at < now"), "condition-absent", "member.noticed", 0),
+    (("member.grace_over", "has(member.grace_over)"), "condition-always-there", "(member.g", 1),
+    (("member.grace_over", "has(member.joined_at) && member.joined_at == null"),
+     "condition-null", "null", 0),
+    (("member.grace_over", "dyn(member).x == 1"), "condition-not-checkable", "(member)", 1),
+    (("member.grace_over", "member.last_kind == '\\u0000'"), "condition-bad-text", "'\\u0000'", 0),
+    (("member.grace_over", "member.silent > 90"), "condition-wrong-type", " > 90", 1),
+    (("member.grace_over", "(member.grace_over"), "condition-syntax", "(member.grace_over", 17),
+    (("member.grace_over", " || ".join(["true"] * 1500)), "condition-too-long", "true ||", 0),
+    ((SPAM, SPAM + "        explanation: application.links\n"), "condition-wrong-result",
+     "application.links", 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "needle", "skip"),
+    FINDINGS,
+    ids=[f"{f[1]}-{n}" for n, f in enumerate(FINDINGS)],
+)
+def test_every_finding_has_its_line_and_column(change, code, needle, skip):
+    text = policy_text(change)
+    found = {(one.code, one.line, one.column) for one in check_policy(text, "club.yaml")}
+    assert (code, *place(text, needle, skip)) in found, found
+
+
+def test_every_kind_of_finding_is_tried_and_has_sentence_and_remedy():
+    tried = {code for _, code, _, _ in FINDINGS}
+    tried |= {"kind-twice", "kind-missing", "policy-too-long"}
+    named = {
+        code.removesuffix(".remedy")
+        for code in codes()
+        if code.startswith(("condition-", "bad-", "kind-", "yaml-", "field-", "unknown-", "rule-u"))
+    }
+    assert named - {"bad-input"} <= tried
+    for code in tried:
+        assert f"{code}.remedy" in codes(), code
+        assert f"{code}.remedy" in codes("de"), code
+
+
+def test_a_sound_policy_has_no_findings_and_a_digest():
+    policy = load_policy(POLICY, "club.yaml")
+    assert check_policy(POLICY) == ()
+    assert policy.digest == hashlib.sha256(POLICY.encode()).hexdigest()
+    assert (policy.name, policy.club_id) == ("club.yaml", "house")
+
+
+def test_all_findings_are_told_at_once_in_the_order_of_the_file():
+    text = policy_text(
+        ("timeZone: Eu", "timezone: Eu"),
+        ("matches(params.pattern)", "matches(params.nope)"),
+        ("approvals: 2", "approvals: 9"),
+        ("member.grace_over", "member.nope"),
+        ('schedule: "0 6 * * MON"', "schedule: never"),
+    )
+    found = check_policy(text)
+    assert [one.code for one in found] == [
+        "field-unknown",
+        "quorum-too-large",
+        "condition-unknown-name",
+        "bad-schedule",
+        "condition-unknown-name",
+    ]
+    with pytest.raises(PolicyError) as caught:
+        load_policy(text, "club.yaml")
+    assert len(caught.value.findings) == 5
+    assert caught.value.values["count"] == 5
+    first = caught.value.findings[0]
+    assert str(first).startswith(f"club.yaml:{first.line}:{first.column}: field-unknown: ")
+    assert "timeZone" in first.remedy()
+    assert first.sentence("de") != first.sentence("en")
+
+
+def test_a_missing_and_a_second_document_are_found():
+    club, admission, pruning = POLICY.split("---\n")
+    assert [one.code for one in check_policy(f"{club}---\n{admission}")] == ["kind-missing"]
+    twice = check_policy("---\n".join([club, admission, pruning, club]))
+    assert [(one.code, one.line) for one in twice] == [("kind-twice", POLICY.count("\n") + 2)]
+    assert {one.code for one in check_policy("")} == {"kind-missing"}
+    assert "kind-unknown" in {one.code for one in check_policy("just words")}
+
+
+def test_a_faulty_variable_is_told_once_and_not_at_its_users():
+    text = policy_text(
+        ("now - application.first_seen_at", "nope"),
+        ("application.text.matches(params.pattern)", "variables.known_for > duration('1h')"),
+    )
+    assert [one.code for one in check_policy(text)] == ["condition-unknown-name"]
+
+
+def test_texts_are_not_missed_where_the_club_itself_cannot_be_read():
+    text = policy_text(("kind: longText", "kind: choice"))
+    assert [one.code for one in check_policy(text)] == ["bad-options"]
+
+
+def test_a_power_level_lifts_the_bar_of_named_admins():
+    text = policy_text(
+        ("approvals: 2", "approvals: 9"), ("  admins:\n", "  admins:\n    powerLevel: 50\n")
+    )
+    assert check_policy(text) == ()
+
+
+SHAPES = [  # how a condition may be written in YAML; the letter to find again
+    ("condition: member.nope", "nope"),
+    ('condition: "member.nope"', "nope"),
+    ("condition: 'member.nope == ''x'''", "nope"),
+    ("condition: |\n          member.admin &&\n          member.nope", "nope"),
+    ("condition: >-\n          member.admin &&\n          member.nope", "nope"),
+    ("condition: member.admin &&\n          member.nope", "nope"),
+    ('condition: "member.admin && \\"a\\" == member.nope"', "nope"),
+]
+
+
+@pytest.mark.parametrize(("shape", "needle"), SHAPES)
+def test_columns_inside_conditions_are_true_however_they_are_written(shape, needle):
+    text = policy_text(("condition: member.grace_over", shape))
+    line, column = place(text, needle, -1)  # the checker points at the dot
+    found = check_policy(text)
+    assert [(one.code, one.line, one.column) for one in found] == [
+        ("condition-unknown-name", line, column)
+    ]
+
+
+def test_a_letter_that_cannot_be_found_again_gives_the_start():
+    text = 'a: "\\u0041 == nope"'
+    node = yaml.compose(text).value[0][1]
+    assert position(text, node, 5) == (1, 4)
+
+
+@pytest.mark.parametrize("hidden", ["\x00", "\ud800", "\x07"])
+def test_characters_that_yaml_refuses_are_found_in_their_place(hidden):
+    text = policy_text(("Why?", f"W{hidden}hy?"))
+    found = check_policy(text)
+    assert [(one.code, one.line, one.column) for one in found] == [
+        ("yaml-syntax", *place(text, hidden))
+    ]
+
+
+def test_hostile_files_give_findings_and_never_an_exception():
+    bombs = [
+        "a: &a [x]\n" + "b: &b [*a, *a]\n" * 50,
+        "[" * 5000,
+        "- " * 3000,
+        "? ? ? a",
+        "!!python/x y",
+    ]
+    bombs += ["kind: Club\nspec: 2026-13-45", "x" * (LETTERS + 1), "kind: [Club]", "{[1]: 2}"]
+    for text in bombs:
+        assert check_policy(text)
+
+
+@given(st.text(max_size=80))
+@settings(max_examples=150)
+def test_any_text_gives_findings_and_never_an_exception(text):
+    assert check_policy(text)
+
+
+@given(st.integers(0, len(POLICY) - 1), st.sampled_from([":", "{", "}", '"', "-", "x", "\n", " "]))
+@settings(max_examples=150, deadline=None)
+def test_a_slip_of_the_pen_is_found_or_harmless(index, letter):
+    text = POLICY[:index] + letter + POLICY[index + 1 :]
+    if not check_policy(text):
+        load_policy(text)
+
+
+def test_a_rule_in_a_block_is_checked():
+    assert check_policy(policy_text(rule("application.vouches > 1"))) == ()
