@@ -49,7 +49,7 @@ for part in (setup, service, rules, people, record):
 
 def exit_code(error: GatekeeperError) -> int:
     """What the command ends with for an error."""
-    if isinstance(error, WRONG_USE):
+    if isinstance(error, WRONG_USE) or error.code == "policy":
         return 2
     if isinstance(error, TRY_LATER) or error.code in ("already-running", "storage-down"):
         return 3

@@ -1,7 +1,6 @@
 """sweep, audit, db: what was done about silence, the record of it, and where it is kept."""
 
 import json
-import sqlite3
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -248,31 +247,32 @@ def backup(
     if not settings.database.startswith("sqlite"):
         raise Refused("backup-postgres")
     target.mkdir(mode=0o700, parents=True)
-    kept = copy_home(settings, target)
+    kept = frame.run(copy_home(settings, target))
     if as_json:
         render.show_json({"folder": str(target), "files": kept})
     else:
         render.say(f"{len(kept)} files are in {target}; keep them as secret as the keys in them.")
 
 
-def copy_home(settings: Settings, target: Path) -> list[str]:
+async def copy_home(settings: Settings, target: Path) -> list[str]:
     """Copy what a club consists of; databases by SQLite's own online backup, all 0600."""
+    from gatekeeper.storage import backup as backup_of
+
     kept = []
     files = {path: path.relative_to(settings.home) for path in sorted(settings.home.rglob("*"))}
     files |= {path: Path("keys") / path.name for path in sorted(settings.keys.glob("*.key"))}
     files[settings.policy] = Path(settings.policy.name)
     for source, place in files.items():
-        if not source.is_file() or source.name.endswith((".lock", "-wal", "-shm", "-journal")):
+        if not source.is_file() or source.name.endswith(
+            (".lock", ".upgrade", "-wal", "-shm", "-journal")
+        ):
             continue
         copy = target / place
         copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        copy.touch(mode=0o600)
         if source.suffix == ".db":
-            with sqlite3.connect(source) as there, sqlite3.connect(copy) as here:
-                there.backup(here)
-            there.close()
-            here.close()
+            await backup_of.backup(f"sqlite://{source}", copy)
         else:
+            copy.touch(mode=0o600)
             copy.write_bytes(source.read_bytes())
         kept.append(str(place))
     return kept

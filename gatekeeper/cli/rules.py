@@ -70,7 +70,7 @@ def run_its_cases(
 ) -> None:
     """Try the cases that lie beside a policy."""
     from gatekeeper.policy.cases import run_cases
-    from gatekeeper.policy.parse import load_policy
+    from gatekeeper.policy.parse import PolicyError, load_policy
 
     path, text = _read(file)
     beside = Path(cases) if cases else path.with_name(f"{path.stem}.cases.yaml")
@@ -78,7 +78,12 @@ def run_its_cases(
         told = beside.read_text("utf-8")
     except OSError as fault:
         raise SettingsError((f"cases: {beside}: {fault.strerror}",)) from None
-    report = run_cases(load_policy(text, str(path)), told, str(beside))
+    try:
+        report = run_cases(load_policy(text, str(path)), told, str(beside))
+    except PolicyError as wrong:
+        for line in render.error_lines(wrong):
+            render.note(line)
+        raise typer.Exit(1) from None
     if as_json:
         render.show_json({**render.plain(report), "passed": report.passed})
     else:
