@@ -46,15 +46,19 @@ def _classes() -> Any:
     file = descriptor_pb2.FileDescriptorProto(name="tree.proto", package="tree", syntax="proto2")
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
+        if name == "Expr":
+            message.oneof_decl.add(name="kind")
         for field, (number, kind) in fields.items():
             many = isinstance(kind, str) and kind.startswith("*")
-            message.field.add(
+            made = message.field.add(
                 name=field,
                 number=number,
                 label=Field.LABEL_REPEATED if many else Field.LABEL_OPTIONAL,
                 type=Field.TYPE_MESSAGE if isinstance(kind, str) else kind,
                 type_name=f".tree.{kind.removeprefix('*')}" if isinstance(kind, str) else None,
             )
+            if name == "Expr" and field != "id":
+                made.oneof_index = 0
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("tree.CheckedExpr"))
@@ -78,10 +82,7 @@ def write(tree: Any) -> bytes:
 
 def kind(expr: Any) -> str:
     """Which field of an Expr is set: const, ident, select, call, list, struct, loop."""
-    return next(
-        (name for name in list(_MESSAGES["Expr"])[1:] if expr.HasField(name)),
-        "",
-    )
+    return expr.WhichOneof("kind") or ""
 
 
 def parts(expr: Any) -> list[Any]:

@@ -431,13 +431,13 @@ class _Reader:
                 self.at(kind, (*path, index, name), "duplicate-id", id=one)
 
     def order(self, kind: str, rules: Sequence[Rule]) -> None:
-        first = next((rule for rule in rules if _always(rule)), None)
-        if first is None:
-            return
+        first: Rule | None = None
         for index, rule in enumerate(rules):
-            if index > rules.index(first):
+            if first is not None:
                 path = ("spec", "rule", "match", index, "id")
                 self.at(kind, path, "rule-unreachable", id=rule.id, before=first.id)
+            elif _always(rule):
+                first = rule
 
     def quorum(self, club: Club, path: Path, review: Review | ReviewChange) -> None:
         admins = club.spec.admins
