@@ -58,7 +58,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """An interval in which a platform's intake listened without a gap; `end` moves while it does."""
+    """An interval in which a platform's intake listened without a gap; till now `end` moves."""
 
     id: int = 0
     club: ClubId
@@ -76,3 +76,23 @@ def seen(coverage: Iterable[Span], start: datetime, end: datetime) -> timedelta:
             total += stop - begin
             reached = stop
     return total
+
+
+def seen_enough_at(
+    coverage: Iterable[Span], start: datetime, needed: timedelta, now: datetime
+) -> datetime:
+    """The moment at which `needed` of the time since `start` has been seen.
+
+    Gaps in `coverage` stretch it; from `now` on we can only count on seeing, so a moment in the
+    future is the earliest one possible, to be asked for again when it has come.
+    """
+    left, reached = needed, start
+    for span in sorted(coverage):
+        begin, stop = max(span.start, reached), min(span.end, now)
+        if stop <= begin:
+            continue
+        if stop - begin >= left:
+            return begin + left
+        left -= stop - begin
+        reached = stop
+    return max(now, start) + left

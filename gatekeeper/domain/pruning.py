@@ -6,13 +6,13 @@ delivered and a full Grace after it, and never more than the brake allows.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from gatekeeper.domain.decisions import Decision, Ruling, Verdict
 from gatekeeper.domain.errors import Value
-from gatekeeper.domain.memberships import Membership, State
+from gatekeeper.domain.memberships import INSIDE, Membership, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,18 +61,28 @@ class Plan:
 
 
 def judge(candidate: Candidate, now: datetime) -> Decision:
-    """What is to be done with one membership: KEEP, NOTIFY or REMOVE, laws before rules."""
+    """What is to be done with one membership: KEEP, NOTIFY or REMOVE, laws before rules.
+
+    REMOVE only where a rule says remove after a delivered notice and a whole Grace; a rule that
+    says it earlier leads to a notice first.
+    """
     member, ruling = candidate.membership, candidate.ruling
     if candidate.protected:
         return Decision(Verdict.KEEP, candidate.protected)
-    if ruling.verdict is Verdict.KEEP:
+    if member.state not in INSIDE:
+        return Decision(Verdict.KEEP, "not-a-member")
+    if ruling.verdict not in (Verdict.NOTIFY, Verdict.REMOVE):
         return Decision(Verdict.KEEP, ruling.code, ruling.values)
     if member.state is State.ACTIVE:
-        return Decision(Verdict.NOTIFY, ruling.code, ruling.values)
-    if member.state is State.NOTIFYING:
-        return Decision(Verdict.KEEP, "could-not-be-reached")
+        code = ruling.code if ruling.verdict is Verdict.NOTIFY else "silent-notice"
+        return Decision(Verdict.NOTIFY, code, ruling.values)
+    if member.noticed_at is None:
+        waits = member.unreachable_since is None
+        return Decision(Verdict.KEEP, "notice-on-its-way" if waits else "could-not-be-reached")
     if not grace_over(member, now):
         return Decision(Verdict.KEEP, "in-grace")
+    if ruling.verdict is not Verdict.REMOVE:
+        return Decision(Verdict.KEEP, "notice-stands")
     return Decision(Verdict.REMOVE, ruling.code, ruling.values)
 
 
@@ -85,34 +95,49 @@ def grace_over(member: Membership, now: datetime) -> bool:
     return now >= member.grace_ends_at
 
 
+def why_not_removed(candidate: Candidate, now: datetime) -> str:
+    """What speaks against a confirmed removal at the last look; "" for nothing.
+
+    Someone who could not be reached is removed on an admin's word on that very name, so that no
+    Grace is asked for; all that protects the others protects them too.
+    """
+    member, ruling = candidate.membership, candidate.ruling
+    if member.state is not State.CONFIRMED:
+        return "not-confirmed"
+    if candidate.protected:
+        return candidate.protected
+    by_name = member.noticed_at is None and member.unreachable_since is not None
+    if by_name:
+        return ruling.code if ruling.verdict is Verdict.KEEP else ""
+    decision = judge(candidate, now)
+    return "" if decision.verdict is Verdict.REMOVE else decision.code
+
+
 def plan_sweep(candidates: Iterable[Candidate], brake: Brake, now: datetime) -> Plan:
     """One pass over all memberships; pure, and the order is the most silent first.
 
     A plan over the brake is returned whole with `held` set: nothing of it may be carried out.
+    Those who stand on the removals card already are in `remove`, but do not count again.
     """
     lines = [Line(candidate, judge(candidate, now)) for candidate in candidates]
     lines.sort(key=lambda line: _silence(line.candidate.membership))
     notify = [line for line in lines if line.decision.verdict is Verdict.NOTIFY]
     remove = [line for line in lines if line.decision.verdict is Verdict.REMOVE]
-    unreachable = [
-        line
-        for line in lines
-        if line.decision.code == "could-not-be-reached"
-        and line.candidate.membership.unreachable_since is not None
-    ]
+    unreachable = [line for line in lines if line.decision.code == "could-not-be-reached"]
+    fresh = [line for line in remove if line.candidate.membership.state is State.NOTICED]
     return Plan(
         notify=tuple(notify),
         remove=tuple(remove),
         unreachable=tuple(unreachable),
         counts=Counter(line.decision.code for line in lines),
-        held=_over(brake, len(notify) + len(remove), lines),
+        held=_over(brake, len(notify) + len(fresh), len(lines)),
     )
 
 
-def _over(brake: Brake, touched: int, lines: Sequence[Line]) -> str:
+def _over(brake: Brake, touched: int, total: int) -> str:
     if brake.count is not None and touched > brake.count:
         return "brake-count"
-    if brake.percent is not None and touched > len(lines) * brake.percent / 100:
+    if brake.percent is not None and touched > total * brake.percent / 100:
         return "brake-percent"
     return ""
 

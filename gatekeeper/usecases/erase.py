@@ -1,0 +1,309 @@
+"""Everything that is kept about one person: handed out, or erased until only a number is left.
+
+The record of decisions stays: its rows name people by number, and the inputs that they saw are
+erased with the rest, so that the chain is whole before and after.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from datetime import date, datetime
+from enum import Enum
+from typing import Any
+
+from gatekeeper.domain.activity import Activity
+from gatekeeper.domain.applications import OPEN, Application, Event, Question, Vote
+from gatekeeper.domain.applications import State as Standing
+from gatekeeper.domain.applications import advance as advance_application
+from gatekeeper.domain.clubs import Budget, Pass, Proof, StandingCard, Tally
+from gatekeeper.domain.decisions import (
+    Admit,
+    Card,
+    Decision,
+    Lane,
+    Order,
+    Post,
+    Progress,
+    Remove,
+    Retract,
+    ShowCard,
+    Tell,
+    Verdict,
+)
+from gatekeeper.domain.errors import NotFound
+from gatekeeper.domain.identity import Account, Identity, Person
+from gatekeeper.domain.memberships import INSIDE, Exemption, Leave, Membership, State, SweepItem
+from gatekeeper.ports import Tx
+from gatekeeper.usecases import cards, removals
+from gatekeeper.usecases.notices import enter, say
+from gatekeeper.usecases.parts import Parts, order
+
+CARDS = (cards.CARD, cards.UPDATE)
+OPEN_ORDERS = (Progress.DUE, Progress.WAITING)
+
+
+# ---- Handing out -------------------------------------------------------------------------------
+
+
+async def export(parts: Parts, identity: Identity) -> dict[str, Any]:
+    """Everything we hold on the person behind an identity, as plain JSON values. NotFound."""
+    async with parts.store.look(parts.club) as tx:
+        person = await _person(tx, identity)
+        only = {"person_id": person.id}
+        apps = await tx.find(Application, order="id", limit=None, person_id=person.id)
+        accounts = await tx.find(Account, order="id", limit=None, person_id=person.id)
+        kept: dict[str, Any] = {"person": person, "accounts": accounts, "applications": apps}
+        for name, kind in (
+            ("memberships", Membership),
+            ("leaves", Leave),
+            ("exemptions", Exemption),
+            ("activity", Activity),
+            ("votes", Vote),
+        ):
+            kept[name] = await tx.find(kind, order="id", limit=None, **only)
+        ids = tuple(app.id for app in apps)
+        kept["questions"] = await tx.find(Question, application_id__in=ids) if ids else []
+        numbers = tuple(member.id for member in kept["memberships"])
+        kept["sweeps"] = await tx.find(SweepItem, membership_id__in=numbers) if numbers else []
+        kept["record"] = [
+            {"entry": entry, "seen": await tx.seen_by(entry)}
+            for subject in _subjects(person, apps, kept["memberships"])
+            for entry in await tx.entries(subject=subject, limit=100_000)
+        ]
+        subjects = _subjects(person, apps, kept["memberships"])
+        kept["told"] = [
+            {"at": one.created_at, "text": one.action.text}
+            for one in await tx.find(Order, subject__in=subjects)
+            if isinstance(one.action, Tell)
+        ]
+    plain: dict[str, Any] = _plain(kept)
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses, times and names as JSON has them; what is a secret's digest is left out."""
+    if isinstance(value, Identity):
+        return str(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if is_dataclass(value):
+        left_out = {"club", "browser"}
+        return {
+            each.name: _plain(getattr(value, each.name))
+            for each in fields(value)
+            if each.name not in left_out
+        }
+    if isinstance(value, Mapping):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value
+
+
+async def _person(tx: Tx, identity: Identity) -> Person:
+    account = await tx.first(Account, identity=identity)
+    if account is None:
+        raise NotFound(kind="Account", id=str(identity))
+    return await tx.get(Person, account.person_id)
+
+
+def _subjects(
+    person: Person, apps: list[Application], members: list[Membership]
+) -> tuple[str, ...]:
+    return (
+        f"person:{person.id}",
+        *(f"application:{app.id}" for app in apps),
+        *(f"membership:{member.id}" for member in members),
+    )
+
+
+# ---- Erasing -----------------------------------------------------------------------------------
+
+
+async def erase(parts: Parts, identity: Identity, by: str, *, remove: bool = False) -> Decision:
+    """Erase the person behind an identity; their membership and open applications end with it.
+
+    Args:
+        by: who erases, for the record.
+        remove: also order their removal from the club's places; the account is kept in that one
+            Order until it is carried out.
+
+    Raises:
+        NotFound: nobody is known by this identity (any more).
+    """
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        person = await _person(tx, identity)
+        accounts = await tx.find(Account, person_id=person.id)
+        apps = await tx.find(Application, person_id=person.id)
+        members = await tx.find(Membership, person_id=person.id)
+        inside = [member.identity for member in members if member.state in INSIDE]
+        nobody = {one.identity: _nobody(one.identity, person) for one in accounts}
+        subjects = _subjects(person, apps, members)
+        await _end(tx, apps, members, nobody, now)
+        await _erase_orders(tx, subjects, nobody, now)
+        await _erase_rows(tx, person, apps, members, nobody, now)
+        for one in accounts:
+            await _erase_account(tx, one, nobody[one.identity])
+        await tx.change(person, name=f"#{person.id}", language="", erased_at=now)
+        await tx.erase_inputs(subjects)
+        decision = Decision(Verdict.RECORD, "erased")
+        await enter(tx, parts, decision, now=now, actor=by, subject=f"person:{person.id}")
+        await _redraw(tx, parts, apps, now)
+        await removals.refresh(tx, parts, now)
+        for who in inside if remove else ():
+            await order(
+                tx,
+                Remove(who=who, reason=say(parts, "erased-reason")),
+                platform=who.platform,
+                key=f"erased:{person.id}/{who.platform}",
+                purpose="removal",
+                subject=f"erased:{person.id}",
+                lane=Lane.REMOVAL,
+                now=now,
+            )
+    return decision
+
+
+def _nobody(who: Identity, person: Person) -> Identity:
+    return Identity(who.platform, f"erased:{person.id}")
+
+
+async def _end(
+    tx: Tx,
+    apps: list[Application],
+    members: list[Membership],
+    nobody: Mapping[Identity, Identity],
+    now: datetime,
+) -> None:
+    """What was open ends, and names nobody any more."""
+    for app in apps:
+        ends = (
+            {
+                "state": advance_application(
+                    app.state,
+                    Event.EXPIRE if app.state is Standing.UNPROVEN else Event.WITHDRAW,
+                ),
+                "ended_at": now,
+                "reason": "erased",
+            }
+            if app.state in OPEN
+            else {}
+        )
+        await tx.change(
+            app,
+            identity=nobody.get(app.identity, app.identity),
+            name=f"#{app.person_id}",
+            answers=None,
+            previous_answers=None,
+            knock_reason="",
+            reason_text="",
+            browser="",
+            due_at=None,
+            **ends,
+        )
+    for member in members:
+        over = {"state": State.DEPARTED, "ended_at": now} if member.state in INSIDE else {}
+        await tx.change(
+            member,
+            identity=nobody.get(member.identity, member.identity),
+            name=f"#{member.person_id}",
+            cause="erased",
+            last_place="",
+            confirmed_by="",
+            welcome_due_at=None,
+            **over,
+        )
+
+
+async def _erase_account(tx: Tx, account: Account, nobody: Identity) -> None:
+    who = account.identity
+    await tx.change(account, identity=nobody, name=f"#{account.person_id}", roles=())
+    await tx.remove(Tally, key=f"code-to:{who}")
+    for limit in await tx.find(Budget, platform=who.platform):
+        if limit.limiter.endswith(f":{who.account}"):
+            await tx.remove(Budget, id=limit.id)
+    await tx.remove(Proof, identity=who)
+    await tx.remove(Pass, identity=who)
+    for vote in await tx.find(Vote, voter=who):
+        await tx.change(vote, voter=nobody)
+    for question in await tx.find(Question, asked_by=who):
+        await tx.change(question, asked_by=nobody)
+
+
+async def _erase_rows(
+    tx: Tx,
+    person: Person,
+    apps: list[Application],
+    members: list[Membership],
+    nobody: Mapping[Identity, Identity],
+    now: datetime,
+) -> None:
+    await tx.remove(Activity, person_id=person.id)
+    for app in apps:
+        for question in await tx.find(Question, application_id=app.id):
+            await tx.change(question, text="", answer="", ended_at=question.ended_at or now)
+    for leave in await tx.find(Leave, person_id=person.id):
+        await tx.change(leave, note="", by="", ended_at=leave.ended_at or now)
+    for kept in await tx.find(Exemption, person_id=person.id):
+        await tx.change(kept, reason="", ended_at=kept.ended_at or now)
+    for member in members:
+        for item in await tx.find(SweepItem, membership_id=member.id):
+            await tx.change(item, evidence={})
+
+
+async def _erase_orders(
+    tx: Tx, subjects: tuple[str, ...], nobody: Mapping[Identity, Identity], now: datetime
+) -> None:
+    """What was ordered about them says nothing any more; what is still open is cancelled."""
+    about = await tx.find(Order, subject__in=subjects)
+    theirs = {one.id for one in about}
+    for other in await tx.find(Order, purpose__in=("welcome", "told", *CARDS)):
+        if other.id not in theirs and _names(other, nobody):
+            about.append(other)
+    for one in about:
+        open_now = one.progress in OPEN_ORDERS and one.subject in subjects
+        ends: dict[str, Any] = (
+            {"progress": Progress.CANCELLED, "reason": "erased"} if open_now else {}
+        )
+        await tx.change(one, action=_blank(one, nobody), **ends)
+    for subject in subjects:
+        for card in await tx.find(StandingCard, subject=subject, ended_at=None):
+            if card.kind == "notice":
+                await tx.change(card, ended_at=now)
+
+
+def _names(one: Order, nobody: Mapping[Identity, Identity]) -> bool:
+    action = one.action
+    if isinstance(action, Post):
+        return any(who in nobody for who in action.mentions)
+    if isinstance(action, ShowCard):
+        shown = repr(action.card)
+        return any(who.account in shown for who in nobody)
+    return getattr(action, "who", None) in nobody
+
+
+def _blank(one: Order, nobody: Mapping[Identity, Identity]) -> Any:
+    action = one.action
+    match action:
+        case Tell():
+            return Tell(who=nobody.get(action.who, action.who), text="")
+        case Post():
+            left = tuple(who for who in action.mentions if who not in nobody)
+            return replace(action, text="", mentions=left)
+        case ShowCard():
+            return replace(action, card=Card(title="", status=""))
+        case Admit() | Retract() | Remove():
+            return replace(action, who=nobody.get(action.who, action.who), reason="")
+
+
+async def _redraw(tx: Tx, parts: Parts, apps: list[Application], now: datetime) -> None:
+    """Let the cards in the admins' room forget them too."""
+    for app in apps:
+        subject = f"application:{app.id}"
+        if await cards.current(tx, subject) is not None:
+            title = say(parts, "card.title", {"applicant": f"#{app.person_id}", "number": app.id})
+            card = Card(title=title, status=say(parts, "erased"))
+            await cards.show(tx, parts, subject, card, now)
+            await cards.end(tx, subject, now)

@@ -1,0 +1,48 @@
+"""A Sweep that the brake has held: its plan stands on a card of its own, and asks."""
+
+from datetime import datetime
+
+from gatekeeper.domain.clubs import StandingCard
+from gatekeeper.domain.decisions import Card
+from gatekeeper.domain.memberships import Membership, Sweep, SweepItem
+from gatekeeper.ports import Tx
+from gatekeeper.usecases import cards, removals
+from gatekeeper.usecases.notices import say, say_evidence
+from gatekeeper.usecases.parts import Parts
+
+PREFIX = "club:sweep-"  # subject of its card; in front of it the kind of all cards about removals
+SHOWN = 30  # names on the card; a plan over the brake can be long
+
+
+def card_subject(sweep: Sweep) -> str:
+    """How orders and presses name the card of a held Sweep."""
+    return f"{PREFIX}{sweep.id}"
+
+
+def sweep_id(card: StandingCard) -> int:
+    """The Sweep that a card is about."""
+    return int(card.subject.removeprefix(PREFIX))
+
+
+async def show(tx: Tx, parts: Parts, sweep: Sweep, now: datetime, answer: str = "") -> None:
+    """Show the plan and ask; with `answer` (go-on, left) it is decided and has had its day."""
+    items = await tx.find(SweepItem, sweep_id=sweep.id)
+    touched = [item for item in items if item.verdict in {"notify", "remove"}]
+    facts = []
+    for item in touched[:SHOWN]:
+        member = await tx.get(Membership, item.membership_id)
+        label = f"#{member.id} {member.name} · {member.identity.account}"
+        what = say(parts, f"held.{item.verdict}")
+        facts.append((label, f"{what} {say_evidence(parts, item.evidence)}"))
+    more = len(touched) - SHOWN
+    values = {"count": len(touched), "more": max(more, 0)}
+    card = Card(
+        title=say(parts, "held.title", values),
+        status=say(parts, f"held.{answer or sweep.held}", values),
+        facts=tuple(facts),
+        lines=(say(parts, "held.more", values),) if more > 0 else (),
+        choices=() if answer else removals.choices(parts),
+    )
+    await cards.show(tx, parts, card_subject(sweep), card, now)
+    if answer:
+        await cards.end(tx, card_subject(sweep), now)

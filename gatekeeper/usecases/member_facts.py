@@ -1,0 +1,292 @@
+"""What a policy's rules see of a member, with the evidence that is shown to people."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from gatekeeper.domain.activity import Activity, Kind, Span, seen, seen_enough_at
+from gatekeeper.domain.decisions import Decision, Verdict
+from gatekeeper.domain.errors import Value
+from gatekeeper.domain.identity import Account, Identity
+from gatekeeper.domain.memberships import Exemption, Leave, Membership, State
+from gatekeeper.domain.pruning import Candidate, grace_over, judge
+from gatekeeper.policy.facts import MemberFacts
+from gatekeeper.policy.judge import Policy
+from gatekeeper.ports import Standing, Tx
+from gatekeeper.usecases import rights
+from gatekeeper.usecases.parts import Parts, club_state
+
+MONTH = timedelta(days=30)
+FRESH = timedelta(minutes=1)  # an intake that listens now has seen this much of the near past
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """What the platforms said just before a transaction: who is inside, an admin, a program."""
+
+    admins: Collection[Identity] = ()
+    bots: Collection[Identity] = ()
+    inside: Collection[Identity] = ()
+
+
+async def look_out(parts: Parts) -> Outlook:
+    """Ask every platform. PlatformDown, PlatformBusy: nobody may be judged then."""
+    admins = await rights.admins(parts)
+    guests = [g for platform in parts.platforms.values() for g in await platform.members()]
+    return Outlook(
+        admins=frozenset(admins),
+        bots=frozenset(guest.identity for guest in guests if guest.bot),
+        inside=frozenset(guest.identity for guest in guests),
+    )
+
+
+def outlook_on(parts: Parts, who: Identity, standing: Standing | None) -> Outlook:
+    """The outlook on one member whose standing was looked up; they may be outside already."""
+    admin = rights.is_admin(parts, who, standing)
+    return Outlook(admins=(who,) if admin else (), inside=(who,))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Book:
+    """The rows that bear on the memberships to be judged, read once."""
+
+    coverage: Mapping[str, Sequence[Span]]
+    leaves: Mapping[int, Sequence[Leave]]
+    exemptions: Mapping[int, Sequence[Exemption]]
+    activity: Mapping[int, Sequence[Activity]]
+    roles: Mapping[int, tuple[str, ...]]
+    admins: Collection[int]
+    watched_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One membership judged: the candidate, and the facts that its ruling was made on."""
+
+    candidate: Candidate
+    facts: MemberFacts
+    seen: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def look_at(
+    tx: Tx, parts: Parts, members: Sequence[Membership], outlook: Outlook, now: datetime
+) -> list[Look]:
+    """Judge memberships by the policy in force; reads only."""
+    if not members:
+        return []
+    book = await _read(tx, parts, members, outlook, now)
+    return [await _look(tx, parts, member, book, outlook, now) for member in members]
+
+
+async def coverage_of(tx: Tx, parts: Parts, platform: str, start: datetime) -> list[Span]:
+    """What we could see since `start`; up to this moment where the intake listens right now."""
+    spans = await tx.coverage(platform, start)
+    now = parts.clock.now()
+    listening = platform in parts.platforms and parts.platforms[platform].health().ok
+    if spans and listening and now - spans[-1].end <= FRESH:
+        spans = [*spans[:-1], Span(spans[-1].start, max(spans[-1].end, now))]
+    return spans
+
+
+async def _read(
+    tx: Tx, parts: Parts, members: Sequence[Membership], outlook: Outlook, now: datetime
+) -> _Book:
+    only: dict[str, Any] = {"person_id": members[0].person_id} if len(members) == 1 else {}
+    since = min(_silent_from(member) for member in members)
+    since = min([since, *(member.noticed_at for member in members if member.noticed_at)])
+    platforms = {member.identity.platform for member in members}
+    leaves, exemptions = defaultdict(list), defaultdict(list)
+    for leave in await tx.find(Leave, **only):
+        leaves[leave.person_id].append(leave)
+    for exemption in await tx.find(Exemption, ended_at=None, **only):
+        exemptions[exemption.person_id].append(exemption)
+    activity = defaultdict(list)
+    for day in await tx.find(Activity, day__gte=(now - MONTH).date(), **only):
+        activity[day.person_id].append(day)
+    roles: dict[int, tuple[str, ...]] = {}
+    admins = set()
+    for account in await tx.find(Account, **only):
+        roles[account.person_id] = (*roles.get(account.person_id, ()), *account.roles)
+        if _decides(parts, account.identity, outlook):
+            admins.add(account.person_id)
+    return _Book(
+        coverage={name: await coverage_of(tx, parts, name, since) for name in platforms},
+        leaves=leaves,
+        exemptions=exemptions,
+        activity=activity,
+        roles=roles,
+        admins=admins,
+        watched_since=(await club_state(tx)).watched_since,
+    )
+
+
+def _decides(parts: Parts, who: Identity, outlook: Outlook) -> bool:
+    """Someone the policy names is protected also while they are not in the admins' room."""
+    return who in outlook.admins or str(who) in parts.policy.club.spec.admins.people
+
+
+def _silent_from(member: Membership) -> datetime:
+    return max(member.last_seen_at or member.known_since, member.known_since)
+
+
+async def _look(
+    tx: Tx, parts: Parts, member: Membership, book: _Book, outlook: Outlook, now: datetime
+) -> Look:
+    spans = book.coverage[member.identity.platform]
+    member = await _stretched(tx, parts, member, spans, now)
+    absences = book.leaves.get(member.person_id, ())
+    came_back = [leave.ended_at for leave in absences if leave.ended_at and leave.ended_at <= now]
+    start = max([_silent_from(member), *came_back])
+    silent = seen(spans, start, now)
+    share = 1.0 if now <= start else silent / (now - start)
+    protected = _protected(parts, member, book, outlook, now)
+    facts = _facts(parts, member, book, outlook, now, silent, share, protected)
+    ruling = parts.policy.judge_member(facts, now)
+    candidate = Candidate(
+        membership=member,
+        ruling=ruling,
+        protected=protected,
+        evidence=_evidence(member, ruling.rule, silent, share),
+    )
+    return Look(candidate=candidate, facts=facts, seen=_seen(facts, member, protected))
+
+
+async def _stretched(
+    tx: Tx, parts: Parts, member: Membership, spans: Sequence[Span], now: datetime
+) -> Membership:
+    """With its Grace as long as the policy of its notice says, blind time not counted."""
+    if member.noticed_at is None or member.grace_ends_at is None:
+        return member
+    grace = (await parts.shelf.at(tx, member.notice_policy)).pruning.grace
+    whole = seen_enough_at(spans, member.noticed_at, grace, now)
+    return replace(member, grace_ends_at=max(member.noticed_at + grace, whole))
+
+
+def _protected(
+    parts: Parts, member: Membership, book: _Book, outlook: Outlook, now: datetime
+) -> str:
+    if member.identity in outlook.bots:
+        return "bot"
+    if member.person_id in book.admins or _decides(parts, member.identity, outlook):
+        return "admin"
+    if any(each.until > now for each in book.exemptions.get(member.person_id, ())):
+        return "exempt"
+    if _on_leave(book, member, now):
+        return "on-leave"
+    if member.identity not in outlook.inside:
+        return "not-inside"
+    watched = book.watched_since
+    if watched is None or now - watched < parts.policy.pruning.settle:
+        return "settling"
+    return ""
+
+
+def _on_leave(book: _Book, member: Membership, now: datetime) -> bool:
+    absences = book.leaves.get(member.person_id, ())
+    return any(each.ended_at is None and each.until > now for each in absences)
+
+
+def _facts(
+    parts: Parts,
+    member: Membership,
+    book: _Book,
+    outlook: Outlook,
+    now: datetime,
+    silent: timedelta,
+    share: float,
+    protected: str,
+) -> MemberFacts:
+    person = member.person_id
+    exempt = [e.until for e in book.exemptions.get(person, ()) if e.until > now]
+    leaves = book.leaves.get(person, ())
+    away = [leave.until for leave in leaves if leave.ended_at is None and leave.until > now]
+    days = book.activity.get(person, ())
+
+    def count(kind: Kind) -> int:
+        return sum(day.count for day in days if day.kind is kind)
+
+    return MemberFacts(
+        roles=book.roles.get(person, ()),
+        admin=person in book.admins or _decides(parts, member.identity, outlook),
+        bot=member.identity in outlook.bots,
+        exempt=bool(exempt),
+        exempt_until=max(exempt, default=None),
+        on_leave=bool(away),
+        on_leave_until=max(away, default=None),
+        known_since=member.known_since,
+        joined_at=None if member.origin == "adopted" else member.since,
+        last_active_at=member.last_seen_at,
+        last_kind=member.last_kind,
+        last_place=member.last_place,
+        silent=silent,
+        seen_share=share,
+        noticed_at=member.noticed_at,
+        grace_over=grace_over(member, now),
+        messages_30d=count(Kind.MESSAGE) + count(Kind.REPLY) + count(Kind.THREAD),
+        reactions_30d=count(Kind.REACTION),
+        reads_30d=sum(day.kind is Kind.READ for day in days),
+        active_days_30d=len({day.day for day in days}),
+    )
+
+
+def _evidence(
+    member: Membership, rule: str, silent: timedelta, share: float
+) -> dict[str, Value]:
+    """Plain values; names and words of people are not among them."""
+    return {
+        "last_seen": member.last_seen_at.isoformat() if member.last_seen_at else "",
+        "last_kind": member.last_kind,
+        "last_place": member.last_place,
+        "known_since": member.known_since.isoformat(),
+        "silent": int(silent.total_seconds()),
+        "seen_share": round(share, 4),
+        "rule": rule,
+    }
+
+
+# ---- Replay ------------------------------------------------------------------------------------
+
+_TIMES = ("known_since", "last_seen_at", "noticed_at", "unreachable_since", "grace_ends_at")
+_JUDGED = ("state", "notice_ref", *_TIMES)
+
+
+def _seen(facts: MemberFacts, member: Membership, protected: str) -> dict[str, Any]:
+    """The input of a decision, as JSON: enough to decide it again."""
+    kept = {name: getattr(member, name) for name in _JUDGED}
+    return {
+        "facts": facts.model_dump(mode="json"),
+        "protected": protected,
+        "membership": {
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in kept.items()
+        },
+    }
+
+
+def replay(policy: Policy, seen_then: Mapping[str, Any], at: datetime) -> Decision:
+    """The decision about a member, made again from what its record keeps.
+
+    Args:
+        policy: the version that the record names.
+        seen_then: the input as `Tx.seen_by` gives it.
+        at: the moment of the record.
+    """
+    kept: dict[str, Any] = {
+        name: datetime.fromisoformat(value) if value and name in _TIMES else value
+        for name, value in seen_then["membership"].items()
+    }
+    member = Membership(
+        **{**kept, "state": State(kept["state"])},
+        club=policy.club_id,
+        person_id=0,
+        identity=Identity("nobody", "nobody"),
+        name="",
+        origin="",
+        since=kept["known_since"],
+    )
+    ruling = policy.judge_member(MemberFacts.model_validate(seen_then["facts"]), at)
+    candidate = Candidate(membership=member, ruling=ruling, protected=seen_then["protected"])
+    decision = judge(candidate, at)
+    return Decision(Verdict(decision.verdict), decision.code, decision.values)

@@ -1,0 +1,176 @@
+"""What a member is told about their silence: the notice, the news that all is well, the goodbye."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from gatekeeper.domain.decisions import Choice, Decision, Entry, Lane, Link, Order, Tell
+from gatekeeper.domain.errors import Value
+from gatekeeper.domain.identity import Person
+from gatekeeper.domain.memberships import Membership
+from gatekeeper.policy.texts import iso
+from gatekeeper.ports import Tx
+from gatekeeper.usecases import passes
+from gatekeeper.usecases.naming import club_title
+from gatekeeper.usecases.parts import Parts, order, tell
+
+HERE = "✋"
+LINK_VALID = timedelta(days=365)  # it ends earlier with its use, or with the membership
+
+
+def subject_of(member: Membership) -> str:
+    """How records and orders name a membership."""
+    return f"membership:{member.id}"
+
+
+def say(
+    parts: Parts, code: str, values: Mapping[str, Value] | None = None, language: str = ""
+) -> str:
+    """A sentence in the club's own words and time zone."""
+    return parts.policy.say(code, {"club": club_title(parts), **(values or {})}, language)
+
+
+async def enter(
+    tx: Tx,
+    parts: Parts,
+    decision: Decision,
+    *,
+    now: datetime,
+    actor: str,
+    subject: str,
+    seen: Mapping[str, Any] | None = None,
+) -> Entry:
+    """Append a Decision to the record, its sentence in the club's own words."""
+    return await tx.record(
+        decision,
+        at=now,
+        actor=actor,
+        subject=subject,
+        sentence=say(parts, decision.code, decision.values),
+        policy=parts.policy.digest,
+        seen=seen,
+    )
+
+
+async def language_of(tx: Tx, parts: Parts, member: Membership) -> str:
+    """The language that a member reads, else the club's."""
+    person = await tx.first(Person, id=member.person_id)
+    return (person.language if person else "") or parts.policy.club.spec.language
+
+
+def say_evidence(parts: Parts, evidence: Mapping[str, Value], language: str = "") -> str:
+    """When and where the last sign was, and how much of the time since we could see."""
+    values: dict[str, Value] = {
+        "at": evidence.get("last_seen", ""),
+        "since": evidence.get("known_since", ""),
+        "place": evidence.get("last_place", ""),
+        "kind": say(parts, f"kind.{evidence.get('last_kind') or 'none'}", {}, language),
+        "silent": evidence.get("silent", 0),
+        "percent": int(float(evidence.get("seen_share", 1.0)) * 100),
+    }
+    if not evidence.get("last_seen"):
+        return say(parts, "evidence.never", values, language)
+    code = "evidence.seen" if evidence.get("last_place") else "evidence.seen-somewhere"
+    return say(parts, code, values, language)
+
+
+def notice_text(
+    parts: Parts,
+    code: str,
+    values: Mapping[str, Value],
+    evidence: Mapping[str, Value],
+    until: datetime,
+    language: str,
+) -> str:
+    """The whole notice: the question, what it rests on, how to stay, how to announce a leave."""
+    return "\n\n".join(
+        [
+            say(parts, code, values, language),
+            say_evidence(parts, evidence, language),
+            say(parts, "notice.stay", {"until": iso(until), "symbol": HERE}, language),
+            say(parts, "notice.leave", {}, language),
+        ]
+    )
+
+
+async def order_notice(
+    tx: Tx,
+    parts: Parts,
+    member: Membership,
+    text: str,
+    sweep_id: int,
+    language: str,
+    now: datetime,
+) -> Order:
+    """Order the notice to the member's direct chat, with a choice and a link to answer."""
+    url = await passes.issue(
+        tx, parts, act="here", identity=member.identity, subject=subject_of(member), now=now,
+        valid=LINK_VALID,
+    )  # fmt: skip
+    label = say(parts, "notice.here", {}, language)
+    return await order(
+        tx,
+        Tell(
+            who=member.identity,
+            text=text,
+            links=(Link(label, url),),
+            choices=(Choice("here", HERE, label),),
+        ),
+        platform=member.identity.platform,
+        key=f"{subject_of(member)}/notice/{sweep_id}",
+        purpose="notice",
+        subject=subject_of(member),
+        lane=Lane.NOTICE,
+        now=now,
+    )
+
+
+async def order_goodbye(
+    tx: Tx,
+    parts: Parts,
+    member: Membership,
+    evidence: Mapping[str, Value],
+    url: str,
+    number: str,
+    now: datetime,
+) -> Order:
+    """Order the goodbye: why, what it rests on, the way back, how to object."""
+    language = await language_of(tx, parts, member)
+    valid = parts.policy.club.spec.comeback.valid_for
+    text = "\n\n".join(
+        [
+            say(parts, "silent-removal", {}, language),
+            say_evidence(parts, evidence, language),
+            say(parts, "goodbye.comeback", {"valid": valid.total_seconds()}, language),
+            say(parts, "goodbye.object", {}, language),
+        ]
+    )
+    return await tell(
+        tx,
+        parts,
+        member.identity,
+        text,
+        key=f"{subject_of(member)}/goodbye/{number}",
+        purpose="goodbye",
+        subject=subject_of(member),
+        now=now,
+        lane=Lane.REMOVAL,
+        links=(Link(say(parts, "goodbye.link", {}, language), url),),
+    )
+
+
+async def tell_member(
+    tx: Tx, parts: Parts, member: Membership, code: str, key: str, now: datetime
+) -> Order:
+    """Order one sentence to a member."""
+    language = await language_of(tx, parts, member)
+    return await tell(
+        tx,
+        parts,
+        member.identity,
+        say(parts, code, {}, language),
+        key=key,
+        purpose="told",
+        subject=subject_of(member),
+        now=now,
+    )

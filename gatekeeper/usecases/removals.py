@@ -1,0 +1,244 @@
+"""The removals card in the admins' room, and what an admin's word on it does.
+
+One card stands for the club: all whose removal is planned, and by name those who could not be
+reached. A press confirms exactly those that the card showed at the moment of the press.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from gatekeeper.domain.clubs import StandingCard
+from gatekeeper.domain.decisions import (
+    Card,
+    Choice,
+    Decision,
+    Lane,
+    Order,
+    Progress,
+    Remove,
+    ShowCard,
+    Verdict,
+)
+from gatekeeper.domain.errors import Value
+from gatekeeper.domain.memberships import Event, Membership, State, SweepItem, advance
+from gatekeeper.policy.texts import iso
+from gatekeeper.ports import Tx
+from gatekeeper.usecases import cards
+from gatekeeper.usecases.notices import enter, language_of, say, say_evidence, subject_of
+from gatekeeper.usecases.parts import Parts, order
+
+CLUB = "club"
+CONFIRM, KEEP = "✅", "❌"
+_NUMBERED = re.compile(r"^#(\d+) ")
+_VALUE = "value."
+
+# A membership without any stage behind it.
+FREE: Final[Mapping[str, Any]] = {
+    "noticed_at": None,
+    "notice_ref": "",
+    "notice_code": "",
+    "notice_rule": "",
+    "notice_policy": "",
+    "unreachable_since": None,
+    "grace_ends_at": None,
+    "planned_at": None,
+    "confirmed_at": None,
+    "confirmed_by": "",
+}
+
+
+# ---- The card ----------------------------------------------------------------------------------
+
+
+async def refresh(tx: Tx, parts: Parts, now: datetime, *, alone: bool = False) -> None:
+    """Let the card show who is planned now; with nobody left it says so and has had its day.
+
+    A new card is made once someone is planned; `alone` also for those who could not be reached.
+    """
+    card = await draw(tx, parts, now)
+    standing = await cards.current(tx, CLUB)
+    if card.facts and (alone or standing is not None or await _anyone_planned(tx)):
+        await cards.show(tx, parts, CLUB, card, now)
+    elif standing is not None:
+        await cards.show(tx, parts, CLUB, card, now)
+        await cards.end(tx, CLUB, now)
+
+
+async def catch_up(tx: Tx, parts: Parts, now: datetime) -> bool:
+    """Whether the card shows otherwise than it should, with no update on its way."""
+    standing = await cards.current(tx, CLUB)
+    pending = await tx.first(
+        Order, subject=CLUB, purpose__in=(cards.CARD, cards.UPDATE), progress=Progress.DUE
+    )
+    if pending is not None:
+        return False
+    card = await draw(tx, parts, now)
+    if standing is not None:
+        return standing.shown != cards.shown(card)
+    return bool(card.facts) and await _anyone_planned(tx)
+
+
+async def _anyone_planned(tx: Tx) -> bool:
+    return await tx.first(Membership, state__in=(State.PLANNED, State.CONFIRMED)) is not None
+
+
+async def draw(tx: Tx, parts: Parts, now: datetime) -> Card:
+    """The card as it stands at `now`."""
+    waiting = await tx.find(
+        Membership, state__in=(State.PLANNED, State.CONFIRMED), order="planned_at"
+    )
+    unreached = await unreachable(tx, parts, now)
+    facts = [(_label(member), await _fact(tx, parts, member)) for member in (*waiting, *unreached)]
+    open_ones = [member for member in waiting if await to_confirm(tx, member)]
+    lines = [say(parts, "removals.by-name")] if facts else []
+    status = "removals.open" if open_ones else "removals.on-its-way" if waiting else "removals.none"
+    if unreached and not waiting:
+        status = "removals.only-unreachable"
+    return Card(
+        title=say(parts, "removals.title"),
+        status=say(parts, status, {"count": len(open_ones)}),
+        facts=tuple(facts),
+        lines=tuple(lines),
+        choices=choices(parts) if open_ones else (),
+    )
+
+
+def choices(parts: Parts) -> tuple[Choice, ...]:
+    """What admins can press on a card about removals."""
+    return (
+        Choice("confirm", CONFIRM, say(parts, "removals.confirm")),
+        Choice("keep", KEEP, say(parts, "removals.keep")),
+    )
+
+
+def _label(member: Membership) -> str:
+    return f"#{member.id} {member.name} · {member.identity.account}"
+
+
+async def _fact(tx: Tx, parts: Parts, member: Membership) -> str:
+    item = await last_item(tx, member)
+    told = [say_evidence(parts, item.evidence)] if item else []
+    if member.state is State.CONFIRMED:
+        failed = await to_confirm(tx, member)
+        values = {"by": member.confirmed_by}
+        told.append(say(parts, "removals.failed" if failed else "removals.confirmed", values))
+    elif member.noticed_at is not None:
+        told.append(say(parts, "removals.noticed", {"at": iso(member.noticed_at)}))
+    elif member.unreachable_since is not None:
+        values = {"since": iso(member.unreachable_since)}
+        told.append(say(parts, "removals.unreachable", values))
+    return " ".join(told)
+
+
+async def last_item(tx: Tx, member: Membership) -> SweepItem | None:
+    """What the last Sweep that would not let them be had seen."""
+    return await tx.first(SweepItem, membership_id=member.id, order="-id")
+
+
+def evidence_of(evidence: Mapping[str, Value], values: Mapping[str, Value]) -> dict[str, Value]:
+    """What a SweepItem keeps: the evidence, and the values of the rule's own sentence."""
+    return {**evidence, **{f"{_VALUE}{name}": value for name, value in values.items()}}
+
+
+def values_of(item: SweepItem) -> dict[str, Value]:
+    """The values of the rule's own sentence, as a SweepItem keeps them."""
+    kept = item.evidence.items()
+    return {name.removeprefix(_VALUE): v for name, v in kept if name.startswith(_VALUE)}
+
+
+async def unreachable(tx: Tx, parts: Parts, now: datetime) -> list[Membership]:
+    """Those who left the chat untaken for as long as others have to answer."""
+    grace = parts.policy.pruning.grace
+    return await tx.find(
+        Membership, state=State.NOTIFYING, unreachable_since__lte=now - grace, order="id"
+    )
+
+
+async def to_confirm(tx: Tx, member: Membership) -> bool:
+    """Whether a ✅ means this one: planned, or confirmed with a removal that came to nothing."""
+    if member.state is State.PLANNED:
+        return True
+    if member.state is not State.CONFIRMED or member.noticed_at is None:
+        return False
+    return await open_removal(tx, member) is None
+
+
+async def open_removal(tx: Tx, member: Membership) -> Order | None:
+    """The removal that is on its way."""
+    return await tx.first(
+        Order, subject=subject_of(member), purpose="removal", progress=Progress.DUE
+    )
+
+
+async def shown_at(tx: Tx, card: StandingCard, at: datetime) -> set[int]:
+    """The memberships that the card showed at a moment, by the orders that drew it."""
+    drawn = await tx.find(
+        Order,
+        subject=card.subject,
+        platform=card.platform,
+        purpose__in=(cards.CARD, cards.UPDATE),
+        progress=Progress.DONE,
+        order="-id",
+    )
+    for one in drawn:
+        if one.receipt is None or one.receipt.at > at or not isinstance(one.action, ShowCard):
+            continue
+        if card.ref in (one.action.ref, one.receipt.ref):
+            labels = (label for label, _ in one.action.card.facts)
+            found = (_NUMBERED.match(label) for label in labels)
+            return {int(match.group(1)) for match in found if match}
+    return set()
+
+
+# ---- What is done with a word ------------------------------------------------------------------
+
+
+async def confirm(
+    tx: Tx, parts: Parts, member: Membership, by: str, now: datetime
+) -> Order:
+    """An admin's yes (or a policy that asks for none): the removal is due."""
+    if member.state is not State.CONFIRMED:
+        member = await tx.change(
+            member,
+            state=advance(member.state, Event.CONFIRM),
+            confirmed_at=now,
+            confirmed_by=by,
+        )
+    item = await last_item(tx, member)
+    await enter(
+        tx,
+        parts,
+        Decision(Verdict.REMOVE, "removal-confirmed"),
+        now=now,
+        actor=by,
+        subject=subject_of(member),
+        seen={"evidence": dict(item.evidence) if item else {}},
+    )
+    await cancel(tx, member, ("notice",), "removal-confirmed")
+    number = await tx.count(Order, subject=subject_of(member), purpose="removal")
+    language = await language_of(tx, parts, member)
+    return await order(
+        tx,
+        Remove(who=member.identity, reason=say(parts, "removal-reason", {}, language)),
+        platform=member.identity.platform,
+        key=f"{subject_of(member)}/removal/{number}",
+        purpose="removal",
+        subject=subject_of(member),
+        lane=Lane.REMOVAL,
+        now=now,
+    )
+
+
+async def cancel(
+    tx: Tx, member: Membership, purposes: Collection[str], reason: str
+) -> None:
+    """Take back what is still on its way to a member."""
+    for pending in await tx.find(
+        Order,
+        subject=subject_of(member),
+        purpose__in=tuple(purposes),
+        progress__in=(Progress.DUE, Progress.WAITING),
+    ):
+        await tx.change(pending, progress=Progress.CANCELLED, reason=reason)

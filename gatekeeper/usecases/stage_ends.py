@@ -1,0 +1,157 @@
+"""What ends a stage or a membership: a sign of life, an admin's word, an own or another's hand."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from gatekeeper.domain.decisions import Admit, Decision, Order, Progress, Verdict
+from gatekeeper.domain.identity import Identity
+from gatekeeper.domain.memberships import INSIDE, STAGED, Event, Membership, State, advance
+from gatekeeper.ports import Tx
+from gatekeeper.usecases import cards, notices, passes, removals
+from gatekeeper.usecases.notices import enter, subject_of
+from gatekeeper.usecases.parts import Parts
+from gatekeeper.usecases.removals import FREE
+
+# How somebody was found alive; these are no signs by themselves, so they do not move the last one.
+NOT_SIGNS = frozenset({"seen", "leave", "exempt"})
+ANSWERED_THERE = frozenset({"link", "leave", "exempt"})  # whoever did it is told there and then
+
+
+# ---- A sign of life ----------------------------------------------------------------------------
+
+
+async def alive(
+    tx: Tx, parts: Parts, person_id: int, now: datetime, how: str
+) -> Decision | None:
+    """A member has been seen, or is away or exempt: whatever stage there was has ended.
+
+    Args:
+        how: seen (an observed sign; the last one is moved already), press, link, chat, command,
+            leave, exempt.
+
+    Returns:
+        KEEP "alive", None where there was no stage to end.
+    """
+    member = await tx.first(Membership, person_id=person_id, state__in=tuple(INSIDE))
+    if member is None:
+        return None
+    if how not in NOT_SIGNS:
+        at = max(now, member.last_seen_at or now)
+        member = await tx.change(member, last_seen_at=at, last_kind="press", last_place="")
+    if member.state not in STAGED:
+        return None
+    decision = Decision(Verdict.KEEP, "alive", {"how": how})
+    was = member
+    member, number = await set_free(tx, parts, member, Event.ALIVE, decision, str(member.identity),
+                                    now)  # fmt: skip
+    if was.noticed_at is not None and how not in ANSWERED_THERE:
+        key = f"{subject_of(member)}/alive/{number}"
+        await notices.tell_member(tx, parts, member, "alive-told", key, now)
+    return decision
+
+
+async def set_free(
+    tx: Tx,
+    parts: Parts,
+    member: Membership,
+    event: Event,
+    decision: Decision,
+    actor: str,
+    now: datetime,
+    seen: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> tuple[Membership, int]:
+    """Back to ACTIVE with all that was begun undone; also the record's number of this.
+
+    A removal on its way is left to its last look: if it has just been carried out, its Receipt is
+    still needed to bring them back.
+    """
+    on_card = member.state is not State.NOTICED
+    member = await tx.change(member, state=advance(member.state, event), **{**FREE, **changes})
+    entry = await enter(
+        tx, parts, decision, now=now, actor=actor, subject=subject_of(member), seen=seen
+    )
+    await removals.cancel(tx, member, ("notice",), decision.code)
+    await end_links(tx, member, now)
+    item = await removals.last_item(tx, member)
+    if item is not None and not item.outcome:
+        await tx.change(item, outcome="alive" if event is Event.ALIVE else "kept")
+    if on_card:
+        await removals.refresh(tx, parts, now)
+    return member, entry.sequence
+
+
+async def end_links(tx: Tx, member: Membership, now: datetime) -> None:
+    """The ways to answer a notice end with it."""
+    await passes.void(tx, member.identity, now, act="here")
+    await cards.end(tx, subject_of(member), now)
+
+
+# ---- Ends by other hands -----------------------------------------------------------------------
+
+
+async def departed(tx: Tx, parts: Parts, identity: Identity, now: datetime) -> Decision | None:
+    """A member left by themselves; None where they were no member."""
+    member = await tx.first(Membership, identity=identity, state__in=tuple(INSIDE))
+    if member is None:
+        return None
+    decision = Decision(Verdict.RECORD, "departed")
+    await _end(tx, parts, member, Event.DEPART, "departed", decision, str(identity), now)
+    return decision
+
+
+async def removed_by_hand(
+    tx: Tx, parts: Parts, identity: Identity, by: str, reason: str, *, banned: bool, now: datetime
+) -> Decision | None:
+    """An admin put someone out, or banned them, in their own client: recorded as theirs.
+
+    Our own removal is told to us in the same way; while it is on its way this changes nothing.
+    A ban ends every open link and every invitation, also of someone who is outside already.
+    """
+    if banned:
+        await passes.void(tx, identity, now)
+        await _cancel_invitations(tx, identity)
+    member = await tx.first(Membership, identity=identity, order="-id")
+    if member is None or member.state is State.BANNED:
+        return None
+    if not banned and (member.state not in INSIDE or await removals.open_removal(tx, member)):
+        return None
+    cause = "banned" if banned else "cause" if reason else "by-hand"
+    decision = Decision(Verdict.RECORD, "banned" if banned else "removed-by-hand")
+    event = Event.BAN if banned else Event.REMOVED
+    await _end(tx, parts, member, event, cause, decision, by, now, seen={"reason": reason})
+    await passes.void(tx, identity, now, act="comeback")
+    return decision
+
+
+async def _end(
+    tx: Tx,
+    parts: Parts,
+    member: Membership,
+    event: Event,
+    cause: str,
+    decision: Decision,
+    actor: str,
+    now: datetime,
+    seen: dict[str, Any] | None = None,
+) -> None:
+    was = member.state
+    member = await tx.change(
+        member,
+        state=advance(was, event),
+        ended_at=now,
+        cause=cause,
+        welcome_due_at=None,
+    )
+    await enter(tx, parts, decision, now=now, actor=actor, subject=subject_of(member), seen=seen)
+    await removals.cancel(tx, member, ("notice", "removal", "goodbye"), cause)
+    await end_links(tx, member, now)
+    if was in STAGED:
+        await removals.refresh(tx, parts, now)
+
+
+async def _cancel_invitations(tx: Tx, identity: Identity) -> None:
+    for pending in await tx.find(Order, purpose="invitation", progress=Progress.DUE):
+        if isinstance(pending.action, Admit) and pending.action.who == identity:
+            await tx.change(pending, progress=Progress.CANCELLED, reason="banned")

@@ -1,0 +1,293 @@
+"""Sweeps: plan one, show the plan, begin to carry it out; and look again where Grace is over."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from gatekeeper.domain.clubs import StandingCard
+from gatekeeper.domain.decisions import Decision, Verdict
+from gatekeeper.domain.errors import Value
+from gatekeeper.domain.events import Pressed
+from gatekeeper.domain.memberships import (
+    INSIDE,
+    Event,
+    Membership,
+    State,
+    Sweep,
+    SweepItem,
+    advance,
+)
+from gatekeeper.domain.pruning import Brake, Line, Plan, judge, plan_sweep
+from gatekeeper.ports import Tx
+from gatekeeper.usecases import audit, held, notices, removals, stage_ends
+from gatekeeper.usecases.member_facts import Look, Outlook, look_at, look_out
+from gatekeeper.usecases.notices import enter, subject_of
+from gatekeeper.usecases.parts import Parts, club_state, once
+
+LOOK_AGAIN = timedelta(days=1)  # at someone whose Grace is over and whom no rule removes
+SOON = timedelta(seconds=1)
+# What removes nobody and frees nobody: it is looked at again.
+UNSURE = frozenset({"not-inside", "settling", "rule-fault", "notice-stands"})
+
+
+async def preview(parts: Parts) -> Plan:
+    """What a Sweep would do now; nothing is done. PlatformDown, PlatformBusy."""
+    outlook = await look_out(parts)
+    async with parts.store.look(parts.club) as tx:
+        plan, _ = await _plan(tx, parts, outlook, parts.clock.now())
+    return plan
+
+
+async def run(parts: Parts, slot: str) -> Sweep:
+    """One Sweep for each slot, however often it is asked for.
+
+    A paused club and a plan over the brake are recorded and held: nobody is touched.
+
+    Raises:
+        PlatformDown, PlatformBusy: nobody could be judged; the next slot sweeps again.
+    """
+    async with parts.store.look(parts.club) as tx:
+        done = await tx.first(Sweep, slot=slot)
+    if done is not None:
+        return done
+    outlook = await look_out(parts)
+    async with parts.store.transaction(parts.club) as tx:
+        done = await tx.first(Sweep, slot=slot)
+        if done is not None:
+            return done
+        now = parts.clock.now()
+        plan, looks = await _plan(tx, parts, outlook, now)
+        sweep = await _keep(tx, parts, slot, plan, now)
+        if not sweep.held:
+            await _carry_out(tx, parts, sweep, [*plan.notify, *plan.remove], looks, now)
+            await removals.refresh(tx, parts, now, alone=True)
+        elif sweep.held != "paused":
+            await held.show(tx, parts, sweep, now)
+        await audit.post_head(tx, parts, now)
+    return sweep
+
+
+async def _plan(
+    tx: Tx, parts: Parts, outlook: Outlook, now: datetime
+) -> tuple[Plan, dict[int, Look]]:
+    members = await tx.find(Membership, state__in=tuple(INSIDE))
+    looks = await look_at(tx, parts, members, outlook, now)
+    limit = parts.policy.pruning.max_affected
+    brake = Brake(count=limit.count, percent=limit.percent)
+    plan = plan_sweep((look.candidate for look in looks), brake, now)
+    return plan, {look.candidate.membership.id: look for look in looks}
+
+
+async def _keep(tx: Tx, parts: Parts, slot: str, plan: Plan, now: datetime) -> Sweep:
+    """The Sweep, its items and its row in the record."""
+    paused = (await club_state(tx)).paused_at is not None
+    sweep = await tx.add(
+        Sweep(
+            club=tx.club,
+            slot=slot,
+            at=now,
+            policy=parts.policy.digest,
+            counts=dict(plan.counts),
+            digest=_digest(parts, plan),
+            held="paused" if paused else plan.held,
+        )
+    )
+    for line in (*plan.notify, *plan.remove, *plan.unreachable):
+        await _item(tx, sweep, line)
+    touched = len(plan.notify) + len(plan.remove) + len(plan.unreachable)
+    values: dict[str, Value] = {
+        "notify": len(plan.notify),
+        "remove": len(plan.remove),
+        "unreachable": len(plan.unreachable),
+        "kept": sum(plan.counts.values()) - touched,
+    }
+    code = "sweep-held" if sweep.held else "sweep-done"
+    await enter(tx, parts, Decision(Verdict.RECORD, code, values), now=now, actor="schedule",
+                subject=f"sweep:{sweep.id}",
+                seen={"counts": dict(plan.counts), "digest": sweep.digest,
+                      "held": sweep.held})  # fmt: skip
+    return sweep
+
+
+async def _item(tx: Tx, sweep: Sweep, line: Line) -> None:
+    candidate = line.candidate
+    await tx.add(
+        SweepItem(
+            club=tx.club,
+            sweep_id=sweep.id,
+            membership_id=candidate.membership.id,
+            verdict=line.decision.verdict.value,
+            code=line.decision.code,
+            rule=candidate.ruling.rule,
+            evidence=removals.evidence_of(candidate.evidence, line.decision.values),
+            outcome="unreachable" if line.decision.verdict is Verdict.KEEP else "",
+        )
+    )
+
+
+def _digest(parts: Parts, plan: Plan) -> str:
+    """Of the whole plan, so that what was shown can be held against what was done."""
+    lines = [
+        [line.candidate.membership.id, line.decision.verdict.value, line.decision.code]
+        for line in (*plan.notify, *plan.remove, *plan.unreachable)
+    ]
+    whole = [parts.policy.digest, lines, sorted(plan.counts.items())]
+    return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
+
+
+# ---- Carrying out ------------------------------------------------------------------------------
+
+
+async def _carry_out(
+    tx: Tx,
+    parts: Parts,
+    sweep: Sweep,
+    lines: Sequence[Line],
+    looks: dict[int, Look],
+    now: datetime,
+) -> None:
+    """Order the notices of a plan and plan those whose Grace is over; the card comes after."""
+    for line in lines:
+        look = looks[line.candidate.membership.id]
+        if line.decision.verdict is Verdict.NOTIFY:
+            await _notify(tx, parts, sweep, look, line.decision, now)
+        elif look.candidate.membership.state is State.NOTICED:
+            await _plan_removal(tx, parts, look, line.decision, now)
+
+
+async def _notify(
+    tx: Tx, parts: Parts, sweep: Sweep, look: Look, decision: Decision, now: datetime
+) -> None:
+    member = look.candidate.membership
+    member = await tx.change(
+        member,
+        state=advance(member.state, Event.NOTIFY),
+        notice_code=decision.code,
+        notice_rule=look.candidate.ruling.rule,
+        notice_policy=parts.policy.digest,
+    )
+    await _record(tx, parts, look, decision, now)
+    language = await notices.language_of(tx, parts, member)
+    until = now + parts.policy.pruning.grace
+    text = notices.notice_text(
+        parts, decision.code, decision.values, look.candidate.evidence, until, language
+    )
+    await notices.order_notice(tx, parts, member, text, sweep.id, language, now)
+
+
+async def _plan_removal(
+    tx: Tx, parts: Parts, look: Look, decision: Decision, now: datetime
+) -> None:
+    """Grace is over and a rule says remove: on to the admins' card; the caller refreshes it."""
+    member = await tx.get(Membership, look.candidate.membership.id)
+    member = await tx.change(member, state=advance(member.state, Event.PLAN), planned_at=now)
+    await _record(tx, parts, look, decision, now)
+    if parts.policy.pruning.confirm == "none":
+        await removals.confirm(tx, parts, member, "policy", now)
+
+
+async def _record(
+    tx: Tx, parts: Parts, look: Look, decision: Decision, now: datetime
+) -> None:
+    rule = look.candidate.ruling.rule
+    await enter(tx, parts, decision, now=now, actor=f"rule:{rule}" if rule else "policy",
+                subject=subject_of(look.candidate.membership), seen=look.seen)  # fmt: skip
+
+
+async def answered(parts: Parts, event: Pressed, card: StandingCard) -> None:
+    """An admin's ✅ or ❌ on the card of a held Sweep.
+
+    ✅ carries out what the card showed, each looked at again first: whoever has given a sign of
+    life since, or is protected now, is let be.
+    """
+    if event.symbol not in {removals.CONFIRM, removals.KEEP}:
+        return
+    outlook = await look_out(parts)
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        if not await once(tx, event, now):
+            return
+        sweep = await tx.get(Sweep, held.sweep_id(card))
+        items = await tx.find(SweepItem, sweep_id=sweep.id, outcome="")
+        go_on = event.symbol == removals.CONFIRM
+        code = "sweep-released" if go_on else "sweep-dropped"
+        await enter(tx, parts, Decision(Verdict.RECORD, code), now=now, actor=str(event.who),
+                    subject=f"sweep:{sweep.id}")  # fmt: skip
+        if go_on:
+            ids = tuple(item.membership_id for item in items)
+            members = await tx.find(Membership, id__in=ids, state__in=tuple(INSIDE)) if ids else []
+            looks = await look_at(tx, parts, members, outlook, now)
+            lines = [Line(look.candidate, judge(look.candidate, now)) for look in looks]
+            acted = [line for line in lines if line.decision.verdict is not Verdict.KEEP]
+            by_id = {look.candidate.membership.id: look for look in looks}
+            await _carry_out(tx, parts, sweep, acted, by_id, now)
+            await removals.refresh(tx, parts, now)
+        await held.show(tx, parts, sweep, now, "go-on" if go_on else "left")
+
+
+# ---- When Grace is over ------------------------------------------------------------------------
+
+
+async def due(parts: Parts, now: datetime) -> datetime | None:
+    """Look again at all whose Grace is over; when the next one ends."""
+    async with parts.store.look(parts.club) as tx:
+        state = await club_state(tx)
+        if state.paused_at is not None:
+            return None
+        ripe = await tx.find(Membership, state=State.NOTICED, grace_ends_at__lte=now, limit=500)
+        behind = await removals.catch_up(tx, parts, now)
+    if ripe:
+        outlook = await look_out(parts)
+        async with parts.store.transaction(parts.club) as tx:
+            await _over(tx, parts, outlook, parts.clock.now())
+    elif behind:
+        async with parts.store.transaction(parts.club) as tx:
+            await removals.refresh(tx, parts, parts.clock.now())
+    return await _next(parts, now)
+
+
+async def _next(parts: Parts, now: datetime) -> datetime | None:
+    grace = parts.policy.pruning.grace
+    async with parts.store.look(parts.club) as tx:
+        noticed = await tx.first(
+            Membership, state=State.NOTICED, grace_ends_at__set=True, order="grace_ends_at"
+        )
+        unreached = await tx.first(
+            Membership,
+            state=State.NOTIFYING,
+            unreachable_since__gt=now - grace,
+            order="unreachable_since",
+        )
+    moments = [noticed.grace_ends_at] if noticed and noticed.grace_ends_at else []
+    if unreached and unreached.unreachable_since:
+        moments.append(unreached.unreachable_since + grace)
+    return min(moments, default=None)
+
+
+async def _over(tx: Tx, parts: Parts, outlook: Outlook, now: datetime) -> None:
+    ripe = await tx.find(Membership, state=State.NOTICED, grace_ends_at__lte=now, limit=500)
+    looks = await look_at(tx, parts, ripe, outlook, now)
+    planned = False
+    for look in looks:
+        decision = judge(look.candidate, now)
+        if decision.verdict is Verdict.REMOVE:
+            await _plan_removal(tx, parts, look, decision, now)
+            planned = True
+        elif decision.code == "in-grace":
+            ends_at = look.candidate.membership.grace_ends_at or now
+            await _put_off(tx, look, max(ends_at, now + SOON))
+        elif decision.code in UNSURE:
+            await _put_off(tx, look, now + LOOK_AGAIN)
+        else:
+            member = await tx.get(Membership, look.candidate.membership.id)
+            await stage_ends.set_free(tx, parts, member, Event.KEEP, decision, "schedule", now,
+                                      seen=look.seen)  # fmt: skip
+    if planned:
+        await removals.refresh(tx, parts, now)
+
+
+async def _put_off(tx: Tx, look: Look, until: datetime) -> None:
+    """Look again later: blind time stretches Grace, and what is unsure removes nobody."""
+    member = await tx.get(Membership, look.candidate.membership.id)
+    await tx.change(member, grace_ends_at=until)

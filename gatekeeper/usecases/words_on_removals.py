@@ -1,0 +1,176 @@
+"""What people press and reply about removals: ✋ on a notice; ✅, ❌, `keep`, `remove` on cards."""
+
+import re
+from datetime import datetime
+
+from gatekeeper.domain.clubs import StandingCard
+from gatekeeper.domain.decisions import Decision, Lane, Post, Verdict
+from gatekeeper.domain.errors import Refused
+from gatekeeper.domain.events import Pressed, Wrote
+from gatekeeper.domain.identity import Account
+from gatekeeper.domain.memberships import STAGED, Event, Membership, State
+from gatekeeper.ports import Tx
+from gatekeeper.usecases import held, notices, removals, stage_ends, sweep, votes
+from gatekeeper.usecases.naming import name_of
+from gatekeeper.usecases.notices import HERE, say, subject_of
+from gatekeeper.usecases.parts import Parts, once, order
+
+_WORD = re.compile(r"^\s*(keep|behalten|remove|entfernen)\s+(\S+)\s*(.*)$", re.I | re.S)
+_REMOVE = frozenset({"remove", "entfernen"})
+
+
+async def pressed(parts: Parts, event: Pressed, card: StandingCard, is_admin: bool) -> None:
+    """Take in a press on a notice or on a card about removals."""
+    if card.subject.startswith(held.PREFIX) and is_admin and card.ended_at is None:
+        await sweep.answered(parts, event, card)
+        return
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        if not await once(tx, event, now):
+            return
+        if card.kind == "notice":
+            await _here(tx, parts, event, card, now)
+        elif not is_admin:
+            await _refuse(tx, parts, event, "no-right-to-decide", now)
+        elif card.ended_at is not None:
+            await _refuse(tx, parts, event, "card-ended", now)
+        elif event.symbol == removals.CONFIRM:
+            await _confirm_all(tx, parts, event, card, now)
+        elif event.symbol == removals.KEEP:
+            await _keep_all(tx, parts, event, card, now)
+
+
+async def _refuse(tx: Tx, parts: Parts, event: Pressed | Wrote, why: str, now: datetime) -> None:
+    await votes.refuse(tx, parts, event, removals.CLUB, Refused(why), now)
+
+
+async def _here(
+    tx: Tx, parts: Parts, event: Pressed, card: StandingCard, now: datetime
+) -> None:
+    """✋: only the one who was asked can answer, and the answer counts whenever it comes."""
+    if event.symbol != HERE:
+        return
+    _, _, number = card.subject.partition(":")
+    member = await tx.get(Membership, int(number))
+    account = await tx.first(Account, identity=event.who)
+    if account is not None and account.person_id == member.person_id:
+        await stage_ends.alive(tx, parts, member.person_id, now, "press")
+
+
+async def _shown(
+    tx: Tx, event: Pressed, card: StandingCard
+) -> list[Membership]:
+    """Those whom the presser saw on the card; nobody who was put on it after."""
+    ids = await removals.shown_at(tx, card, event.at)
+    found = await tx.find(Membership, id__in=tuple(ids), order="id") if ids else []
+    return [
+        member for member in found if member.planned_at is None or member.planned_at <= event.at
+    ]
+
+
+async def _confirm_all(
+    tx: Tx, parts: Parts, event: Pressed, card: StandingCard, now: datetime
+) -> None:
+    for member in await _shown(tx, event, card):
+        if await removals.to_confirm(tx, member):
+            await removals.confirm(tx, parts, member, str(event.who), now)
+    await removals.refresh(tx, parts, now)
+
+
+async def _keep_all(
+    tx: Tx, parts: Parts, event: Pressed, card: StandingCard, now: datetime
+) -> None:
+    for member in await _shown(tx, event, card):
+        if await removals.to_confirm(tx, member):
+            await keep(tx, parts, member, event, "", now)
+
+
+async def keep(
+    tx: Tx, parts: Parts, member: Membership, event: Pressed | Wrote, reason: str, now: datetime
+) -> None:
+    """An admin keeps someone: silence is measured anew from here, and they are told."""
+    told = member.noticed_at is not None
+    member, number = await stage_ends.set_free(
+        tx, parts, member, Event.KEEP, Decision(Verdict.KEEP, "kept-by-admin"), str(event.who),
+        now, seen={"reason": reason}, known_since=now,
+    )  # fmt: skip
+    if told:
+        key = f"{subject_of(member)}/kept/{number}"
+        await notices.tell_member(tx, parts, member, "kept-told", key, now)
+
+
+# ---- Replies -----------------------------------------------------------------------------------
+
+
+async def replied(parts: Parts, event: Wrote, card: StandingCard, is_admin: bool) -> None:
+    """`keep @x why` or `remove @x` beneath the removals card, one name each."""
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        if not await once(tx, event, now):
+            return
+        match = _WORD.match(event.text)
+        if match is None:
+            if is_admin and _WORD.match(f"{event.text} @x"):
+                await _answer(tx, parts, event, card, "removals.by-name", "", now)
+            return
+        if not is_admin:
+            await _refuse(tx, parts, event, "no-right-to-decide", now)
+            return
+        word, name, reason = match.group(1).lower(), match.group(2), match.group(3).strip()
+        member = await _called(tx, name)
+        if member is None:
+            code = "removals.whom"
+        elif word in _REMOVE:
+            code = await _remove_by_name(tx, parts, member, event, now)
+        else:
+            await keep(tx, parts, member, event, reason[:500], now)
+            code = "removals.kept-one"
+        await _answer(tx, parts, event, card, code, name, now)
+
+
+async def _called(tx: Tx, name: str) -> Membership | None:
+    """The one member at some stage who is called so: by number, account, or name; else nobody."""
+    staged = await tx.find(Membership, state__in=tuple(STAGED))
+    wanted = name.strip(",.;").lower()
+    for exact in (
+        [m for m in staged if wanted == f"#{m.id}"],
+        [m for m in staged if wanted in (m.identity.account.lower(), str(m.identity).lower())],
+        [m for m in staged if wanted.lstrip("@") == m.identity.account.lower()[1:].split(":")[0]],
+        [m for m in staged if wanted.lstrip("@") == m.name.lower()],
+    ):
+        if exact:
+            return exact[0] if len(exact) == 1 else None
+    return None
+
+
+async def _remove_by_name(
+    tx: Tx, parts: Parts, member: Membership, event: Wrote, now: datetime
+) -> str:
+    unreachable = member.state is State.NOTIFYING and member.unreachable_since is not None
+    if not unreachable and not await removals.to_confirm(tx, member):
+        return "removals.not-yet"
+    await removals.confirm(tx, parts, member, str(event.who), now)
+    await removals.refresh(tx, parts, now)
+    return "removals.confirmed-one"
+
+
+async def _answer(
+    tx: Tx,
+    parts: Parts,
+    event: Wrote,
+    card: StandingCard,
+    code: str,
+    name: str,
+    now: datetime,
+) -> None:
+    values = {"name": name, "by": await name_of(tx, event.who)}
+    await order(
+        tx,
+        Post(place="admins", text=say(parts, code, values), thread=card.ref),
+        platform=card.platform,
+        key=f"told/{event.event_id}",
+        purpose="thread",
+        subject=removals.CLUB,
+        lane=Lane.ANSWER,
+        now=now,
+    )
