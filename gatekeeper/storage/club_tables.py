@@ -85,6 +85,7 @@ class Pass(Row):
     subject = fields.TextField()
     created_at = fields.DatetimeField()
     expires_at = fields.DatetimeField()
+    note = words()
     used_at = moment()
     void_at = moment()
 

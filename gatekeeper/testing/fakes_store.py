@@ -171,8 +171,10 @@ class FakeTx:
     ) -> list[T]:
         """All values that meet the criteria; `order` is a field, "-field" for descending."""
         name = order.removeprefix("-")
-        known(kind, name)
-        found = [value for value in self._read(kind).values() if meets(value, criteria)]
+        table = self._read(kind)
+        for field_name in (name, *(criterion.partition("__")[0] for criterion in criteria)):
+            known(kind, field_name)
+        found = [value for value in table.values() if meets(value, criteria)]
         found.sort(
             key=lambda value: (sortable(getattr(value, name)), value.id),
             reverse=order.startswith("-"),

@@ -377,6 +377,7 @@ class Migration(migrations.Migration):
                 ("subject", fields.TextField()),
                 ("created_at", fields.DatetimeField()),
                 ("expires_at", fields.DatetimeField()),
+                ("note", fields.TextField(default="")),
                 ("used_at", fields.DatetimeField(null=True)),
                 ("void_at", fields.DatetimeField(null=True)),
             ],
