@@ -49,6 +49,7 @@ PAGES: Final[Sequence[tuple[str, Act | None, Act | None]]] = (
     ("/standing/edit", standing.edit, standing.save),
     ("/standing/withdraw", standing.ask_withdraw, standing.withdraw),
     ("/standing/answer", None, standing.answer),
+    ("/standing/forget", None, standing.forget),
     ("/l/{secret}", joining.link, joining.follow),
 )
 LOOKS_ITSELF: Final = frozenset({joining.send, standing.save})

@@ -190,7 +190,7 @@ async def link(visit: Visit) -> Response:
     """What a personal link would do; nothing happens by looking."""
     secret = visit.request.path_params["secret"]
     shown = await links.inspect(visit.parts, secret, visit.language)
-    return visit.page("link", link=shown)
+    return visit.page("link", link=shown, secret=secret)
 
 
 async def follow(visit: Visit) -> Response:

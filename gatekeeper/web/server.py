@@ -16,6 +16,7 @@ from gatekeeper.domain.errors import SettingsError
 HEAD_SECONDS: Final = 10.0  # to send a request's head, and to begin with one
 HEAD_BYTES: Final = 32_768
 CONNECTIONS: Final = 1_000
+BACKLOG: Final = 256
 
 
 class Server(uvicorn.Server):
@@ -57,6 +58,7 @@ def serve(app: ASGIApp, host: str = "127.0.0.1", port: int = 8080) -> Server:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen(BACKLOG)  # who comes before the loop is ready waits
     except OSError as fault:
         listener.close()
         raise SettingsError((f"{host}:{port}: {fault.strerror or fault}",)) from None

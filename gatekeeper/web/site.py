@@ -193,7 +193,6 @@ class Visit:
             "tongues": [(code, _tongue(code)) for code in site.languages()],
             "club": club_title(self.parts),
             "root": site.settings.root,
-            "path": self.request.url.path,
             "token": self.token,
             "static": {name: file.tag for name, file in site.static.items()},
             **more,

@@ -1,5 +1,7 @@
 """Where an applicant stands, and what they may do: edit, answer, withdraw."""
 
+from dataclasses import replace
+
 from starlette.responses import Response
 
 from gatekeeper.domain.applications import Application, Question, State
@@ -147,6 +149,13 @@ async def withdraw(visit: Visit) -> Response:
     app = await _mine(visit)
     await apply.withdraw(visit.parts, app.id, str(app.identity), visit.session.browser)
     return visit.go("/standing?done=withdrawn")
+
+
+async def forget(visit: Visit) -> Response:
+    """Make this browser a stranger; the application goes on, and the chat still tells of it."""
+    await _mine(visit)
+    visit.session = replace(visit.session.renewed(), identity=None, pass_id=0)
+    return visit.go("/")
 
 
 async def answer(visit: Visit) -> Response:

@@ -14,7 +14,8 @@ async def applications(club: Club) -> list[Application]:
 async def test_the_front_page_says_what_this_is_and_sets_no_cookie(browser: Browser):
     page = await browser.see("/")
     assert page.answer.status_code == 200
-    assert "The Loom" in page.text and "people who build looms" in page.text
+    assert "The Loom" in page.text
+    assert "people who build looms" in page.text
     assert "set-cookie" not in page.answer.headers
 
 
@@ -22,13 +23,16 @@ async def test_from_form_over_code_to_standing(club: Club, browser: Browser):
     sent = await browser.fill("/join", GOOD)
     assert (sent.status_code, sent.headers["location"]) == (303, "/join/code")
     page = await browser.see("/join/code")
-    assert "@ada:example.org" in page.text and "The Loom" in page.text
+    assert "@ada:example.org" in page.text
+    assert "The Loom" in page.text
     wrong = Page(await browser.fill("/join/code", {"code": "000000"}))
-    assert wrong.answer.status_code == 422 and "code-wrong" in wrong.text
+    assert wrong.answer.status_code == 422
+    assert "code-wrong" in wrong.text
     done = await browser.fill("/join/code", {"code": f" {await club.code()} "})
     assert (done.status_code, done.headers["location"]) == (303, "/standing")
     page = await browser.see("/standing")
-    assert page.answer.status_code == 200 and "I build looms" in page.text
+    assert page.answer.status_code == 200
+    assert "I build looms" in page.text
     (app,) = await applications(club)
     assert app.state is State.IN_REVIEW
 
@@ -69,7 +73,8 @@ async def test_choices_and_boxes_are_kept_too(browser: Browser):
 async def test_an_unknown_question_and_a_field_sent_twice_are_told(club: Club, browser: Browser):
     page = Page(await browser.fill("/join", {**GOOD, "admin": "yes", "town": ["Ulm", "Bonn"]}))
     assert page.answer.status_code == 422
-    assert "answer-unknown-question" in page.text and "answer-not-one" in page.text
+    assert "answer-unknown-question" in page.text
+    assert "answer-not-one" in page.text
     assert await applications(club) == []
 
 
@@ -95,7 +100,8 @@ async def test_after_so_many_tries_only_a_new_code_helps(club: Club, browser: Br
     for _ in range(5):
         await browser.fill("/join/code", {"code": "nonsense"})
     page = Page(await browser.fill("/join/code", {"code": await club.code()}))
-    assert page.answer.status_code == 422 and "code-too-many-tries" in page.text
+    assert page.answer.status_code == 422
+    assert "code-too-many-tries" in page.text
 
 
 async def test_too_often_is_a_page_with_the_time_to_wait(club: Club):
@@ -104,17 +110,20 @@ async def test_too_often_is_a_page_with_the_time_to_wait(club: Club):
             await browser.fill("/join", {**GOOD, "your-account": f"@a{_}:example.org"})
     async with club.browser() as browser:
         page = Page(await browser.fill("/join", {**GOOD, "your-account": "@b:example.org"}))
-    assert page.answer.status_code == 429 and int(page.answer.headers["retry-after"]) == 3600
+    assert page.answer.status_code == 429
+    assert int(page.answer.headers["retry-after"]) == 3600
     assert page.form.fields["why"] == [GOOD["why"]]
 
 
 async def test_a_form_link_fixes_the_identity_and_needs_no_code(club: Club, browser: Browser):
     path = await club.link("form")
     page = await browser.see(path)
-    assert page.answer.status_code == 200 and len(page.forms) == 1
+    assert page.answer.status_code == 200
+    assert len(page.forms) == 1
     assert (await browser.fill(path, {})).headers["location"] == "/join"
     page = await browser.see("/join")
-    assert "@ada:example.org" in page.text and "your-account" not in page.form.names
+    assert "@ada:example.org" in page.text
+    assert "your-account" not in page.form.names
     sent = await browser.fill("/join", {"why": GOOD["why"], "terms": "yes"})
     assert sent.headers["location"] == "/standing"
     (app,) = await applications(club)
@@ -127,14 +136,16 @@ async def test_a_form_link_fixes_the_identity_and_needs_no_code(club: Club, brow
 @pytest.mark.parametrize("path", ["/l/nonsense", "/l/%00", "/l/..%2f..%2fetc"])
 async def test_a_link_that_is_none_is_a_page(browser: Browser, path: str):
     answer = await browser.get(path)
-    assert answer.status_code == 404 and "<h1>" in answer.text
+    assert answer.status_code == 404
+    assert "<h1>" in answer.text
 
 
 async def test_edit_withdraw_and_answering_too_late(club: Club, browser: Browser):
     await browser.fill("/join", GOOD)
     await browser.fill("/join/code", {"code": await club.code()})
     wrong = Page(await browser.fill("/standing/edit", {"why": "no"}))
-    assert wrong.answer.status_code == 422 and wrong.form.fields["why"] == ["no"]
+    assert wrong.answer.status_code == 422
+    assert wrong.form.fields["why"] == ["no"]
     saved = await browser.fill("/standing/edit", {"why": "I have changed my mind about looms."})
     assert saved.headers["location"] == "/standing?done=edited"
     page = await browser.see("/standing?done=edited")
@@ -145,14 +156,27 @@ async def test_edit_withdraw_and_answering_too_late(club: Club, browser: Browser
     assert gone.headers["location"] == "/standing?done=withdrawn"
     assert (await applications(club))[0].state is State.WITHDRAWN
     again = Page(await browser.post(asked.form.action, data=asked.form.fields))
-    assert again.answer.status_code == 409 and "wrong-state" in again.text
+    assert again.answer.status_code == 409
+    assert "wrong-state" in again.text
 
 
 async def test_pages_speak_the_readers_language(club: Club):
     async with club.browser(accept_language="fr;q=0.9, de-AT;q=0.8, en;q=0.1") as browser:
         page = await browser.see("/join")
-        assert page.language == "de" and "Warum möchtest du" in page.text
+        assert page.language == "de"
+        assert "Warum möchtest du" in page.text
         page = await browser.see("/join?lang=en")
-        assert page.language == "en" and "Why would you like" in page.text
+        assert page.language == "en"
+        assert "Why would you like" in page.text
         assert (await browser.see("/standing")).language == "en"  # remembered
         assert (await browser.see("/join?lang=xx")).language == "en"
+
+
+async def test_a_browser_can_be_made_to_forget(club: Club, browser: Browser):
+    await browser.fill("/join", GOOD)
+    await browser.fill("/join/code", {"code": await club.code()})
+    page = await browser.see("/standing")
+    forget = next(form for form in page.forms if form.action.endswith("/forget"))
+    assert (await browser.post(forget.action, data=forget.fields)).headers["location"] == "/"
+    assert (await browser.get("/standing")).status_code == 404
+    assert (await applications(club))[0].state is State.IN_REVIEW
