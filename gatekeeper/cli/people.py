@@ -40,6 +40,11 @@ def operator() -> str:
         return frame.OPERATOR
 
 
+def actor() -> str:
+    """The same, as the record has it."""
+    return f"operator:{operator()}"
+
+
 # ---- applications ----------------------------------------------------------------------------
 
 
@@ -194,7 +199,7 @@ def adopt(yes: Yes = False, as_json: Json = False) -> None:
     async def work() -> tuple[tuple[Any, ...], int]:
         async with frame.club(connect=True) as club:
             found = await use.plan(club.parts)
-            return found, await use.adopt(club.parts, operator()) if yes and found else 0
+            return found, await use.adopt(club.parts, actor()) if yes and found else 0
 
     found, done = frame.run(work())
     if as_json:
@@ -290,7 +295,7 @@ def exempt(
         async with frame.club(platforms=True) as club:
             parts = club.parts
             end = moment(until, parts.policy.club.spec.time_zone)
-            return await use.exempt(parts, frame.identity(parts, who), reason, end, operator())
+            return await use.exempt(parts, frame.identity(parts, who), reason, end, actor())
 
     _told(frame.run(work()), f"{who} is exempt until {until}.", as_json)
 
@@ -309,7 +314,7 @@ def take_leave(
         async with frame.club(platforms=True) as club:
             parts = club.parts
             end = moment(until, parts.policy.club.spec.time_zone)
-            return await use.announce(parts, frame.identity(parts, who), end, note, operator())
+            return await use.announce(parts, frame.identity(parts, who), end, note, actor())
 
     _told(frame.run(work()), f"{who} is on leave until {until}.", as_json)
 
@@ -327,7 +332,14 @@ def export(who: Who, as_json: Json = False) -> None:
 
 
 @members.command("erase")
-def erase(who: Who, yes: Yes = False, as_json: Json = False) -> None:
+def erase(
+    who: Who,
+    yes: Yes = False,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Take them out of the club's places as well.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Erase a person: only the number is left, and the record stays whole. Needs --yes."""
     from gatekeeper.usecases import erase as use
 
@@ -336,7 +348,9 @@ def erase(who: Who, yes: Yes = False, as_json: Json = False) -> None:
 
     async def work() -> object:
         async with frame.club(platforms=True) as club:
-            return await use.erase(club.parts, frame.identity(club.parts, who), operator())
+            return await use.erase(
+                club.parts, frame.identity(club.parts, who), actor(), remove=remove
+            )
 
     _told(frame.run(work()), f"{who} is erased; the record of decisions stays whole.", as_json)
 

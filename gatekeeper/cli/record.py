@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -13,6 +13,9 @@ from gatekeeper.domain.errors import Refused, StorageError
 from gatekeeper.domain.memberships import STAGED, Membership, Sweep, SweepItem
 from gatekeeper.domain.pruning import Line, Plan
 from gatekeeper.settings import Settings
+
+# Beside the databases while they are open; an online backup needs none of it.
+PASSING: Final = (".lock", ".upgrade", "-wal", "-shm", "-journal")
 
 sweep = typer.Typer(help="Who has gone silent.", no_args_is_help=True)
 audit = typer.Typer(help="The record of all decisions.", no_args_is_help=True)
@@ -79,7 +82,7 @@ def _row(line: Line, texts: dict[str, str]) -> tuple[Any, ...]:
         member.last_seen_at,
         member.last_place or None,
         line.candidate.ruling.rule,
-        evidence.get("seen_share", evidence.get("seen")),
+        f"{float(evidence.get('seen_share', 0)):.0%}",
         texts[str(member.id)],
     )
 
@@ -263,9 +266,7 @@ async def copy_home(settings: Settings, target: Path) -> list[str]:
     files |= {path: Path("keys") / path.name for path in sorted(settings.keys.glob("*.key"))}
     files[settings.policy] = Path(settings.policy.name)
     for source, place in files.items():
-        if not source.is_file() or source.name.endswith(
-            (".lock", ".upgrade", "-wal", "-shm", "-journal")
-        ):
+        if not source.is_file() or source.name.endswith(PASSING):
             continue
         copy = target / place
         copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

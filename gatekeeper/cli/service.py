@@ -56,12 +56,12 @@ def demo(
 
 def pause(as_json: Json = False) -> None:
     """Stop all writing at the next action; intake goes on."""
-    from gatekeeper.cli.people import operator
+    from gatekeeper.cli.people import actor
     from gatekeeper.usecases import pause as use
 
     async def work() -> bool:
         async with frame.club() as club:
-            return await use.pause(club.parts, f"operator:{operator()}")
+            return await use.pause(club.parts, actor())
 
     changed = frame.run(work())
     if as_json:
@@ -72,7 +72,7 @@ def pause(as_json: Json = False) -> None:
 
 def resume(yes: Yes = False, as_json: Json = False) -> None:
     """Show what would happen, and go on with --yes."""
-    from gatekeeper.cli.people import operator
+    from gatekeeper.cli.people import actor
     from gatekeeper.domain.clubs import ClubState
     from gatekeeper.usecases import pause as use
 
@@ -84,7 +84,7 @@ def resume(yes: Yes = False, as_json: Json = False) -> None:
             if state is None or state.paused_at is None:
                 return False, (), 0
             lines = await use.would(parts)
-            done = await use.resume(parts, f"operator:{operator()}") if yes else 0
+            done = await use.resume(parts, actor()) if yes else 0
             return True, lines, done
 
     paused, lines, done = frame.run(work())

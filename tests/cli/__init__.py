@@ -1,0 +1,1 @@
+"""The command line, over a club in a folder of its own."""
