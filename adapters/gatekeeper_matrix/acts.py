@@ -23,7 +23,7 @@ from gatekeeper.ports import Clock
 from gatekeeper_matrix.chats import Chats, membership
 from gatekeeper_matrix.events import content as content_of
 from gatekeeper_matrix.html import Content, card_content, edit_of, text_content
-from gatekeeper_matrix.places import Plan, Scene, invite, invite_limiters
+from gatekeeper_matrix.places import Plan, Room, Scene, invite, invite_limiters
 from gatekeeper_matrix.power import Power, creators_of
 from gatekeeper_matrix.sdk import CLIENT, NAME, Api, Refusal, room_path
 
@@ -154,9 +154,17 @@ class Acts:
         return self._receipt(True, note=f"no power in {', '.join(names)}" if names else "")
 
     async def _where(self, user: str, rooms: Sequence[str]) -> tuple[str, ...]:
-        states = await asyncio.gather(*(self._state(user, room) for room in rooms))
+        states = await asyncio.gather(*(self._state_or_none(user, room) for room in rooms))
         pairs = zip(rooms, states, strict=True)
         return tuple(room for room, state in pairs if state in ("join", "invite", "knock"))
+
+    async def _state_or_none(self, user: str, room: str) -> str:
+        try:
+            return await self._state(user, room)
+        except Refusal:
+            if room == self.scene.space:
+                raise
+            return ""  # a room that is gone holds nobody
 
     async def _kick_from(self, rooms: Sequence[str], action: Remove) -> set[str]:
         """Put out of each; the rooms of other people where we have no power to."""
@@ -245,7 +253,15 @@ class Acts:
             joined = (await self.api.get(f"{CLIENT}/joined_rooms"))["joined_rooms"]
             if room in joined:
                 raise
+            for place in self.plan.all():
+                if room == self._id_of(place):
+                    self.scene.lost.setdefault(place.alias, "gone")
             raise PlatformRefused(NAME, "no-such-room", room) from error
+
+    def _id_of(self, place: Room) -> str:
+        if place.kind == "space":
+            return self.scene.space
+        return self.scene.room("admins" if place.kind == "admins" else place.alias)
 
     async def _sent_before(self, room: str, once: "_Once") -> str:
         """Read back to when it was ordered whether it stands there already."""

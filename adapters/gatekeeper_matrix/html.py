@@ -62,10 +62,10 @@ def card_content(card: Card) -> Content:
     """A card: title, facts, lines, status, and what its choices mean."""
 
     def build(size: int) -> Content:
-        title, status = _clip(tame(card.title), size), _clip(tame(card.status), size)
+        title, status = _fit(card.title, size), _fit(card.status, size)
         most = size // 4
-        facts = [(_clip(tame(a), size), _clip(tame(b), size)) for a, b in card.facts[:most]]
-        lines = [_clip(tame(line), size) for line in card.lines[:most]]
+        facts = [(_fit(label, size), _fit(value, size)) for label, value in card.facts[:most]]
+        lines = [_fit(line, size) for line in card.lines[:most]]
         if max(len(card.facts), len(card.lines)) > most:
             lines.append(CUT.strip())
         legend = _legend(card.choices)
@@ -141,10 +141,13 @@ def _links_html(links: Sequence[Link]) -> list[str]:
 
 
 def _legend(choices: Sequence[Choice]) -> list[str]:
-    return [
-        f"{choice.symbol} {_clip(tame(choice.label), 200)}" for choice in choices if choice.label
-    ]
+    return [f"{choice.symbol} {_fit(choice.label, 200)}" for choice in choices if choice.label]
 
 
 def _clip(text: str, size: int) -> str:
     return text if len(text) <= size else text[: size - len(CUT)] + CUT
+
+
+def _fit(text: str, size: int) -> str:
+    """Tamed and clipped; nobody waits for the taming of what is cut off anyway."""
+    return _clip(tame(text[: 2 * size + 2]), size)

@@ -153,7 +153,8 @@ class Intake:
         first, gap = self._full, not self._since
         await self._search()
         try:
-            told = await self._poll(0.0 if first else self.poll)
+            # after a failure the answer is wanted at once: only it shows that all is well again
+            told = await self._poll(0.0 if first or self._fault else self.poll)
         except Refusal as error:
             if error.status == 400 and self._since:  # it does not know our position any more
                 log.warning("position lost: %s", error)
@@ -179,10 +180,12 @@ class Intake:
         self._since, self._full = position, False
 
     async def _search(self) -> None:
-        """Look again, now and then, for places that are not there or shut to us."""
+        """Look now and then whether all places are there: a room that is deleted by the server's
+        admin goes without a word."""
         now = self.clock.now()
-        due = self._searched_at is None or now - self._searched_at >= _SEARCH
-        if self.scene.lost and due:
+        if self._searched_at is None:
+            self._searched_at = now
+        if now - self._searched_at >= _SEARCH:
             self._searched_at = now
             await self.places.settle(make=False)
 
@@ -312,10 +315,12 @@ class Intake:
 
         async def answer() -> None:
             try:
-                if self.scene.lost:
-                    await self.places.settle(make=False)
-                if not self.places.wanted(room) and events.content(ours).get("is_direct") is True:
+                if self.places.wanted(room):
+                    await self.places.enter(room)
+                elif events.content(ours).get("is_direct") is True:
                     await self.chats.accept(room, str(ours.get("sender", "")))
+                elif self.scene.lost:
+                    await self.places.settle(make=False)
             except Refusal as error:
                 log.warning("invitation to %s: %s", room, error)
 

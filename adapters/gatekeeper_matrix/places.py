@@ -167,10 +167,10 @@ class Places:
     async def _find(self, place: Room, joined: set[str]) -> str:
         kept = self._kept.get(place.alias, "")
         if kept:
-            if kept in joined or await self._enter(kept):
+            if kept in joined:
                 self._scene.lost.pop(place.alias, None)
                 return kept
-            self._scene.lost[place.alias] = "gone"
+            self._scene.lost[place.alias] = await self._why_not_in(kept)
             return ""
         named = await self._api.find(f"{CLIENT}/directory/room/{q(self._address(place))}")
         if named:
@@ -185,6 +185,19 @@ class Places:
             if (told.get("club"), told.get("place")) == (self._plan.club, place.alias):
                 return room
         return ""
+
+    async def _why_not_in(self, room: str) -> str:
+        """Someone put us out, which is theirs to do; or the room is gone."""
+        try:
+            ours = await self._api.find(room_path(room, "state", "m.room.member", self._scene.me))
+        except Refusal:
+            return "gone"
+        return "put-out" if ours else "gone"
+
+    async def enter(self, room: str) -> None:
+        """Go back into a place that we are invited to."""
+        await self._api.call("POST", room_path(room, "join"))
+        await self.settle(make=False)
 
     async def _enter(self, room: str) -> bool:
         try:

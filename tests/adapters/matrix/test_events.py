@@ -40,9 +40,7 @@ def member(user: str, new: str, *, by: str = "", old: str = "", **content: Any) 
 
 
 def message(sender: str, kind: str = "m.room.message", **content: Any) -> dict[str, Any]:
-    body = (
-        {"msgtype": "m.text", "body": "hello", **content} if kind == "m.room.message" else content
-    )
+    text = {"msgtype": "m.text", "body": "hello"} if kind == "m.room.message" else {}
     return {
         "type": kind,
         "sender": sender,

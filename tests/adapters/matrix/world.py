@@ -119,7 +119,11 @@ class MatrixWorld:
         return self.founder
 
     async def knock(self, who: Identity, reason: str) -> None:
-        await self.hands(who).knock(self.scene.space, reason)
+        await self.knock_at(who, reason)
+
+    async def knock_at(self, who: Identity, reason: str) -> None:
+        """Knock by the space's address: works while the platform has not come up."""
+        await self.hands(who).knock(f"#{self.slug}:gk.test", reason)
 
     async def enter(self, who: Identity) -> None:
         for room in (self.scene.space, *self.scene.rooms):
