@@ -148,7 +148,7 @@ async def withdraw(visit: Visit) -> Response:
     """Take the application back."""
     app = await _mine(visit)
     await apply.withdraw(visit.parts, app.id, str(app.identity), visit.session.browser)
-    return visit.go("/standing?done=withdrawn")
+    return visit.go("/standing")
 
 
 async def forget(visit: Visit) -> Response:

@@ -2,8 +2,10 @@
 
 import pytest
 
-from gatekeeper.domain.applications import Application, State
-from tests.web.conftest import GOOD, Browser, Club, Page
+from gatekeeper.domain.applications import Application, Question, State
+from gatekeeper.domain.errors import StorageError
+from gatekeeper.domain.identity import Identity
+from tests.web.conftest import ADA, GOOD, Browser, Club, Page
 
 
 async def applications(club: Club) -> list[Application]:
@@ -153,7 +155,7 @@ async def test_edit_withdraw_and_answering_too_late(club: Club, browser: Browser
     asked = await browser.see("/standing/withdraw")
     assert (await applications(club))[0].state is State.IN_REVIEW  # looking does nothing
     gone = await browser.post(asked.form.action, data=asked.form.fields)
-    assert gone.headers["location"] == "/standing?done=withdrawn"
+    assert gone.headers["location"] == "/standing"
     assert (await applications(club))[0].state is State.WITHDRAWN
     again = Page(await browser.post(asked.form.action, data=asked.form.fields))
     assert again.answer.status_code == 409
@@ -180,3 +182,88 @@ async def test_a_browser_can_be_made_to_forget(club: Club, browser: Browser):
     assert (await browser.post(forget.action, data=forget.fields)).headers["location"] == "/"
     assert (await browser.get("/standing")).status_code == 404
     assert (await applications(club))[0].state is State.IN_REVIEW
+
+
+async def ask(club: Club, app: Application, text: str) -> Question:
+    async with club.parts.store.transaction(club.parts.club) as tx:
+        return await tx.add(
+            Question(
+                club=tx.club,
+                application_id=app.id,
+                asked_by=Identity("matrix", "@ann:example.org"),
+                asked_at=club.clock.now(),
+                text=text,
+            )
+        )
+
+
+async def test_a_question_is_shown_and_answered_once(club: Club, browser: Browser):
+    await browser.fill("/join", GOOD)
+    await browser.fill("/join/code", {"code": await club.code()})
+    (app,) = await applications(club)
+    question = await ask(club, app, "Which <i>yarn</i>?")
+    page = await browser.see("/standing")
+    assert "Which <i>yarn</i>?" in page.text
+    empty = Page(await browser.post("/standing/answer", data={**page.form.fields}))
+    assert empty.answer.status_code == 422
+    assert f"answer-{question.id}-problem" in empty.ids
+    long = Page(await browser.fill("/standing", {"your-answer": "x" * 10_001}))
+    assert long.answer.status_code == 422
+    assert long.form.fields["your-answer"] == ["x" * 10_001]
+    sent = await browser.post(
+        "/standing/answer", data={**page.form.fields, "your-answer": "Linen."}
+    )
+    assert sent.headers["location"] == "/standing?done=answered"
+    async with club.parts.store.look(club.parts.club) as tx:
+        assert (await tx.get(Question, question.id)).answer == "Linen."
+    again = await browser.post(
+        "/standing/answer", data={**page.form.fields, "your-answer": "Silk."}
+    )
+    assert again.status_code == 409
+
+
+@pytest.mark.parametrize("number", ["2", "0", "-1", "x", "9" * 30, "²"])
+async def test_nobody_answers_another_ones_question(club: Club, browser: Browser, number: str):
+    for account in ("@ada:example.org", "@ben:example.org"):
+        club.platform.person(account)
+        await browser.fill("/join", {**GOOD, "your-account": account})
+        await browser.fill("/join/code", {"code": await club.code()})
+    ada, ben = await applications(club)
+    await ask(club, ben, "Ben?")
+    theirs = await ask(club, ada, "Ada?")
+    page = await browser.see("/standing")  # this browser is Ben's now
+    sent = {**page.form.fields, "the-question": number, "your-answer": "Mine."}
+    assert (await browser.post("/standing/answer", data=sent)).status_code == 404
+    async with club.parts.store.look(club.parts.club) as tx:
+        assert (await tx.get(Question, theirs.id)).answer == ""
+
+
+async def test_a_store_that_is_down_loses_nothing_typed(club: Club, browser: Browser, monkeypatch):
+    async def down(*_: object) -> None:
+        raise StorageError(detail="disk full at /srv")
+
+    monkeypatch.setattr("gatekeeper.usecases.apply.submit", down)
+    page = Page(await browser.fill("/join", GOOD))
+    assert page.answer.status_code == 503
+    assert page.form.fields["why"] == [GOOD["why"]]
+    assert "/srv" not in page.text
+
+
+async def test_a_platform_that_is_down_at_the_proof_loses_nothing(club: Club, browser: Browser):
+    await browser.fill("/join", GOOD)
+    club.platform.down = True
+    done = await browser.fill("/join/code", {"code": await club.code()})
+    assert done.headers["location"] == "/standing"
+    assert "@ada:example.org" in (await browser.see("/standing")).text
+
+
+async def test_a_second_application_leads_to_the_first_one(club: Club, browser: Browser):
+    await browser.fill("/join", GOOD)
+    await browser.fill("/join/code", {"code": await club.code()})
+    async with club.browser() as other:
+        await other.fill("/join", {**GOOD, "why": "Once more, with feeling."})
+        done = await other.fill("/join/code", {"code": await club.code()})
+        assert done.headers["location"] == "/standing"
+        page = await other.see("/standing")
+    assert page.answer.status_code == 200
+    assert str(ADA.account) in page.text
