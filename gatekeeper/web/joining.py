@@ -59,6 +59,8 @@ async def send(visit: Visit) -> Response:
     try:
         if session.identity is not None:
             app = await apply.submit_proven(visit.parts, sent, session.pass_id)
+            # It may be an earlier one that goes on: then it is what this browser shows.
+            session = await new_browser(visit.parts, app.id, session)
         else:
             app = await apply.submit(visit.parts, sent)
     except BadInput as wrong:
@@ -135,9 +137,7 @@ async def code(visit: Visit) -> Response:
 async def prove(visit: Visit) -> Response:
     """Try a code; the browser gets a new id when it is right."""
     app = await apply.mine(visit.parts, visit.session.browser)
-    if app is None:
-        return visit.go("/join")
-    if app.state is not State.UNPROVEN:
+    if app is None or app.state is not State.UNPROVEN:
         return visit.go("/standing")
     typed = "".join(forms.one(visit.posted, CODE).split())
     try:
@@ -158,9 +158,7 @@ async def prove(visit: Visit) -> Response:
 async def resend(visit: Visit) -> Response:
     """Ask for another code."""
     app = await apply.mine(visit.parts, visit.session.browser)
-    if app is None:
-        return visit.go("/join")
-    if app.state is not State.UNPROVEN:
+    if app is None or app.state is not State.UNPROVEN:
         return visit.go("/standing")
     address = client_address(visit.request, visit.site.settings.trusted_proxies)
     await apply.resend(visit.parts, app.id, visit.session.browser, address)

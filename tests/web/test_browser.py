@@ -114,7 +114,7 @@ async def test_a_newcomer_gets_from_the_front_page_to_the_standing_page(
     await picture(page, "8-withdraw")
     await page.get_by_role("button", name="Yes, withdraw it").click()
     await picture(page, "9-withdrawn")
-    assert "withdrawn" in await page.inner_text("main")
+    assert await page.inner_text("h1") == "Withdrawn"
     assert [said for said in complaints if "status of 422" not in said] == []
 
 

@@ -5,7 +5,7 @@ import pytest
 from gatekeeper.domain.applications import Application, Question, State
 from gatekeeper.domain.errors import StorageError
 from gatekeeper.domain.identity import Identity
-from tests.web.conftest import ADA, GOOD, Browser, Club, Page
+from tests.web.conftest import GOOD, Browser, Club, Page
 
 
 async def applications(club: Club) -> list[Application]:
@@ -257,13 +257,37 @@ async def test_a_platform_that_is_down_at_the_proof_loses_nothing(club: Club, br
     assert "@ada:example.org" in (await browser.see("/standing")).text
 
 
-async def test_a_second_application_leads_to_the_first_one(club: Club, browser: Browser):
+@pytest.mark.parametrize("by_link", [False, True])
+async def test_a_second_application_leads_to_the_first_one(
+    club: Club, browser: Browser, by_link: bool
+):
     await browser.fill("/join", GOOD)
     await browser.fill("/join/code", {"code": await club.code()})
+    again = {**GOOD, "why": "Once more, with feeling."}
     async with club.browser() as other:
-        await other.fill("/join", {**GOOD, "why": "Once more, with feeling."})
-        done = await other.fill("/join/code", {"code": await club.code()})
+        if by_link:
+            await other.fill(await club.link("form"), {})
+            del again["your-account"]
+            done = await other.fill("/join", again)
+        else:
+            await other.fill("/join", again)
+            done = await other.fill("/join/code", {"code": await club.code()})
         assert done.headers["location"] == "/standing"
         page = await other.see("/standing")
     assert page.answer.status_code == 200
-    assert str(ADA.account) in page.text
+    assert str(GOOD["why"]) in page.text  # the first one, not this one
+    states = [app.state for app in await applications(club)]
+    assert states == [State.IN_REVIEW, State.EXPIRED]
+
+
+async def test_a_code_sent_twice_at_once_says_how_to_go_on(club: Club, browser: Browser):
+    """A second press whose answer is the one that arrives: the first one's cookie is lost."""
+    await browser.fill("/join", GOOD)
+    page = await browser.see("/join/code")
+    sent = {**page.form.fields, "code": await club.code()}
+    old = browser.cookies["gatekeeper"]
+    await browser.post("/join/code", data=sent)
+    browser.cookies.clear()
+    browser.cookies.set("gatekeeper", old, domain="club.example")
+    assert (await browser.post("/join/code", data=sent)).headers["location"] == "/standing"
+    assert "apply again with the same account" in (await browser.see("/standing")).text
