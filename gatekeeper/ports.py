@@ -140,7 +140,7 @@ class Platform(Protocol):
         ...
 
     def parse_identity(self, text: str) -> Identity:
-        """What a person typed as their account; raises BadInput({"identity": "not-an-identity"})."""
+        """What a person typed as their account; BadInput({"identity": "not-an-identity"})."""
         ...
 
     async def examine(self) -> tuple[Check, ...]:
@@ -188,10 +188,10 @@ class Tx(Protocol):
     club: ClubId
 
     async def add(self, value: T) -> T:
-        """Keep a new value; returned with its id. WrongState("exists") where a unique key is taken."""
+        """Keep a new value; returned with its id. WrongState("exists") where a key is taken."""
         ...
 
-    async def get(self, kind: type[T], id: int) -> T:
+    async def get(self, kind: type[T], id: int) -> T:  # noqa: A002
         """The value with this id; NotFound."""
         ...
 
@@ -278,7 +278,7 @@ class Store(Protocol):
         ...
 
     async def verify(self, club: ClubId) -> int:
-        """Walk the record of decisions; how many rows are whole. RecordBroken at the first fault."""
+        """Walk the record; how many rows are whole. RecordBroken at the first fault."""
         ...
 
     async def head(self, club: ClubId) -> tuple[int, str]:
@@ -320,7 +320,7 @@ class Engine(Protocol):
         ...
 
     def schedule(self, name: str, cron: str, zone: str, kind: str) -> None:
-        """Run `kind(slot)` at each tick, once over all processes; 5 fields, or 6 with seconds first.
+        """Run `kind(slot)` at each tick, once over all processes; 6 fields begin with seconds.
 
         `slot` is the tick's moment as an ISO text. Calling again with the same name replaces it.
         """
@@ -335,7 +335,7 @@ class Engine(Protocol):
         ...
 
     async def enqueue(self, kind: str, *args: str | int, key: str, now: bool = False) -> None:
-        """Hand over a job once for each `key`, for ever; `now` starts it in this process at once."""
+        """Hand over a job once for each `key`; `now` starts it in this process at once."""
         ...
 
     async def fate(self, key: str) -> Fate:

@@ -94,6 +94,21 @@ class Handled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyPress:
+    """A press on a message of ours whose id we do not know yet: its Receipt is still to come."""
+
+    id: int = 0
+    club: ClubId
+    platform: str
+    ref: str
+    who: Identity
+    symbol: str
+    place: str
+    event_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
     """A personal link: random, for one Identity and one act, kept only as a digest.
 

@@ -67,6 +67,21 @@ class Checkpoint(Row):
         unique_together = (("club", "platform"),)
 
 
+class EarlyPress(Row):
+    platform = fields.TextField()
+    ref = fields.TextField()
+    who = fields.TextField()
+    symbol = fields.TextField()
+    place = fields.TextField()
+    event_id = fields.TextField()
+    at = fields.DatetimeField()
+
+    class Meta:
+        table = "early_presses"
+        unique_together = (("club", "platform", "event_id"),)
+        indexes = (Index(fields=("club", "at")),)
+
+
 class Handled(Row):
     platform = fields.TextField()
     event_id = fields.TextField()

@@ -38,6 +38,7 @@ MODELS: Final[Mapping[type[Any], type[tables.Row]]] = {
     clubs.StandingCard: club_tables.StandingCard,
     clubs.Budget: club_tables.Budget,
     clubs.Checkpoint: club_tables.Checkpoint,
+    clubs.EarlyPress: club_tables.EarlyPress,
     clubs.Handled: club_tables.Handled,
     clubs.Pass: club_tables.Pass,
     clubs.Proof: club_tables.Proof,

@@ -23,7 +23,7 @@ SPACE = "space"
 ADMINS = "admins"
 
 
-class DoorShut(PermissionError):  # noqa: N818 - a person reads it as what they met
+class DoorShut(PermissionError):
     """The fake's own no to a person: they may not enter, or are not where they would have to be."""
 
 

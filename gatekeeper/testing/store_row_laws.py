@@ -14,6 +14,7 @@ from gatekeeper.domain.clubs import (
     Budget,
     Checkpoint,
     ClubState,
+    EarlyPress,
     Handled,
     Pass,
     PolicyVersion,
@@ -39,7 +40,19 @@ from gatekeeper.testing.store_samples import (
 
 LUTES: Final = ClubId("lutes")
 ONCE: Final = frozenset(
-    {Account, Activity, Budget, Checkpoint, Handled, Order, Pass, PolicyVersion, Sweep, Tally}
+    {
+        Account,
+        Activity,
+        Budget,
+        Checkpoint,
+        EarlyPress,
+        Handled,
+        Order,
+        Pass,
+        PolicyVersion,
+        Sweep,
+        Tally,
+    }
 )
 
 

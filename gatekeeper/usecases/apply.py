@@ -96,7 +96,7 @@ async def submit_proven(parts: Parts, sent: Submission, pass_id: int) -> Applica
                 now,
                 origin="knock" if knock else "web",
                 knock_reason=key.note,
-            )  # fmt: skip
+            )
         )
         app = await _proven(tx, parts, app, now)
     return await _opened(parts, app)

@@ -97,8 +97,8 @@ async def _status(
     if member is not None:
         await _say(tx, parts, event, "chat-help-member", now)
     elif app is not None and app.state is not State.EXPIRED:
-        await _say(tx, parts, event, f"standing.{app.state.value}", now, account=app.identity.account,
-                   reason=app.reason_text)  # fmt: skip
+        values = {"account": app.identity.account, "reason": app.reason_text}
+        await _say(tx, parts, event, f"standing.{app.state.value}", now, **values)
     else:
         await _say(tx, parts, event, "chat-help", now, url=f"{parts.base_url}/join")
 

@@ -72,9 +72,7 @@ async def _open(tx: Tx, pass_: Pass) -> Membership:
     return member
 
 
-async def open_door(
-    tx: Tx, parts: Parts, member: Membership, number: str, now: datetime
-) -> Order:
+async def open_door(tx: Tx, parts: Parts, member: Membership, number: str, now: datetime) -> Order:
     """Order the invitation with which a removed member may come in again."""
     language = await language_of(tx, parts, member)
     return await order(

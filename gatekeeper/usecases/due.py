@@ -15,6 +15,7 @@ from gatekeeper.usecases import (
     leave,
     limits,
     perform,
+    presses,
     review,
     sweep,
     welcome,
@@ -30,7 +31,7 @@ HANDLERS = {
     State.IN_REVIEW: review.due,
     State.INVITED: admit.due,
 }
-OTHERS = (perform.due, sweep.due, welcome.due, leave.due, exempt.due, audit.due)
+OTHERS = (presses.due, perform.due, sweep.due, welcome.due, leave.due, exempt.due, audit.due)
 
 
 async def due(parts: Parts) -> datetime | None:

@@ -6,7 +6,6 @@ from datetime import datetime
 import structlog
 
 from gatekeeper.domain.activity import Sign
-from gatekeeper.domain.clubs import StandingCard
 from gatekeeper.domain.decisions import Order, Progress
 from gatekeeper.domain.events import (
     Banned,
@@ -29,10 +28,9 @@ from gatekeeper.usecases import (
     apply,
     chat,
     perform,
+    presses,
     questions,
-    rights,
     stages,
-    votes,
     words,
 )
 from gatekeeper.usecases.observe import Observer
@@ -68,9 +66,9 @@ class Desk:
             case PutOut() | Banned():
                 await admit.put_out(parts, event)
             case Pressed():
-                await self._pressed(event)
+                await presses.pressed(parts, event)
             case PressTakenBack():
-                await votes.taken_back(parts, event)
+                await presses.taken_back(parts, event)
             case Wrote(unreadable=True):
                 await self._unreadable(event)
             case Wrote(place="direct"):
@@ -90,35 +88,16 @@ class Desk:
         """The last committed position, "" for none."""
         return await self._observer.position(platform)
 
-    async def _pressed(self, event: Pressed) -> None:
-        parts = self._parts
-        card = await self._card(event.who.platform, event.ref)
-        if card is None:
-            return
-        if card.kind in {"review", "reasons"}:
-            await votes.pressed(parts, event, card)
-        elif card.kind == "resume":
-            await words.pressed_resume(parts, event, card)
-        else:
-            admin = await self._is_admin(event.who) if card.kind != "notice" else False
-            await stages.pressed(parts, event, card, admin)
-
     async def _wrote_to_admins(self, event: Wrote) -> None:
         parts = self._parts
-        card = await self._card(event.who.platform, event.thread) if event.thread else None
-        if card is None:
+        async with parts.store.look(parts.club) as tx:
+            card = event.thread and await presses.card_at(tx, event.who.platform, event.thread)
+        if not card:
             await words.said(parts, event)
         elif card.kind == "review":
             await questions.replied(parts, event, card)
         elif card.kind == "removals":
-            await stages.replied(parts, event, card, await self._is_admin(event.who))
-
-    async def _is_admin(self, who: Identity) -> bool:
-        return who in await rights.admins(self._parts)
-
-    async def _card(self, platform: str, ref: str) -> StandingCard | None:
-        async with self._parts.store.look(self._parts.club) as tx:
-            return await tx.first(StandingCard, platform=platform, ref=ref)
+            await stages.replied(parts, event, card, await presses.is_admin(parts, event.who))
 
     async def _chat_taken(self, event: ChatTaken) -> None:
         """What waits for the chat is looked at again at once."""

@@ -15,9 +15,7 @@ from gatekeeper.usecases.parts import Parts
 LONGEST = timedelta(days=366)
 
 
-async def announce(
-    parts: Parts, identity: Identity, until: datetime, note: str, by: str
-) -> Leave:
+async def announce(parts: Parts, identity: Identity, until: datetime, note: str, by: str) -> Leave:
     """Keep an absence until a date (aware, its last moment); an earlier open one ends with it.
 
     Raises:

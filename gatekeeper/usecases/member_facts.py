@@ -231,9 +231,7 @@ def _facts(
     )
 
 
-def _evidence(
-    member: Membership, rule: str, silent: timedelta, share: float
-) -> dict[str, Value]:
+def _evidence(member: Membership, rule: str, silent: timedelta, share: float) -> dict[str, Value]:
     """Plain values; names and words of people are not among them."""
     return {
         "last_seen": member.last_seen_at.isoformat() if member.last_seen_at else "",

@@ -2,9 +2,11 @@
 
 from datetime import datetime
 
+from gatekeeper.domain.applications import Application
 from gatekeeper.domain.decisions import Lane, Order, Post, Receipt
 from gatekeeper.ports import Standing, Tx
-from gatekeeper.usecases import admit, apply, cards, stages
+from gatekeeper.usecases import admit, apply, cards, review, stages
+from gatekeeper.usecases.naming import number_of
 from gatekeeper.usecases.parts import Parts, order
 
 OURS = frozenset({"notice", "removal", "goodbye"})  # of memberships: `stages`
@@ -35,6 +37,9 @@ async def on_receipt(
         await admit.on_invited(tx, parts, done, receipt, now, inside=inside)
     else:
         await cards.on_receipt(tx, parts, done, receipt, now)
+        if done.subject.startswith("application:"):  # it may have moved on meanwhile
+            app = await tx.get(Application, number_of(done.subject))
+            await review.refresh(tx, parts, app, now)
 
 
 async def on_failure(

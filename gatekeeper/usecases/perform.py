@@ -7,12 +7,22 @@ due again later; a platform's final no goes to the admins.
 
 import asyncio
 from collections import defaultdict
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
 
 from gatekeeper.domain.clubs import Budget
-from gatekeeper.domain.decisions import Action, Admit, Order, Progress, Receipt, Remove, Tell
+from gatekeeper.domain.decisions import (
+    Action,
+    Admit,
+    Order,
+    Progress,
+    Receipt,
+    Remove,
+    ShowCard,
+    Tell,
+)
 from gatekeeper.domain.errors import NotFound, PlatformBusy, PlatformDown, PlatformRefused
 from gatekeeper.ports import Platform, Standing, Tx
 from gatekeeper.usecases import outcomes
@@ -32,7 +42,7 @@ class Performer:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._turnstiles = {name: Turnstile(WIDTH) for name in parts.platforms}
-        self._subjects: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._subjects: defaultdict[tuple[str, bool], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def perform(self, order_id: int, attempt: int) -> None:
         """Perform one Order, unless it is no longer to be performed; the job `perform`."""
@@ -48,11 +58,13 @@ class Performer:
         if platform is None:
             await self._failed(order, "no-such-platform")
             return
-        lock = self._subjects[order.subject]
+        # A card's updates stand in their order, but what a person waits for does not wait for them.
+        turn = order.subject, isinstance(order.action, ShowCard)
+        lock = self._subjects[turn]
         async with self._turnstiles[order.platform].through(order.lane), lock:
             await self._attempt(order, platform)
         if not lock.locked():
-            self._subjects.pop(order.subject, None)
+            self._subjects.pop(turn, None)
 
     async def _attempt(self, order: Order, platform: Platform) -> None:
         parts = self._parts
@@ -112,7 +124,7 @@ class Performer:
                 )
             else:
                 fresh = await tx.change(
-                    fresh, progress=Progress.DONE, receipt=receipt, reason="", action=order.action
+                    fresh, progress=Progress.DONE, receipt=receipt, reason="", action=_worn(order)
                 )
             await outcomes.on_receipt(tx, parts, fresh, receipt, now, inside=inside)
 
@@ -141,6 +153,15 @@ class Performer:
 
 def _is_due(order: Order, attempt: int, now: datetime) -> bool:
     return order.progress is Progress.DUE and order.attempt == attempt and order.due_at <= now
+
+
+def _worn(order: Order) -> Action:
+    """The Action as it is kept once done: personal links and codes are not."""
+    action = order.action
+    if not isinstance(action, Tell) or not (action.links or order.purpose == "code"):
+        return action
+    links = tuple(replace(link, url="") for link in action.links)
+    return replace(action, links=links, text="" if order.purpose == "code" else action.text)
 
 
 async def _standing(platform: Platform, action: Action) -> Standing | None:

@@ -195,9 +195,7 @@ async def shown_at(tx: Tx, card: StandingCard, at: datetime) -> set[int]:
 # ---- What is done with a word ------------------------------------------------------------------
 
 
-async def confirm(
-    tx: Tx, parts: Parts, member: Membership, by: str, now: datetime
-) -> Order:
+async def confirm(tx: Tx, parts: Parts, member: Membership, by: str, now: datetime) -> Order:
     """An admin's yes (or a policy that asks for none): the removal is due."""
     if member.state is not State.CONFIRMED:
         member = await tx.change(
@@ -231,9 +229,7 @@ async def confirm(
     )
 
 
-async def cancel(
-    tx: Tx, member: Membership, purposes: Collection[str], reason: str
-) -> None:
+async def cancel(tx: Tx, member: Membership, purposes: Collection[str], reason: str) -> None:
     """Take back what is still on its way to a member."""
     for pending in await tx.find(
         Order,

@@ -21,9 +21,9 @@ from gatekeeper.domain.applications import (
     advance,
 )
 from gatekeeper.domain.decisions import Admit, Decision, Lane, Order, Post, Retract, Verdict
-from gatekeeper.domain.errors import BadInput, WrongState
+from gatekeeper.domain.errors import BadInput, PlatformRefused, WrongState
 from gatekeeper.domain.identity import Identity
-from gatekeeper.ports import Tx
+from gatekeeper.ports import Profile, Tx
 from gatekeeper.usecases import cards, rights
 from gatekeeper.usecases.facts import application_facts
 from gatekeeper.usecases.naming import club_title, name_of, subject_of
@@ -44,7 +44,10 @@ async def open_review(parts: Parts, application_id: int) -> None:
     if app.state is not State.IN_REVIEW or app.opened_at is not None:
         return
     platform = parts.platform(app.identity)
-    profile = await platform.profile(app.identity)
+    try:
+        profile = await platform.profile(app.identity)
+    except PlatformRefused:  # it tells nothing of this account; whoever proved it may apply
+        profile = Profile(name="")
     standing = await platform.standing(app.identity)
     electorate = await rights.admins(parts)
     async with parts.store.transaction(parts.club) as tx:
@@ -58,6 +61,7 @@ async def open_review(parts: Parts, application_id: int) -> None:
         app = await tx.change(
             app,
             opened_at=now,
+            name=account.name if app.name == app.identity.account else app.name,
             policy=parts.policy.digest,
             electorate=tuple(sorted(electorate)),
             due_at=None,

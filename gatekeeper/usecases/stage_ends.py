@@ -21,9 +21,7 @@ ANSWERED_THERE = frozenset({"link", "leave", "exempt"})  # whoever did it is tol
 # ---- A sign of life ----------------------------------------------------------------------------
 
 
-async def alive(
-    tx: Tx, parts: Parts, person_id: int, now: datetime, how: str
-) -> Decision | None:
+async def alive(tx: Tx, parts: Parts, person_id: int, now: datetime, how: str) -> Decision | None:
     """A member has been seen, or is away or exempt: whatever stage there was has ended.
 
     Args:

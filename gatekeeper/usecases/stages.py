@@ -114,9 +114,7 @@ async def _delivered(
         await removals.refresh(tx, parts, now)
 
 
-async def _removed(
-    tx: Tx, parts: Parts, member: Membership, done: Order, now: datetime
-) -> None:
+async def _removed(tx: Tx, parts: Parts, member: Membership, done: Order, now: datetime) -> None:
     item = await removals.last_item(tx, member)
     member = await tx.change(
         member,
@@ -138,9 +136,7 @@ async def _removed(
     await removals.refresh(tx, parts, now)
 
 
-async def _crossed(
-    tx: Tx, parts: Parts, member: Membership, done: Order, now: datetime
-) -> None:
+async def _crossed(tx: Tx, parts: Parts, member: Membership, done: Order, now: datetime) -> None:
     """They gave a sign of life in the very moment of their removal: they are asked back at once."""
     member = await tx.change(
         member,

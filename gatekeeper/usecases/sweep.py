@@ -187,9 +187,7 @@ async def _plan_removal(
         await removals.confirm(tx, parts, member, "policy", now)
 
 
-async def _record(
-    tx: Tx, parts: Parts, look: Look, decision: Decision, now: datetime
-) -> None:
+async def _record(tx: Tx, parts: Parts, look: Look, decision: Decision, now: datetime) -> None:
     rule = look.candidate.ruling.rule
     await enter(tx, parts, decision, now=now, actor=f"rule:{rule}" if rule else "policy",
                 subject=subject_of(look.candidate.membership), seen=look.seen)  # fmt: skip

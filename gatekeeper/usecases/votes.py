@@ -1,6 +1,6 @@
 """Votes: an admin's ✅ or ❌ on a review card, the reason for a ❌, and taking either back."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from gatekeeper.domain.applications import Application, State, Vote
@@ -90,10 +90,10 @@ async def _cast(
     app: Application,
     event: Pressed,
     card: StandingCard,
-    admins: Collection[Identity],
+    admins: Mapping[Identity, str],
     now: datetime,
 ) -> None:
-    account = await account_of(tx, event.who, "", now)
+    account = await account_of(tx, event.who, admins[event.who], now)
     ballot = Ballot.APPROVE if event.symbol == APPROVE else Ballot.DECLINE
     policy = await parts.shelf.at(tx, app.policy)
     reasons = policy.club.spec.decline_reasons

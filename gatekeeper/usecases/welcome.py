@@ -63,9 +63,7 @@ def batches(waiting: Sequence[Membership], together: timedelta) -> list[list[Mem
     return [group for groups in found.values() for group in groups]
 
 
-async def _greet(
-    tx: Tx, parts: Parts, batch: Sequence[Membership], now: datetime
-) -> None:
+async def _greet(tx: Tx, parts: Parts, batch: Sequence[Membership], now: datetime) -> None:
     named = "/".join(f"{member.id}@{member.welcome_due_at}" for member in batch)
     names = ", ".join(member.name for member in batch)
     await order(

@@ -44,9 +44,7 @@ async def _refuse(tx: Tx, parts: Parts, event: Pressed | Wrote, why: str, now: d
     await votes.refuse(tx, parts, event, removals.CLUB, Refused(why), now)
 
 
-async def _here(
-    tx: Tx, parts: Parts, event: Pressed, card: StandingCard, now: datetime
-) -> None:
+async def _here(tx: Tx, parts: Parts, event: Pressed, card: StandingCard, now: datetime) -> None:
     """✋: only the one who was asked can answer, and the answer counts whenever it comes."""
     if event.symbol != HERE:
         return
@@ -57,9 +55,7 @@ async def _here(
         await stage_ends.alive(tx, parts, member.person_id, now, "press")
 
 
-async def _shown(
-    tx: Tx, event: Pressed, card: StandingCard
-) -> list[Membership]:
+async def _shown(tx: Tx, event: Pressed, card: StandingCard) -> list[Membership]:
     """Those whom the presser saw on the card; nobody who was put on it after."""
     ids = await removals.shown_at(tx, card, event.at)
     found = await tx.find(Membership, id__in=tuple(ids), order="id") if ids else []

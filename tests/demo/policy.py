@@ -22,10 +22,10 @@ spec:
       inviteToRooms: false
   form:
     questions:
-      - {{id: why, kind: longText, label: Why do you want to join?, required: true, minLength: 20}}
+      - {{id: why, kind: longText, label: "Why do you want to join?", required: true, minLength: 20}}
       - id: craft
         kind: choice
-        label: What do you do?
+        label: "What do you do?"
         required: true
         options: [{{value: maker, label: I make things}}, {{value: reader, label: I read along}}]
       - {{id: rules, kind: consent, label: I have read the house rules, required: true}}

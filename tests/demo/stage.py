@@ -120,14 +120,16 @@ class Service:
                 raise RuntimeError(f"the service ended:\n{self.tail()}")
             try:
                 async with httpx.AsyncClient() as client:
-                    return (await client.get(f"{self.base_url}/readyz")).status_code == 200
+                    answer = await client.get(f"{self.base_url}/readyz")
             except httpx.HTTPError:
                 return False
+            assert answer.status_code == 200, answer.text
+            return True
 
         try:
             await eventually(ready, timeout, what="/readyz")
-        except TimeoutError:
-            raise TimeoutError(f"not ready within {timeout:g} s:\n{self.tail()}") from None
+        except TimeoutError as late:
+            raise TimeoutError(f"{late}\n{self.tail()}") from None
         return time.monotonic() - began
 
     @property

@@ -1,5 +1,6 @@
 """A whole club in memory for journeys: FakePlatform, a real store, our use cases, time by hand."""
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -99,6 +100,16 @@ class Club:
         """What stands in someone's direct chat."""
         return [m for m in self.platform.messages.values() if m.to == who.account]
 
+    def said_in(self, place: str) -> list[Message]:
+        """What we said in a place."""
+        return [m for m in self.platform.messages.values() if m.place == place]
+
+    def code(self, who: Identity) -> str:
+        """The newest code that someone was told."""
+        found = re.search(r"\b(\d{6})\b", self.told(who)[-1].text)
+        assert found, self.told(who)
+        return found.group(1)
+
     def cards(self) -> list[Message]:
         """The cards in the admins' room."""
         return [m for m in self.platform.messages.values() if m.card is not None]
@@ -124,8 +135,7 @@ class Club:
         if self.platform.people[who.account].chat == "invite":
             await self.platform.take_chat(who)
             await self.settle()
-        code = next(w for w in self.told(who)[-1].text.split() if w.rstrip(".").isdigit())
-        app = await apply.prove(self.parts, app.id, browser, code.rstrip("."))
+        app = await apply.prove(self.parts, app.id, browser, self.code(who))
         await self.settle()
         return app.id
 

@@ -243,6 +243,28 @@ class Migration(migrations.Migration):
             bases=["Row"],
         ),
         ops.CreateModel(
+            name="EarlyPress",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True)),
+                ("club", fields.TextField()),
+                ("platform", fields.TextField()),
+                ("ref", fields.TextField()),
+                ("who", fields.TextField()),
+                ("symbol", fields.TextField()),
+                ("place", fields.TextField()),
+                ("event_id", fields.TextField()),
+                ("at", fields.DatetimeField()),
+            ],
+            options={
+                "table": "early_presses",
+                "app": "gatekeeper",
+                "unique_together": (("club", "platform", "event_id"),),
+                "indexes": [Index(fields=["club", "at"])],
+                "pk_attr": "id",
+            },
+            bases=["Row"],
+        ),
+        ops.CreateModel(
             name="Handled",
             fields=[
                 ("id", fields.BigIntField(generated=True, primary_key=True)),
