@@ -16,7 +16,10 @@ import pytest
 
 from gatekeeper import wire
 from gatekeeper.cli import main
+from gatekeeper.domain.applications import Application, State
+from gatekeeper.domain.decisions import Quorum
 from gatekeeper.settings import known_names, load_settings
+from gatekeeper.usecases.parts import account_of
 from tests.cli import double
 
 TOP = Path(__file__).parents[2]
@@ -56,14 +59,14 @@ class Club:
         )
 
     @contextmanager
-    def served(self, *words: str):
-        """`gatekeeper serve`, ready; stopped by SIGTERM at the end."""
+    def served(self, *words: str, ready: int = 200):
+        """`gatekeeper serve` until /readyz says `ready`; stopped by SIGTERM at the end."""
         log = (self.folder / "serve.log").open("ab")
         process = subprocess.Popen(
             [*COMMAND, "serve", *words], cwd=self.folder, env=self.environment, stderr=log
         )
         try:
-            self._wait_until_ready(process)
+            self._wait_until(process, ready)
             yield process
         finally:
             log.close()
@@ -71,11 +74,11 @@ class Club:
                 process.terminate()
                 process.wait(30)
 
-    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+    def _wait_until(self, process: subprocess.Popen[bytes], ready: int) -> None:
         until = time.monotonic() + 60
         while time.monotonic() < until:
             assert process.poll() is None, self.log
-            if self.readyz() == 200:
+            if self.readyz() == ready:
                 return
             time.sleep(0.05)
         raise AssertionError(f"never ready: {self.log}")
@@ -136,3 +139,33 @@ def gatekeeper(club, capsys):
         return code, told.out, told.err
 
     return command
+
+
+@pytest.fixture
+def zoe(club):
+    """An application in review, of an account that is proven."""
+
+    async def submit(parts):
+        identity = next(iter(parts.platforms.values())).parse_identity("@zoe:example.org")
+        async with parts.store.transaction(parts.club) as tx:
+            now = parts.clock.now()
+            account = await account_of(tx, identity, "Zoe", now)
+            return await tx.add(
+                Application(
+                    club=parts.club,
+                    person_id=account.person_id,
+                    identity=identity,
+                    name="Zoe\u202e\x1b[31m",
+                    origin="web",
+                    state=State.IN_REVIEW,
+                    answers={"why": "I like it"},
+                    submitted_at=now,
+                    opened_at=now,
+                    policy=parts.policy.digest,
+                    quorum=Quorum(approvals=2),
+                    electorate=(),
+                    browser="a-browser",
+                )
+            )
+
+    return club.within(submit)

@@ -14,13 +14,14 @@ PEOPLE = ("ada", "carl", "eve")
 
 
 def platform(*, club: str, settings: Any, places: Any, vault: Vault, clock: Clock) -> FakePlatform:
-    """A club with two admins and three members."""
+    """A club with two admins and three members, and Zoe before its door."""
     made = FakePlatform(clock)
     made.down = bool(os.environ.get("DOUBLE_DOWN"))
     for name in ("ann", "ben"):
         made.person(f"@{name}:example.org", inside=True, admin=True)
     for name in PEOPLE:
         made.person(f"@{name}:example.org", inside=True, takes_chats=True)
+    made.person("@zoe:example.org", takes_chats=True)
     return made
 
 

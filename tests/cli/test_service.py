@@ -1,0 +1,107 @@
+"""The real `gatekeeper serve`: from start to stop, and what doctor says of it."""
+
+import json
+import os
+import re
+import signal
+import time
+
+from gatekeeper.domain.applications import Application, State
+
+
+def codes(out):
+    """What doctor found fault with."""
+    return set(re.findall(r"✘ .*\[([a-z.-]+)\]", out))
+
+
+def test_a_service_carries_out_what_a_command_decides(zoe, club, gatekeeper):
+    with club.served() as process:
+        code, out, err = gatekeeper("applications", "approve", str(zoe.id), "--wait", "20")
+        assert code == 0, err
+        assert out == f"application {zoe.id} of Zoe⟨202E⟩⟨1B⟩[31m: invited\n"
+        second = club.run("serve")
+        assert second.returncode == 3
+        assert "[already-running]" in second.stderr
+        assert str(process.pid) in second.stderr
+        doctor = club.run("doctor")
+        assert "doctor.no-service" not in doctor.stdout
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+        assert time.monotonic() - began < 10
+    told = [json.loads(line) for line in club.log.splitlines()]
+    assert [line["event"] for line in told][-1] == "stopped"
+    assert "syt_token" not in club.log
+    assert "doctor.no-service" in codes(club.run("doctor").stdout)
+    assert gatekeeper("applications", "approve", str(zoe.id), "--wait", "1")[0] == 1
+
+    async def look(parts):
+        async with parts.store.look(parts.club) as tx:
+            return (await tx.get(Application, zoe.id)).state
+
+    assert club.within(look) is State.INVITED
+
+
+def test_killed_and_started_again(club):
+    with club.served() as process:
+        process.kill()
+        process.wait(10)
+    with club.served("--roles", "web,intake,worker"):
+        assert club.readyz() == 200
+
+
+def test_asked_twice_it_ends_at_once(club):
+    with club.served() as process:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(10) in (0, 1)
+
+
+def test_a_policy_that_was_broken_later_is_told(club):
+    with club.served():
+        pass
+    rules = club.folder / "house-rules.yaml"
+    rules.write_text(rules.read_text().replace("openFor:", "openfor:", 1))
+    found = codes(club.run("doctor").stdout)
+    assert "doctor.policy-wrong" in found
+    assert "doctor.settings-wrong" not in found
+
+
+def test_a_homeserver_that_is_down_is_no_failure_to_start(club):
+    club.environment["DOUBLE_DOWN"] = "1"
+    with club.served(ready=503) as process:
+        time.sleep(1)
+        assert process.poll() is None
+        assert club.readyz() == 503
+
+
+def test_doctor_says_what_to_do(club, gatekeeper, monkeypatch):
+    code, out, _ = gatekeeper("doctor")
+    assert code == 1
+    assert "doctor.no-service" in codes(out)
+    assert "gatekeeper serve" in out
+    monkeypatch.setenv("DOUBLE_DOWN", "1")
+    assert "homeserver-down" in codes(gatekeeper("doctor")[1])
+    monkeypatch.delenv("GATEKEEPER_MATRIX__ACCESS_TOKEN")
+    code, out, _ = gatekeeper("doctor")
+    assert code == 1
+    assert codes(out) == {"doctor.settings-wrong"}
+    assert "✔ policy" in out
+    assert gatekeeper("doctor", "--json")[0] == 1
+
+
+def test_doctor_and_a_quorum_that_nobody_can_reach(club, gatekeeper):
+    rules = club.folder / "house-rules.yaml"
+    rules.write_text(re.sub(r"approvals: \d+", "approvals: 9", rules.read_text()))
+    found = codes(gatekeeper("doctor")[1])
+    assert found & {"doctor.quorum-too-large", "doctor.policy-wrong"}
+
+
+def test_demo_elsewhere_says_where(club, gatekeeper, monkeypatch):
+    monkeypatch.setattr("gatekeeper.cli.service.__file__", "/usr/lib/gatekeeper/cli/service.py")
+    code, _, err = gatekeeper("demo")
+    assert code == 1
+    assert "tests/demo" in err
+    assert os.getcwd() == str(club.folder)

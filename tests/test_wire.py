@@ -1,0 +1,125 @@
+"""Joining the parts: the lock, the policy in force, which platforms are made, the heartbeat."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gatekeeper import wire
+from gatekeeper.cli import main
+from gatekeeper.domain.clubs import ClubState
+from gatekeeper.domain.errors import SettingsError
+from gatekeeper.domain.identity import ClubId
+from gatekeeper.policy.parse import PolicyError
+from gatekeeper.settings import known_names, load_settings
+from tests.cli import double
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    for name in known_names() | {"GATEKEEPER_SETTINGS"}:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.syspath_prepend(double.install(tmp_path / "site"))
+    assert main.run(["init", str(tmp_path / "club")]) == 0
+    monkeypatch.setenv("GATEKEEPER_MATRIX__ACCESS_TOKEN", "a-token")
+    return load_settings(tmp_path / "club/gatekeeper.toml")
+
+
+def change_policy(settings, old, new):
+    text = settings.policy.read_text()
+    assert old in text
+    settings.policy.write_text(text.replace(old, new, 1))
+
+
+async def serve_once(settings):
+    """What a service does to the policy at its start."""
+    async with wire.opened(settings, adopt_policy=True) as club:
+        return club.parts.policy, club.policy_fault
+
+
+def test_a_folder_has_one_service(tmp_path):
+    with wire.only_one(tmp_path):
+        with pytest.raises(wire.AlreadyRunning) as caught, wire.only_one(tmp_path):
+            pass
+        assert caught.value.values["pid"]
+    with wire.only_one(tmp_path):
+        pass
+
+
+async def test_a_wrong_policy_stops_the_first_start(settings):
+    change_policy(settings, "openFor:", "openfor:")
+    with pytest.raises(PolicyError):
+        await serve_once(settings)
+
+
+async def test_a_wrong_policy_never_replaces_the_one_in_force(settings):
+    before, _ = await serve_once(settings)
+    change_policy(settings, "openFor:", "openfor:")
+    after, fault = await serve_once(settings)
+    assert after.digest == before.digest
+    assert isinstance(fault, PolicyError)
+
+
+async def test_a_command_works_with_the_policy_that_the_service_has(settings):
+    before, _ = await serve_once(settings)
+    change_policy(settings, "A friendly club", "A very friendly club")
+    async with wire.opened(settings) as club:
+        assert club.parts.policy.digest == before.digest
+    changed, fault = await serve_once(settings)
+    assert changed.digest != before.digest
+    assert fault is None
+
+
+async def test_only_what_the_policy_names_is_made(settings):
+    async with wire.opened(settings) as club:
+        assert set(club.parts.platforms) == {"matrix"}
+    async with wire.opened(settings, platforms=False) as club:
+        assert club.parts.platforms == {}
+
+
+async def test_a_platform_without_settings_is_told(settings):
+    bare = settings.model_copy(update={"matrix": None})
+    with pytest.raises(SettingsError, match="matrix: is missing"):
+        async with wire.opened(bare):
+            pass
+
+
+def test_an_adapter_is_told_what_it_needs_of_the_club(settings):
+    policy = wire.read_policy(settings.policy)
+    places = wire._places(policy, policy.club.spec.platforms.matrix)
+    assert places["adminRoom"]["alias"] == "house-admins"
+    assert places["title"] == "The House"
+    assert "The House" in places["chatName"]
+    assert places["admins"] == policy.club.spec.admins.people
+
+
+def test_a_heartbeat_grows_old():
+    class Clock:
+        at = datetime(2026, 3, 1, tzinfo=UTC)
+
+        def now(self):
+            return self.at
+
+    clock = Clock()
+    state = ClubState(club=ClubId("house"), created_at=clock.at, served_at=clock.at)
+    assert wire.is_served(state, clock)
+    clock.at += wire.HEARTBEAT_OLD + timedelta(seconds=1)
+    assert not wire.is_served(state, clock)
+    assert not wire.is_served(None, clock)
+
+
+def test_the_engine_lies_where_the_settings_say(settings):
+    engine = wire.make_engine(settings)
+    assert engine._path == settings.home / "engine.db"
+    postgres = settings.model_copy(
+        update={"database_url": type(settings.database_url)("asyncpg://g:pw@db/club")}
+    )
+    assert wire.make_engine(postgres)._url == "postgresql://g:pw@db/club"
+
+
+async def test_two_that_open_an_empty_folder_at_once(settings):
+    async def opened():
+        async with wire.opened(settings) as club:
+            return await club.store.clubs()
+
+    assert await asyncio.gather(opened(), opened()) == [[], []]
