@@ -26,7 +26,9 @@ def shown(card: Card) -> str:
     return hashlib.sha256(json.dumps(asdict(card), sort_keys=True).encode()).hexdigest()
 
 
-async def show(tx: Tx, parts: Parts, subject: str, card: Card, now: datetime) -> None:
+async def show(
+    tx: Tx, parts: Parts, subject: str, card: Card, now: datetime, lane: Lane = Lane.CARD
+) -> None:
     """Let the subject's card show this: made if there is none, updated if it shows otherwise.
 
     While a new card is on its way nothing is ordered: its Receipt calls for a fresh look.
@@ -34,13 +36,13 @@ async def show(tx: Tx, parts: Parts, subject: str, card: Card, now: datetime) ->
     standing = await current(tx, subject)
     if standing is None:
         if await tx.first(Order, purpose=CARD, subject=subject, progress=Progress.DUE) is None:
-            await _order(tx, parts, ShowCard(place="admins", card=card), subject, now)
+            await _order(tx, parts, ShowCard(place="admins", card=card), subject, now, lane)
         return
     for pending in await tx.find(Order, purpose=UPDATE, subject=subject, progress=Progress.DUE):
         await tx.change(pending, progress=Progress.CANCELLED, reason="newer-card")
     if standing.shown != shown(card):
         action = ShowCard(place=standing.place, card=card, ref=standing.ref)
-        await _order(tx, parts, action, subject, now)
+        await _order(tx, parts, action, subject, now, lane)
 
 
 async def current(tx: Tx, subject: str) -> StandingCard | None:
@@ -54,7 +56,9 @@ async def end(tx: Tx, subject: str, now: datetime) -> None:
         await tx.change(standing, ended_at=now)
 
 
-async def _order(tx: Tx, parts: Parts, action: ShowCard, subject: str, now: datetime) -> None:
+async def _order(
+    tx: Tx, parts: Parts, action: ShowCard, subject: str, now: datetime, lane: Lane
+) -> None:
     purpose = UPDATE if action.ref else CARD
     number = await tx.count(Order, purpose=purpose, subject=subject)
     await order(
@@ -64,7 +68,7 @@ async def _order(tx: Tx, parts: Parts, action: ShowCard, subject: str, now: date
         key=f"{subject}/{purpose}/{number}",
         purpose=purpose,
         subject=subject,
-        lane=Lane.CARD,
+        lane=lane,
         now=now,
     )
 

@@ -154,7 +154,8 @@ async def conclude(
     for question in await tx.find(Question, application_id=app.id, ended_at=None):
         await tx.change(question, ended_at=now)
     await (_invite if admitted else _turn_away)(tx, parts, app, told, now)
-    await refresh(tx, parts, app, now)
+    # The invitation first: once it stands the card says both at once, and one update is saved.
+    await refresh(tx, parts, app, now, Lane.ADMISSION if admitted else Lane.CARD)
     return app
 
 
@@ -227,7 +228,9 @@ async def weigh(
     return await conclude(tx, parts, app, decision, actor, now, reason=reason, seen=seen, by=names)
 
 
-async def refresh(tx: Tx, parts: Parts, app: Application, now: datetime) -> None:
+async def refresh(
+    tx: Tx, parts: Parts, app: Application, now: datetime, lane: Lane = Lane.CARD
+) -> None:
     """Let the card show the application as it stands; none is made for what never had one."""
     subject = subject_of(app)
     if app.state is not State.IN_REVIEW and not await tx.count(
@@ -235,7 +238,7 @@ async def refresh(tx: Tx, parts: Parts, app: Application, now: datetime) -> None
     ):
         return
     policy = await parts.shelf.at(tx, app.policy)
-    await cards.show(tx, parts, subject, await draw(tx, parts, policy, app, now), now)
+    await cards.show(tx, parts, subject, await draw(tx, parts, policy, app, now), now, lane)
 
 
 # ---- By the clock, and by the operator --------------------------------------------------------
