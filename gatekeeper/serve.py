@@ -6,6 +6,7 @@ then, too, nothing is lost but what a crash may lose.
 """
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -44,6 +45,8 @@ async def serve(settings: Settings, roles: Collection[str] = wire.ROLES) -> None
             if opened.policy_fault is not None:
                 log.error("policy-file-wrong", detail=str(opened.policy_fault))
             async with running(service):
+                gc.freeze()  # what a start makes stays; looking through it again is for nothing
+                gc.enable()
                 log.info(
                     "serving",
                     club=service.parts.club,
