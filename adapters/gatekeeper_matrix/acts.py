@@ -18,7 +18,7 @@ from gatekeeper.domain.decisions import (
     ShowCard,
     Tell,
 )
-from gatekeeper.domain.errors import PlatformBusy, PlatformRefused
+from gatekeeper.domain.errors import PlatformBusy, PlatformDown, PlatformRefused
 from gatekeeper.ports import Clock
 from gatekeeper_matrix.chats import Chats, membership
 from gatekeeper_matrix.events import content as content_of
@@ -90,8 +90,11 @@ class Acts:
         return await membership(self.api, room, user)
 
     def _space(self) -> str:
-        if not self.scene.space or self.plan.space.alias in self.scene.lost:
-            raise PlatformRefused(NAME, "no-such-room", self.plan.space.alias)
+        alias = self.plan.space.alias
+        if self.scene.lost.get(alias) == "missing":
+            raise PlatformDown(NAME, f"{alias} is not made yet")
+        if not self.scene.space or alias in self.scene.lost:
+            raise PlatformRefused(NAME, "no-such-room", alias)
         return self.scene.space
 
     async def _admit(self, action: Admit) -> Receipt:
@@ -281,6 +284,8 @@ class Acts:
 
     def _room(self, place: str) -> str:
         room = self.scene.room(place)
+        if not room and "missing" in self.scene.lost.values():
+            raise PlatformDown(NAME, f"{place} is not made yet")
         if not room:
             raise PlatformRefused(NAME, "no-such-room", place)
         return room

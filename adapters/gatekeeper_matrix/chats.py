@@ -114,7 +114,11 @@ class Chats:
         """Make sure that there is such a person, where our own homeserver can tell."""
         if server_of(user) != server_of(self._scene.me):
             return
-        if await self._api.find(f"{CLIENT}/profile/{q(user)}") is None:
+        try:
+            told = await self._api.find(f"{CLIENT}/profile/{q(user)}")
+        except Refusal:
+            return  # it does not tell strangers
+        if told is None:
             raise PlatformRefused(NAME, "no-such-person", user)
 
     async def _offer(self, room: str, user: str) -> str:

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 POLL: Final = 30.0  # seconds that the homeserver may hold an empty answer back
 _LIMIT: Final = 100  # homeservers cap a timeline there
 _SEARCH: Final = timedelta(minutes=1)
+_REMEMBER: Final = timedelta(hours=1)  # how long health tells of an event passed over
+_BLIND: Final = frozenset({"put-out", "shut"})  # people may live there, and we do not see it
 _TRIES: Final = 5  # of an event that fails, but not for storage's sake
 _TIMELINE: Final = (
     "m.room.member",
@@ -85,6 +87,7 @@ class Intake:
     _full: bool = True  # the next answer is to hold the state of all rooms
     _fault: Health | None = None
     _poison: str = ""
+    _poisoned_at: datetime | None = None
     _searched_at: datetime | None = None
 
     async def run(self) -> None:
@@ -128,7 +131,8 @@ class Intake:
             lost = ", ".join(f"{place}: {why}" for place, why in sorted(self.scene.lost.items()))
             put_out = "put-out" in self.scene.lost.values()
             return Health(ok=False, code="put-out" if put_out else "place-missing", detail=lost)
-        if self._poison:
+        recent = self._poisoned_at and self.clock.now() - self._poisoned_at < _REMEMBER
+        if self._poison and recent:
             return Health(ok=False, code="event-refused", detail=self._poison)
         return Health(ok=True)
 
@@ -151,6 +155,7 @@ class Intake:
     async def _turn(self) -> None:
         """One answer of the homeserver, taken in whole."""
         first, gap = self._full, not self._since
+        blind = not _BLIND.isdisjoint(self.scene.lost.values())
         await self._search()
         try:
             # after a failure the answer is wanted at once: only it shows that all is well again
@@ -174,8 +179,9 @@ class Intake:
         if first:
             await self._answer_knocks()
         position = str(told["next_batch"])
+        unseen = gap or not _BLIND.isdisjoint(self.scene.lost.values()) or blind
         await self._insist(
-            lambda: self.desk.observe(NAME, signs, position, after_gap=gap), "observe"
+            lambda: self.desk.observe(NAME, signs, position, after_gap=unseen), "observe"
         )
         self._since, self._full = position, False
 
@@ -195,7 +201,7 @@ class Intake:
             query["since"] = self._since
         if self._full:
             query["full_state"] = "true"
-        query["set_presence"] = "online"
+        query["set_presence"] = "offline"  # nobody needs to see a service come and go
         call = asyncio.ensure_future(self.api.get(f"{CLIENT}/sync", query, wait + 60))
         stop = asyncio.ensure_future(self.stopping.wait())
         try:
@@ -293,6 +299,7 @@ class Intake:
                 if not passing(error) and attempt + 1 >= _TRIES:
                     log.exception("event-refused %s", what)
                     self._poison = f"{what}: {type(error).__name__}"
+                    self._poisoned_at = self.clock.now()
                     return
                 self._fault = self._told(error)
                 log.warning("intake-stuck at %s: %s", what, error)
@@ -331,7 +338,11 @@ class Intake:
         if not self.scene.space:
             return
         path = room_path(self.scene.space, "members")
-        told = await self.api.get(path, {"membership": "knock"})
+        try:
+            told = await self.api.get(path, {"membership": "knock"})
+        except Refusal as error:  # put out of the space: health tells
+            log.warning("no knocks: %s", error)
+            return
         for raw in told.get("chunk", []):
             event = events.happening(self.scene, self.scene.space, raw, self.clock.now())
             if event is not None:
