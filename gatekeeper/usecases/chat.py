@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from gatekeeper.domain.applications import OPEN, Application, Question, State
-from gatekeeper.domain.errors import BadInput, GatekeeperError, Refused
+from gatekeeper.domain.errors import BadInput, Refused
 from gatekeeper.domain.events import Wrote
 from gatekeeper.domain.identity import Account
 from gatekeeper.domain.memberships import INSIDE, Membership
@@ -22,10 +22,6 @@ HERE = frozenset({"here", "i am still here", "i'm still here", "still here"})
 
 async def wrote(parts: Parts, event: Wrote) -> None:
     """Take in one message; a member who writes is alive, whatever they write."""
-    away = AWAY.match(event.text.strip())
-    if away is not None:
-        await _away(parts, event, away.group(1), away.group(2))
-        return
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()
         if not await once(tx, event, now):
@@ -33,8 +29,11 @@ async def wrote(parts: Parts, event: Wrote) -> None:
         account = await tx.first(Account, identity=event.who)
         if account is not None:
             await stages.alive(tx, parts, account.person_id, now, "chat")
-        word = event.text.strip().lower().rstrip(".!")
-        if word == "stop":
+        text = event.text.strip()
+        word = text.lower().rstrip(".!")
+        if away := AWAY.match(text):
+            await _away(tx, parts, event, away.group(1), away.group(2), now)
+        elif word == "stop":
             await proof.refuse_for_good(tx, parts, event.who, now)
             await _say(tx, parts, event, "no-more-codes", now)
         elif word == "withdraw":
@@ -103,26 +102,19 @@ async def _status(
         await _say(tx, parts, event, "chat-help", now, url=f"{parts.base_url}/join")
 
 
-async def _away(parts: Parts, event: Wrote, day: str, note: str) -> None:
-    zone = ZoneInfo(parts.policy.club.spec.time_zone)
+async def _away(tx: Tx, parts: Parts, event: Wrote, day: str, note: str, now: datetime) -> None:
+    spec, values = parts.policy.club.spec, {}
     try:
         last = date.fromisoformat(day)
+        zone = ZoneInfo(spec.time_zone)
         until = datetime.combine(last + timedelta(days=1), time.min, zone).astimezone(UTC)
-        await leave.announce(parts, event.who, until, note.strip(), str(event.who))
-        code, values = (
-            "leave-taken",
-            {"until": say_time(until, "", parts.policy.club.spec.time_zone)},
-        )
-    except (ValueError, OverflowError):
-        code, values = "leave-bad-date", {}
+        await leave.announce_in(tx, parts, event.who, until, note, str(event.who), now)
+        code, values = "leave-taken", {"until": say_time(until, spec.language, spec.time_zone)}
+    except (ValueError, OverflowError, BadInput):
+        code = "leave-bad-date"
     except Refused as refused:
-        code, values = f"refused.{refused.reason}", {}
-    except GatekeeperError as error:
-        code, values = error.code, {}
-    async with parts.store.transaction(parts.club) as tx:
-        now = parts.clock.now()
-        if await once(tx, event, now):
-            await _say(tx, parts, event, code, now, **values)
+        code = f"refused.{refused.reason}"
+    await _say(tx, parts, event, code, now, **values)
 
 
 async def _say(tx: Tx, parts: Parts, event: Wrote, code: str, now: datetime, **values: str) -> None:

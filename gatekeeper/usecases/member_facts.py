@@ -161,7 +161,7 @@ async def _stretched(
         return member
     grace = (await parts.shelf.at(tx, member.notice_policy)).pruning.grace
     whole = seen_enough_at(spans, member.noticed_at, grace, now)
-    return replace(member, grace_ends_at=max(member.noticed_at + grace, whole))
+    return replace(member, grace_ends_at=max(member.grace_ends_at, whole))
 
 
 def _protected(

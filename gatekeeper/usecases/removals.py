@@ -148,6 +148,12 @@ def values_of(item: SweepItem) -> dict[str, Value]:
     return {name.removeprefix(_VALUE): v for name, v in kept if name.startswith(_VALUE)}
 
 
+def told_until(item: SweepItem) -> datetime | None:
+    """The date to answer by that a waiting notice has been given."""
+    until = item.evidence.get("until")
+    return datetime.fromisoformat(str(until)) if until else None
+
+
 async def unreachable(tx: Tx, parts: Parts, now: datetime) -> list[Membership]:
     """Those who left the chat untaken for as long as others have to answer."""
     grace = parts.policy.pruning.grace

@@ -60,25 +60,28 @@ async def _not_reached(
         item = await removals.last_item(tx, member)
         if item is not None:
             await tx.change(item, outcome="unreachable")
-    await renew(tx, parts, member, done, now)
+    await renew(tx, parts, member, done, done.due_at)  # when the chat is looked at again
 
 
-async def renew(tx: Tx, parts: Parts, member: Membership, placed: Order, now: datetime) -> None:
-    """Let a notice that nobody has read yet name a date that a reader of today could keep."""
+async def renew(
+    tx: Tx, parts: Parts, member: Membership, placed: Order, read_at: datetime
+) -> None:
+    """Let a notice that nobody has read yet name a date that a reader of `read_at` can keep."""
     item = await removals.last_item(tx, member)
     if item is None or not isinstance(placed.action, Tell):
         return
     policy = await parts.shelf.at(tx, member.notice_policy)
-    language = await notices.language_of(tx, parts, member)
+    until = max(read_at + policy.pruning.grace, removals.told_until(item) or read_at)
     text = notices.notice_text(
         parts,
         member.notice_code,
         removals.values_of(item),
         item.evidence,
-        now + policy.pruning.grace,
-        language,
+        until,
+        await notices.language_of(tx, parts, member),
     )
     if text != placed.action.text:
+        await tx.change(item, evidence={**item.evidence, "until": until.isoformat()})
         await tx.change(placed, action=replace(placed.action, text=text))
 
 
@@ -91,12 +94,15 @@ async def _delivered(
     await cards.remember(tx, done, receipt, now)
     was_unreachable = member.unreachable_since is not None
     policy = await parts.shelf.at(tx, member.notice_policy)
+    item = await removals.last_item(tx, member)
+    told = removals.told_until(item) if item else None
+    ends_at = receipt.at + policy.pruning.grace
     member = await tx.change(
         member,
         state=advance(member.state, Event.DELIVERED),
         noticed_at=receipt.at,
         notice_ref=receipt.ref,
-        grace_ends_at=receipt.at + policy.pruning.grace,
+        grace_ends_at=max(ends_at, told or ends_at),
         unreachable_since=None,
     )
     await enter(
@@ -108,7 +114,6 @@ async def _delivered(
         subject=subject_of(member),
     )
     if was_unreachable:
-        item = await removals.last_item(tx, member)
         if item is not None:
             await tx.change(item, outcome="")
         await removals.refresh(tx, parts, now)

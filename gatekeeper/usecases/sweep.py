@@ -112,6 +112,9 @@ async def _keep(tx: Tx, parts: Parts, slot: str, plan: Plan, now: datetime) -> S
 
 async def _item(tx: Tx, sweep: Sweep, line: Line) -> None:
     candidate = line.candidate
+    unreachable = line.decision.verdict is Verdict.KEEP
+    before = await removals.last_item(tx, candidate.membership) if unreachable else None
+    told = {"until": before.evidence["until"]} if before and "until" in before.evidence else {}
     await tx.add(
         SweepItem(
             club=tx.club,
@@ -120,8 +123,11 @@ async def _item(tx: Tx, sweep: Sweep, line: Line) -> None:
             verdict=line.decision.verdict.value,
             code=line.decision.code,
             rule=candidate.ruling.rule,
-            evidence=removals.evidence_of(candidate.evidence, line.decision.values),
-            outcome="unreachable" if line.decision.verdict is Verdict.KEEP else "",
+            evidence={
+                **removals.evidence_of(candidate.evidence, candidate.ruling.values),
+                **told,
+            },
+            outcome="unreachable" if unreachable else "",
         )
     )
 

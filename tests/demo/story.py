@@ -470,7 +470,7 @@ class Story:
                 lambda: self._both_in(dana, chat), 15, what="the bot takes up Dana's chat"
             )
             await dana.say(chat, f"away until {until} at sea")
-            await dana.wait_for_message(lambda e: "away until" in e.body)
+            await dana.wait_for_message(lambda e: "you are away until" in e.body, room=chat)
         async with self.step("Finn is exempt, with a reason and an end date"):
             finn = self.stage.people["finn"]
             until = (datetime.now(UTC) + timedelta(days=90)).date().isoformat()

@@ -6,7 +6,6 @@ nothing is lost or done twice, and nothing is asked for before the homeserver sa
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 
 import pytest
 import yaml
@@ -16,6 +15,7 @@ from tests.demo.stage import Browser, Program, Stage, code_in, links_in
 from tests.demo.story import answers, strip
 from tests.support.parts import SYNAPSE_PYTHON, missing
 from tests.support.people import MatrixPerson, RoomEvent, together
+from tests.support.proxy import Proxy
 from tests.support.synapse import SERVER_NAME
 from tests.support.wait import eventually
 
@@ -30,18 +30,20 @@ PATIENCE = 240.0  # seconds for anything that may have to wait for several other
 WHY = "I repair ship clocks and would love to learn from your makers."
 
 
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    """Everything, and a bot that nobody has freed."""
+async def test_slower_but_right():
+    """Cards, admissions and one Sweep, each once, and no call that was known to be too early."""
     if not SYNAPSE_PYTHON.exists():
         missing("the environment that holds Synapse", "make it with: make environments")
     async with Stage(Program(), freed=False) as stage:
-        yield stage
+        try:
+            await _a_whole_season(await _a_club(stage))
+        finally:
+            _tell(stage.proxy)
+        assert stage.proxy.find(status=429), "its limits were never met: this has tested nothing"
+        assert stage.proxy.too_early() == []
 
 
-async def test_slower_but_right(stage):
-    """Cards, admissions and one Sweep, each once, and no call that was known to be too early."""
-    club = await _a_club(stage)
+async def _a_whole_season(club: "_Club") -> None:
     await club.adopt()
     await together(*(club.apply(name) for name in GUESTS))
     cards = {name: await club.card(name) for name in GUESTS}
@@ -57,8 +59,15 @@ async def test_slower_but_right(stage):
         assert len(await club.own_messages(rf"Application #\d+: {name}\b")) == 1
         assert len(await club.memberships(name, "invite")) == 1, name
     assert len(await club.memberships("carl", "leave")) == 1
-    assert stage.proxy.find(status=429), "its limits were never met: this has tested nothing"
-    assert stage.proxy.too_early() == []
+
+
+def _tell(proxy: Proxy) -> None:
+    """What the homeserver put off; shown where the test fails."""
+    first = proxy.calls[0].at if proxy.calls else 0.0
+    for call in proxy.calls:
+        if call.method != "GET":
+            wait = "" if call.retry_after_ms is None else f"{call.retry_after_ms} ms"
+            print(f"{call.at - first:6.1f} {call.status} {call.method} {call.path} {wait}")
 
 
 class _Club:
