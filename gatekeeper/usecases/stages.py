@@ -63,9 +63,7 @@ async def _not_reached(
     await renew(tx, parts, member, done, done.due_at)  # when the chat is looked at again
 
 
-async def renew(
-    tx: Tx, parts: Parts, member: Membership, placed: Order, read_at: datetime
-) -> None:
+async def renew(tx: Tx, parts: Parts, member: Membership, placed: Order, read_at: datetime) -> None:
     """Let a notice that nobody has read yet name a date that a reader of `read_at` can keep."""
     item = await removals.last_item(tx, member)
     if item is None or not isinstance(placed.action, Tell):

@@ -1,0 +1,67 @@
+"""A club over a store in memory, as the journeys have it."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gatekeeper.domain.identity import Identity
+from gatekeeper.domain.memberships import Membership, State
+from gatekeeper.testing.clock import ManualClock
+from gatekeeper.testing.fakes_store import FakeStore
+from gatekeeper.usecases import adopt, sweep
+from tests.journeys.club import Club, a_club
+
+QUIET, GRACE = 20, 7  # seconds: longer than the policy's silence; its grace
+
+
+class Roll(Club):
+    """A club with members from before; what the tests of sweeps ask of it."""
+
+    async def adopt(self, *names: str, takes_chats: bool = True) -> list[Identity]:
+        """People who are inside already become members."""
+        found = [
+            self.platform.person(f"@{name}:fake", inside=True, takes_chats=takes_chats)
+            for name in names
+        ]
+        await adopt.adopt(self.parts, "operator:root")
+        await self.settle()
+        return found
+
+    async def member(self, who: Identity) -> Membership:
+        """The newest membership of an identity."""
+        return (await self.find(Membership, identity=who))[-1]
+
+    async def state(self, who: Identity) -> State:
+        """Where a membership stands."""
+        return (await self.member(who)).state
+
+    async def sweep(self, slot: str = "") -> None:
+        """Sweep, and perform what it orders."""
+        await self.observer.flush()
+        await sweep.run(self.parts, slot or f"at-{self.clock.now().isoformat()}")
+        await self.settle()
+
+    async def to_planned(self, *names: str) -> list[Identity]:
+        """Members who have been silent, were asked, and did not answer."""
+        them = await self.adopt(*names)
+        await self.pass_time(seconds=QUIET)
+        await self.sweep()
+        await self.pass_time(seconds=GRACE + 1)
+        return them
+
+    def removals(self):
+        """The newest card about removals."""
+        found = [m for m in self.cards() if m.card and "removals" in m.card.title]
+        return found[-1] if found else None
+
+    def held(self):
+        """The newest card about a held sweep."""
+        return [m for m in self.cards() if m.card and "held" in m.card.title][-1]
+
+
+@pytest.fixture
+async def club(monkeypatch) -> AsyncIterator[Roll]:
+    """An open club that has settled, with its admins adopted."""
+    monkeypatch.setattr("tests.journeys.club.Club", Roll)
+    async with a_club(FakeStore(ManualClock())) as found:
+        yield found
