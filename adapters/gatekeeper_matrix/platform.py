@@ -69,6 +69,7 @@ class MatrixPlatform:
         self._acts: Acts | None = None
         self._intake: Intake | None = None
         self._listening: asyncio.Task[None] | None = None
+        self._settled = False  # the places are known, found or not
 
     @property
     def bot(self) -> Identity:
@@ -100,6 +101,7 @@ class MatrixPlatform:
         """Log in and find the places, without making any. PlatformDown, PlatformRefused."""
         await self._log_in()
         await self._places.settle(make=False)
+        self._settled = True
 
     async def stop(self) -> None:
         """Stop listening; what was handed over is kept."""
@@ -114,6 +116,7 @@ class MatrixPlatform:
     async def _enter(self) -> None:
         await self._log_in()
         await self._places.settle(make=True)
+        self._settled = True
 
     async def _log_in(self) -> None:
         token = str(self._settings.get("access_token") or "")
@@ -172,8 +175,11 @@ class MatrixPlatform:
 
         A revoked login is PlatformDown here: what is ordered waits for a new one.
         """
+        acts = self._doing()
         try:
-            return await self._doing().perform(action, key, ordered_at)
+            if self._intake is None and "missing" in self._scene.lost.values():
+                await self._places.settle(make=False)  # another process may have made it by now
+            return await acts.perform(action, key, ordered_at)
         except PlatformRefused as error:
             if error.reason == "login-revoked":
                 raise PlatformDown(NAME, f"login-revoked: {error.detail}") from error
@@ -184,7 +190,7 @@ class MatrixPlatform:
         return self._acts.limiters(action) if self._acts else ("send",)
 
     def _doing(self) -> Acts:
-        if self._acts is None:
+        if self._acts is None or not self._settled:
             raise PlatformDown(NAME, "not logged in yet")
         return self._acts
 
@@ -241,7 +247,10 @@ class MatrixPlatform:
     async def profile(self, who: Identity) -> Profile:
         """The display name; when the account was made only where we may use the admin API."""
         self._doing()
-        told = await self._api.find(f"{CLIENT}/profile/{q(who.account)}")
+        try:
+            told = await self._api.find(f"{CLIENT}/profile/{q(who.account)}")
+        except Refusal:
+            told = {}  # some homeservers do not tell strangers
         if told is None:
             raise PlatformRefused(NAME, "no-such-person", who.account)
         created, bot = None, False

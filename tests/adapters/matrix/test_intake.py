@@ -159,6 +159,7 @@ async def test_put_out_of_a_room_we_say_so(world: MatrixWorld) -> None:
     await world.desk.wait_for(events.Knocked, who)
     await founder.invite(lobby, world.bot.user_id)
     await world.healthy()
+    assert world.desk.gaps > 1  # nobody is silent for what we could not see
 
 
 async def test_we_take_no_invitation_but_to_a_direct_chat(world: MatrixWorld) -> None:
