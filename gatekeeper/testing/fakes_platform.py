@@ -209,10 +209,13 @@ class FakePlatform(FakePeople):
         match action:
             case Admit(who=who):
                 return ("send", f"invite:room:{SPACE}", "invite:issuer", f"invite:to:{who.account}")
-            case Tell(who=who) if self._account(who).chat in ("", "leave"):
+            case Tell(who=who) if self._chat_of(who) in ("", "leave"):
                 return ("send", "create", "invite:issuer", f"invite:to:{who.account}")
             case _:
                 return ("send",)
+
+    def _chat_of(self, who: Identity) -> str:
+        return self.people[who.account].chat if who.account in self.people else ""
 
     async def standing(self, who: Identity) -> Standing:
         """How `who` stands now."""
