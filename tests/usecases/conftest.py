@@ -1,16 +1,21 @@
 """A club over a store in memory, as the journeys have it."""
 
+import os
 from collections.abc import AsyncIterator
 
 import pytest
 
 from gatekeeper.domain.identity import Identity
 from gatekeeper.domain.memberships import Membership, State
+from gatekeeper.storage.store import TortoiseStore
 from gatekeeper.testing.clock import ManualClock
 from gatekeeper.testing.fakes_store import FakeStore
 from gatekeeper.usecases import adopt, sweep
 from tests.journeys.club import Club, a_club
+from tests.storage.fresh import RECORD_KEY, fresh_sqlite
 
+# Every test in memory; with GATEKEEPER_TEST_ALL_STORES=1 each on SQLite too.
+STORES = ["memory", *(["sqlite"] if os.environ.get("GATEKEEPER_TEST_ALL_STORES") else [])]
 QUIET, GRACE = 20, 7  # seconds: longer than the policy's silence; its grace
 
 
@@ -59,9 +64,16 @@ class Roll(Club):
         return [m for m in self.cards() if m.card and "held" in m.card.title][-1]
 
 
-@pytest.fixture
-async def club(monkeypatch) -> AsyncIterator[Roll]:
-    """An open club that has settled, with its admins adopted."""
+@pytest.fixture(params=STORES)
+async def club(request, monkeypatch, tmp_path) -> AsyncIterator[Roll]:
+    """An open club with a founder and two admins."""
     monkeypatch.setattr("tests.journeys.club.Club", Roll)
-    async with a_club(FakeStore(ManualClock())) as found:
+    if request.param == "memory":
+        async with a_club(FakeStore(ManualClock())) as found:
+            yield found
+        return
+    store = TortoiseStore(fresh_sqlite(tmp_path), RECORD_KEY, ManualClock())
+    await store.open()
+    async with a_club(store) as found:
         yield found
+    await store.close()
