@@ -1,8 +1,8 @@
 """`gatekeeper serve`: the service from start to stop.
 
-SIGTERM and SIGINT stop it cleanly: the web pages first, then intake, with what it has seen
-committed, then the engine, which gives what runs a few seconds. A second signal ends it at once;
-then, too, nothing is lost but what a crash may lose.
+SIGTERM and SIGINT stop it cleanly: first the engine, which gives what runs a few seconds, then
+the web pages, then intake, with what it has seen committed. A second signal ends it at once; then,
+too, nothing is lost but what a crash may lose.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 STOP_WITHIN = 10.0  # seconds for each part to stop
+LOGIN_WITHIN = 3.0  # seconds that performing waits for the platforms at the start
 RETRY = 5.0  # seconds between two tries to start a platform that failed to
 
 
@@ -75,26 +76,31 @@ def _on_signals() -> asyncio.Event:
 
 @asynccontextmanager
 async def running(service: wire.Running) -> AsyncIterator[wire.Running]:
-    """Start every part in order, and stop them in the other direction."""
+    """Start every part, and stop them in the other direction.
+
+    What performs is started last, once the platforms have had the time to log in: what a dead
+    process left undone would else come too early, and wait for its next try.
+    """
     async with AsyncExitStack() as stack:
         stack.push_async_callback(_step, "heartbeat", lambda: _silence(service))
+        if "intake" in service.roles:
+            stack.push_async_callback(_step, "flush", service.observer.flush)
+            _begin(stack, "flush", _flushing(service))
+        logins = []
+        for platform in service.parts.platforms.values():
+            stack.push_async_callback(_step, platform.name, platform.stop)
+            logins.append(_begin(stack, platform.name, _listening(service, platform)))
+        await _web(stack, service)
+        _begin(stack, "heartbeat", _beating(service))
+        if logins:
+            await asyncio.wait(logins, timeout=LOGIN_WITHIN)
         if "worker" in service.roles:
             await service.engine.start()
             stack.push_async_callback(_step, "engine", service.engine.stop)
             for tick in ticks(service.parts.policy):
                 service.engine.schedule(tick.name, tick.cron, tick.zone, tick.kind)
-        if "intake" in service.roles:
-            stack.push_async_callback(_step, "flush", service.observer.flush)
-            await _begin(stack, "flush", _flushing(service))
-        for platform in service.parts.platforms.values():
-            stack.push_async_callback(_step, platform.name, platform.stop)
-            await _begin(stack, platform.name, _listening(service, platform))
-        if "worker" in service.roles:
             await service.relay.start()
             stack.push_async_callback(_step, "relay", service.relay.stop)
-        await _begin(stack, "heartbeat", _beating(service))
-        await _web(stack, service)
-        service.started = True
         yield service
 
 
@@ -144,7 +150,7 @@ async def _step(what: str, stop: Stop) -> None:
         log.exception("stop-failed", part=what)
 
 
-async def _begin(stack: AsyncExitStack, what: str, work: Awaitable[None]) -> None:
+def _begin(stack: AsyncExitStack, what: str, work: Awaitable[None]) -> "asyncio.Future[None]":
     """A task that lives until the stop."""
     task = asyncio.ensure_future(work)
 
@@ -154,6 +160,7 @@ async def _begin(stack: AsyncExitStack, what: str, work: Awaitable[None]) -> Non
             await task
 
     stack.push_async_callback(_step, what, end)
+    return task
 
 
 async def _listening(service: wire.Running, platform: Platform) -> None:

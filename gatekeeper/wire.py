@@ -250,7 +250,6 @@ class Running:
     performer: "Performer"
     desk: "Desk"
     observer: "Observer"
-    started: bool = False
     stopping: bool = False
     faults: dict[str, Health] = field(default_factory=dict)
 

@@ -247,7 +247,7 @@ def show_member(who: Who, as_json: Json = False) -> None:
                     raise NotFound(kind="member", id=who)
                 person = member.person_id
                 return {
-                    "member": member,
+                    "membership": member,
                     "accounts": await tx.find(Account, person_id=person),
                     "leaves": await tx.find(Leave, person_id=person),
                     "exemptions": await tx.find(Exemption, person_id=person),
@@ -258,7 +258,7 @@ def show_member(who: Who, as_json: Json = False) -> None:
     if as_json:
         render.show_json(found)
         return
-    member = found["member"]
+    member = found["membership"]
     rows = [
         *(
             (name, getattr(member, name))

@@ -5,6 +5,9 @@ import os
 import re
 import signal
 import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
 
 from gatekeeper.domain.applications import Application, State
 
@@ -40,6 +43,24 @@ def test_a_service_carries_out_what_a_command_decides(zoe, club, gatekeeper):
             return (await tx.get(Application, zoe.id)).state
 
     assert club.within(look) is State.INVITED
+
+
+def test_the_log_holds_neither_links_nor_what_was_typed(club):
+    secret, typed = "kJ3l0n-xX8_Qw5e6r7t8y9u0i1o2p3a4", "words-of-an-applicant"
+    club.environment["GATEKEEPER_LOG_LEVEL"] = "debug"
+    with club.served():
+        for path in (f"/l/{secret}", f"/join?why={typed}", f"/nowhere/{secret}"):
+            with suppress(urllib.error.HTTPError):
+                urllib.request.urlopen(f"http://127.0.0.1:{club.port}{path}", timeout=5).close()
+    assert '"route": "/l/{secret}"' in club.log
+    for word in (secret, typed, "syt_token", *load_keys_as_texts(club)):
+        assert word not in club.log
+    assert all(json.loads(line)["event"] for line in club.log.splitlines())
+
+
+def load_keys_as_texts(club):
+    """The keys as they lie in their files."""
+    return [path.read_text().strip() for path in (club.folder / "data/keys").iterdir()]
 
 
 def test_killed_and_started_again(club):
