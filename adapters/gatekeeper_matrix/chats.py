@@ -1,4 +1,7 @@
-"""Direct chats: one for each person, found before one is made; nobody else can be brought in."""
+"""Direct chats: one for each person, found before one is made; nobody else can be brought in.
+
+Where someone opened a chat with us first, that one serves, as long as nobody else is in it.
+"""
 
 import asyncio
 from collections.abc import Mapping
@@ -31,7 +34,7 @@ class Chats:
             PlatformRefused: no-such-person, where their homeserver is ours and tells.
         """
         async with self._one:
-            room = await self.find(user) or await self._make(user)
+            room = await self.find(user) or await self._opened_by(user) or await self._make(user)
         state = await membership(self._api, room, user)
         if state == "" or (state == "leave" and await self._may_ask_again(room, user, key)):
             state = await self._offer(room, user)
@@ -50,6 +53,23 @@ class Chats:
                 if await membership(self._api, room, user) == "join":
                     return room
         return rooms[0] if rooms else ""
+
+    async def _opened_by(self, user: str) -> str:
+        """A chat that `user` opened with us and has to themselves, "" for none."""
+        for room in [room for room, whose in self._scene.opened.items() if whose == user]:
+            try:
+                people = await self._api.get(room_path(room, "members"))
+                encrypted = await self._api.find(room_path(room, "state", "m.room.encryption", ""))
+            except Refusal:
+                continue  # we are out of it
+            states = {
+                str(raw.get("state_key")): content(raw).get("membership")
+                for raw in people.get("chunk", [])
+            }
+            there = {who for who, state in states.items() if state in ("join", "invite", "knock")}
+            if there == {user, self._scene.me} and states[user] == "join" and not encrypted:
+                return room
+        return ""
 
     async def remember(self) -> None:
         """Read from the account's data which chats people opened with us."""
