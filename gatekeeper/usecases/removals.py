@@ -179,7 +179,10 @@ async def open_removal(tx: Tx, member: Membership) -> Order | None:
 
 
 async def shown_at(tx: Tx, card: StandingCard, at: datetime) -> set[int]:
-    """The memberships that the card showed at a moment, by the orders that drew it."""
+    """The memberships that the card showed at a moment, by the orders that drew it.
+
+    A press can come before the Receipt of the first drawing: there was nothing else to be seen.
+    """
     drawn = await tx.find(
         Order,
         subject=card.subject,
@@ -188,14 +191,17 @@ async def shown_at(tx: Tx, card: StandingCard, at: datetime) -> set[int]:
         progress=Progress.DONE,
         order="-id",
     )
+    shown: set[int] = set()
     for one in drawn:
-        if one.receipt is None or one.receipt.at > at or not isinstance(one.action, ShowCard):
+        if one.receipt is None or not isinstance(one.action, ShowCard):
             continue
-        if card.ref in (one.action.ref, one.receipt.ref):
-            labels = (label for label, _ in one.action.card.facts)
-            found = (_NUMBERED.match(label) for label in labels)
-            return {int(match.group(1)) for match in found if match}
-    return set()
+        if card.ref not in (one.action.ref, one.receipt.ref):
+            continue
+        found = (_NUMBERED.match(label) for label, _ in one.action.card.facts)
+        shown = {int(match.group(1)) for match in found if match}
+        if one.receipt.at <= at:
+            break
+    return shown
 
 
 # ---- What is done with a word ------------------------------------------------------------------

@@ -56,29 +56,36 @@ async def _here(tx: Tx, parts: Parts, event: Pressed, card: StandingCard, now: d
 
 
 async def _shown(tx: Tx, event: Pressed, card: StandingCard) -> list[Membership]:
-    """Those whom the presser saw on the card; nobody who was put on it after."""
+    """Those to be decided whom the presser saw on the card; nobody who was put on it after."""
     ids = await removals.shown_at(tx, card, event.at)
     found = await tx.find(Membership, id__in=tuple(ids), order="id") if ids else []
     return [
-        member for member in found if member.planned_at is None or member.planned_at <= event.at
+        member
+        for member in found
+        if (member.planned_at is None or member.planned_at <= event.at)
+        and await removals.to_confirm(tx, member)
     ]
 
 
 async def _confirm_all(
     tx: Tx, parts: Parts, event: Pressed, card: StandingCard, now: datetime
 ) -> None:
-    for member in await _shown(tx, event, card):
-        if await removals.to_confirm(tx, member):
-            await removals.confirm(tx, parts, member, str(event.who), now)
+    them = await _shown(tx, event, card)
+    for member in them:
+        await removals.confirm(tx, parts, member, str(event.who), now)
+    if not them:
+        await _refuse(tx, parts, event, "removals-changed", now)
     await removals.refresh(tx, parts, now)
 
 
 async def _keep_all(
     tx: Tx, parts: Parts, event: Pressed, card: StandingCard, now: datetime
 ) -> None:
-    for member in await _shown(tx, event, card):
-        if await removals.to_confirm(tx, member):
-            await keep(tx, parts, member, event, "", now)
+    them = await _shown(tx, event, card)
+    for member in them:
+        await keep(tx, parts, member, event, "", now)
+    if not them:
+        await _refuse(tx, parts, event, "removals-changed", now)
 
 
 async def keep(

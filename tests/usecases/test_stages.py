@@ -198,6 +198,34 @@ async def test_a_press_confirms_only_those_whom_the_card_showed(club):
     assert await club.state(eve) is State.PLANNED
 
 
+async def test_a_press_before_the_receipt_of_the_first_card_counts(club):
+    """The card stands and is pressed, but its answer was lost on the way to us."""
+    [carl] = await club.adopt("carl")
+    await club.pass_time(seconds=QUIET)
+    await club.sweep()
+    await club.pass_time(seconds=GRACE - 1)
+    club.clock.advance(seconds=1)
+    club.platform.lose_answers(1)
+    await club.settle()
+    ref = club.removals().ref
+    await club.platform.press(club.alice, ref, "✅")
+    assert await club.state(carl) is State.PLANNED
+    await club.pass_time(seconds=3)
+    assert await club.state(carl) is State.REMOVED
+
+
+async def test_a_second_press_says_that_nobody_is_left(club):
+    [carl] = await club.to_planned("carl")
+    ref = club.removals().ref
+    for admin in (club.alice, club.boris):
+        await club.platform.press(admin, ref, "✅")
+    await club.settle()
+    assert await club.state(carl) is State.REMOVED
+    assert len(await club.find(Order, purpose="removal")) == 1
+    told = await club.find(Order, purpose="told")
+    assert any("Nobody on this card" in order.action.text for order in told)
+
+
 async def test_an_admin_keeps_all_and_silence_is_measured_anew(club):
     [carl] = await club.to_planned("carl")
     await club.platform.press(club.alice, club.removals().ref, "❌")
