@@ -181,8 +181,7 @@ class SqliteDatabase(Database):
     async def open(self) -> None:
         if not self._path.exists():
             raise StorageError(detail=f"no database at {self._path}")
-        with told():
-            await self._writer.create_connection(with_db=True)
+        await _connect(self._writer)
 
     async def close(self) -> None:
         readers, self._readers = self._readers, []
@@ -207,12 +206,11 @@ class SqliteDatabase(Database):
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Session]:
-        with told():
-            if self._readers:
-                reader = self._readers.pop()
-            else:
-                reader = self._client(query_only="ON")
-                await reader.create_connection(with_db=True)
+        if self._readers:
+            reader = self._readers.pop()
+        else:
+            reader = self._client(query_only="ON")
+            await _connect(reader)
         client = SqliteTransactionWrapper(reader)
         try:
             with told():
@@ -225,6 +223,15 @@ class SqliteDatabase(Database):
                 self._readers.append(reader)
             else:
                 await reader.close()
+
+
+async def _connect(client: SqliteClient) -> None:
+    try:
+        with told():
+            await client.create_connection(with_db=True)
+    except BaseException:
+        await client.close()  # its thread would keep the process from ending
+        raise
 
 
 async def _do(client: SqliteTransactionWrapper, statement: str) -> None:

@@ -3,11 +3,13 @@
 import asyncio
 import shutil
 import tempfile
+import threading
 from functools import cache
 from pathlib import Path
 
 from gatekeeper.storage import migrate
 
+_FOLDER = tempfile.TemporaryDirectory(prefix="gk-template-")  # gone when the process ends
 RECORD_KEY = b"0123456789abcdef0123456789abcdef"
 
 
@@ -20,7 +22,7 @@ def fresh_sqlite(folder: Path, name: str = "gatekeeper.db") -> str:
 
 @cache
 def _template() -> Path:
-    path = Path(tempfile.mkdtemp(prefix="gk-template-")) / "template.db"
+    path = Path(_FOLDER.name) / "template.db"
     _run_beside(f"sqlite://{path}")
     return path
 
@@ -33,8 +35,6 @@ def fresh_postgres(postgres) -> str:
 
 def _run_beside(url: str) -> None:
     """Migrate from wherever we are: a running loop cannot run another one in its own thread."""
-    import threading
-
     faults: list[BaseException] = []
 
     def work() -> None:

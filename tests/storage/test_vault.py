@@ -1,0 +1,63 @@
+"""The vault: nothing readable in the database, and no key in it."""
+
+import pytest
+
+from gatekeeper.domain.errors import StorageError
+from gatekeeper.storage.store import TortoiseStore
+from gatekeeper.storage.vault import TortoiseVault
+from tests.storage.fresh import RECORD_KEY, fresh_postgres
+
+KEY, NEWER = b"k" * 32, b"n" * 32
+
+
+async def _laws(store: TortoiseStore) -> None:
+    vault = TortoiseVault(store, KEY)
+    assert await vault.get("matrix/login") is None
+    for secret in (b"syt_first", b"\x00\xff", b""):
+        await vault.put("matrix/login", secret)
+        assert await vault.get("matrix/login") == secret
+    await vault.put("slack/login", b"other")
+    assert await vault.get("matrix/login") == b""
+
+
+async def test_on_sqlite(store):
+    await _laws(store)
+
+
+@pytest.mark.postgres
+async def test_on_postgres(postgres):
+    store = TortoiseStore(fresh_postgres(postgres), RECORD_KEY)
+    await store.open()
+    await _laws(store)
+    await store.close()
+
+
+async def test_nothing_is_readable_in_the_file(store, file):
+    await TortoiseVault(store, KEY).put("login", b"syt_secret_token")
+    await store.close()
+    assert b"syt_secret_token" not in file.read_bytes()
+    assert KEY not in file.read_bytes()
+
+
+async def test_keys_change_in_turn(store, tamper):
+    await TortoiseVault(store, KEY).put("login", b"token")
+    with pytest.raises(StorageError, match="does not open login"):
+        await TortoiseVault(store, NEWER).get("login")
+    both = TortoiseVault(store, NEWER, older=[KEY])
+    assert await both.get("login") == b"token"
+    await both.put("login", b"token")
+    assert await TortoiseVault(store, NEWER).get("login") == b"token"
+    tamper("UPDATE secrets SET secret = substr(secret, 1, 50) || '_' || substr(secret, 52)")
+    with pytest.raises(StorageError):
+        await both.get("login")
+
+
+async def test_it_says_so_rather_than_wait_for_its_own_transaction(store):
+    async with store.transaction("lutes"):
+        with pytest.raises(RuntimeError, match="inside"):
+            await TortoiseVault(store, KEY).put("login", b"token")
+
+
+def test_a_key_of_another_length_is_refused(url):
+    with pytest.raises(ValueError, match="32 bytes"):
+        TortoiseVault(TortoiseStore(url, RECORD_KEY), b"short")
