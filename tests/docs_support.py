@@ -41,8 +41,8 @@ ABOUT: Mapping[str, tuple[Any, str, str]] = {
     "A membership": (
         memberships,
         "active",
-        "Any sign of life, a leave or an exemption is `alive`; `keep` is an admin's word, or the last\n"
-        "look before a removal. A removal by an admin's own hand may come at any time.",
+        "Any sign of life, a leave or an exemption is `alive`; `keep` is an admin's word, or what\n"
+        "the last look before a removal finds. An admin's own hand may remove at any time.",
     ),
 }
 
@@ -104,9 +104,8 @@ def error_classes() -> tuple[type[GatekeeperError], ...]:
     for name in ("gatekeeper", "gatekeeper_matrix"):
         package = importlib.import_module(name)
         for found in pkgutil.walk_packages(package.__path__, f"{name}."):
-            if not found.name.startswith("gatekeeper.testing") and "migrations" not in found.name:
-                if not found.name.endswith("__main__"):
-                    importlib.import_module(found.name)
+            if not re.search(r"testing|migrations|__main__", found.name):
+                importlib.import_module(found.name)
     return tuple(_family(GatekeeperError))
 
 
@@ -185,6 +184,14 @@ def spoken() -> Iterator[tuple[str, str]]:
                 if isinstance(node, ast.Call):
                     where = f"{path.relative_to(TOP)}:{node.lineno}"
                     yield from ((code, where) for code in _codes(node))
+
+
+def literals(keyword: str) -> Iterator[tuple[str, str]]:
+    """Every text that is given by this keyword in the use cases, and where."""
+    for path in sorted((TOP / "gatekeeper" / "usecases").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg == keyword:
+                yield from ((text, f"{path.name}:{node.lineno}") for text in _literals(node.value))
 
 
 def _codes(call: ast.Call) -> Iterator[str]:

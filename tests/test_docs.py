@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from gatekeeper.cli.main import exit_code
+from gatekeeper.domain import applications
+from gatekeeper.domain.activity import Kind
 from gatekeeper.policy.texts import languages, placeholders
 from gatekeeper.settings import MatrixSettings, Settings
 from gatekeeper.usecases import chat, words
@@ -195,14 +197,32 @@ def test_every_code_that_is_spoken_has_a_sentence():
     assert lost == set()
 
 
-def test_what_is_refused_in_a_chat_has_a_sentence_there():
-    """A chat says `refused.<reason>`; a page and the command line say `<reason>` itself."""
+# Where a chat answers, a refusal is said as refused.<reason>; a page and the command line say the
+# reason itself.
+IN_CHATS = ("votes.py", "words.py", "words_on_removals.py", "absences.py")
+ON_PAGES = ("apply.py", "passes.py", "proof.py", "links.py", "comeback.py", "absences.py", "/cli/")
+
+
+def test_what_is_refused_has_a_sentence_where_it_is_said():
     known = set(support.catalogue("en"))
-    chats = ("usecases/votes.py", "usecases/words", "usecases/chat.py", "usecases/leave.py")
-    lost = {
-        f"{where}: {code}"
-        for code, where in support.spoken()
-        if code.startswith("refused.") and any(part in where for part in chats)
-        if code not in known
-    }
-    assert lost == set()
+    refused = [(code, where) for code, where in support.spoken() if code.startswith("refused.")]
+    lost = [
+        f"{where}: {said}"
+        for code, where in refused
+        for said, places in ((code, IN_CHATS), (code.removeprefix("refused."), ON_PAGES))
+        if any(f"/{place.strip('/')}" in where for place in places) and said not in known
+    ]
+    assert lost == []
+
+
+def test_families_of_codes_are_whole():
+    """What is put together while running: each member of a family has its sentence."""
+    known = set(support.catalogue("en"))
+    acts = {act for act, _ in support.literals("act") if act}
+    wanted = {f"purpose.{purpose}" for purpose, _ in support.literals("purpose") if purpose}
+    wanted |= {f"standing.{state.value}" for state in applications.State}
+    wanted |= {f"kind.{kind.value}" for kind in Kind}
+    wanted |= {f"link.{act}{part}" for act in acts for part in ("", ".headline", ".button")}
+    wanted |= {f"link.{act}.done" for act in acts - {"comeback"}}
+    wanted |= {code.removesuffix(".remedy") for code in known if code.endswith(".remedy")}
+    assert wanted - known == set()
