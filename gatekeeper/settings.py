@@ -37,6 +37,7 @@ from gatekeeper.domain.errors import SettingsError
 
 PREFIX: Final = "GATEKEEPER_"
 FILE_NAME: Final = "gatekeeper.toml"
+DATABASE: Final = "gatekeeper.db"
 
 # Not ours to judge: which file to read, what tests are told, and the addresses that container
 # platforms put into the environment of every neighbour of a service called "gatekeeper".
@@ -162,7 +163,7 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         """The address of our tables, with its password: never to be shown or logged."""
-        return self.database_url.get_secret_value() or f"sqlite://{self.home / 'gatekeeper.db'}"
+        return self.database_url.get_secret_value() or f"sqlite://{self.home / DATABASE}"
 
     @property
     def engine_database(self) -> str:
@@ -255,6 +256,15 @@ def find_place(name: Literal["home", "policy", "keys"], named: str | Path | None
     values, _, defaults = _gathered(named)
     found = os.environ.get(f"{PREFIX}{name}".upper()) or values.get(name) or defaults[name]
     return Path(str(found)).absolute()
+
+
+def own_database(named: str | Path | None = None) -> str:
+    """The address of the SQLite file in `home`; "" where the settings name another database."""
+    values = _gathered(named)[0]
+    names = ("database_url", "database_url_file")
+    if any(values.get(name) or f"{PREFIX}{name}".upper() in os.environ for name in names):
+        return ""
+    return f"sqlite://{find_place('home', named) / DATABASE}"
 
 
 def _gathered(named: str | Path | None) -> tuple[dict[str, Any], list[str], dict[str, Any]]:

@@ -5,6 +5,7 @@ puts the service around it: engine, relay, desk, observer, platforms that listen
 """
 
 import fcntl
+import gc
 import os
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -212,7 +213,9 @@ async def open_storage(settings: Settings, keys: Keys) -> tuple[Store, Vault]:
     if settings.database.startswith("sqlite"):
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if await migrate.check(settings.database) == list(migrate.shipped()):
+        gc.enable()  # it makes models of every step, which are garbage afterwards
         await migrate.upgrade(settings.database)  # nothing is there yet, so nothing can be lost
+        gc.collect()
     store = TortoiseStore(settings.database, keys.record)
     await store.open()
     return store, TortoiseVault(store, keys.vault)

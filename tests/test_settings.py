@@ -143,7 +143,7 @@ def test_a_secret_in_the_environment_overrules_a_file_that_is_not_there(folder, 
         '[matrix]\nhomeserver_url = "https://m.example"\nuser_id = "@bot:m.example"\n'
         'access_token_file = "nowhere"\n'
     )
-    with pytest.raises(SettingsError, match="matrix.access_token_file: cannot be read"):
+    with pytest.raises(SettingsError, match=r"matrix\.access_token_file: cannot be read"):
         load_settings()
     monkeypatch.setenv("GATEKEEPER_MATRIX__ACCESS_TOKEN", "syt_x")
     matrix = load_settings().matrix

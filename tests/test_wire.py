@@ -118,6 +118,8 @@ def test_the_engine_lies_where_the_settings_say(settings):
 
 
 async def test_two_that_open_an_empty_folder_at_once(settings):
+    (settings.home / "gatekeeper.db").unlink()
+
     async def opened():
         async with wire.opened(settings) as club:
             return await club.store.clubs()

@@ -1,6 +1,8 @@
 """applications and members: who asks to join, and who is in."""
 
 import getpass
+from collections import Counter
+from collections.abc import Sequence
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
@@ -9,6 +11,7 @@ import typer
 
 from gatekeeper.cli import frame, render
 from gatekeeper.cli.frame import WAIT, Json, Wait, Yes
+from gatekeeper.domain.activity import Activity
 from gatekeeper.domain.applications import OPEN, Application, Question, State, Vote
 from gatekeeper.domain.decisions import Entry
 from gatekeeper.domain.errors import BadInput, NotFound, Refused
@@ -251,6 +254,7 @@ def show_member(who: Who, as_json: Json = False) -> None:
                     "accounts": await tx.find(Account, person_id=person),
                     "leaves": await tx.find(Leave, person_id=person),
                     "exemptions": await tx.find(Exemption, person_id=person),
+                    "activity": await tx.find(Activity, person_id=person, order="day"),
                     "record": await tx.entries(subject=f"membership:{member.id}"),
                 }
 
@@ -266,6 +270,7 @@ def show_member(who: Who, as_json: Json = False) -> None:
         ),
         ("last sign", member.last_seen_at),
         ("where", member.last_place or None),
+        ("seen", ", ".join(_by_kind(found["activity"])) or None),
         ("grace ends", member.grace_ends_at),
         *(("leave until", each.until) for each in found["leaves"] if each.ended_at is None),
         *(
@@ -279,6 +284,13 @@ def show_member(who: Who, as_json: Json = False) -> None:
 
 
 Until = Annotated[str, typer.Option(help="Last day (2026-12-31) or moment (ISO 8601).")]
+
+
+def _by_kind(days: Sequence[Activity]) -> list[str]:
+    counts: Counter[str] = Counter()
+    for day in days:
+        counts[day.kind] += day.count
+    return [f"{kind} {count}" for kind, count in counts.most_common()]
 
 
 @members.command("exempt")

@@ -8,10 +8,10 @@ from typing import Annotated, Final
 import typer
 
 from gatekeeper import keys, plugins
-from gatekeeper.cli import render
+from gatekeeper.cli import frame, render
 from gatekeeper.cli.frame import Json
 from gatekeeper.domain.errors import Refused
-from gatekeeper.settings import FILE_NAME, find_place
+from gatekeeper.settings import DATABASE, FILE_NAME, find_place, own_database
 
 DISTRIBUTION: Final = "gatekeeper-club"
 POLICY: Final = "house-rules.yaml"
@@ -34,7 +34,7 @@ def init(
     folder: Annotated[str, typer.Argument(metavar="[DIR]", help="Where; else here.")] = ".",
     as_json: Json = False,
 ) -> None:
-    """Write a policy with its cases, settings, keys and first steps; nothing is overwritten."""
+    """Write policy, cases, settings, keys, tables and first steps; what is there is kept."""
     base = Path(folder).absolute()
     templates = Path(__file__).with_name("templates")
     texts = {
@@ -54,6 +54,11 @@ def init(
         made = keys.make_keys(place)
     except OSError as fault:
         raise Refused("init-failed", file=str(fault.filename), detail=str(fault.strerror)) from None
+    if url := own_database(base / FILE_NAME):
+        from gatekeeper.storage import migrate
+
+        done = frame.run(migrate.upgrade(url)) if frame.run(_is_new(url)) else []
+        (written if done else kept).append(DATABASE)
     written += [f"{name}.key" for name in made]
     kept += [f"{name}.key" for name in keys.NAMES if name not in made]
     if as_json:
@@ -64,6 +69,13 @@ def init(
     for name in kept:
         render.say(f"kept {name}, which was there")
     render.say(f"Next: read {base / 'FIRST-STEPS.md'}")
+
+
+async def _is_new(url: str) -> bool:
+    """Whether there are no tables yet: those of an older release are `db upgrade`'s business."""
+    from gatekeeper.storage import migrate
+
+    return await migrate.check(url) == list(migrate.shipped())
 
 
 def _write(file: Path, text: str) -> bool:
