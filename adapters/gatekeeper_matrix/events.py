@@ -125,7 +125,7 @@ def sign(scene: Scene, room: str, raw: Raw, now: datetime) -> Sign | None:
         life = _talk(raw)
     if life is None:
         return None
-    return Sign(**_stamp(sender, raw, now), kind=life, place=room)
+    return Sign(**_stamp(sender, raw, now), kind=life, place=scene.place(room) or room)
 
 
 def _talk(raw: Raw) -> Kind | None:
@@ -154,7 +154,7 @@ def reads(scene: Scene, room: str, raws: Iterable[Raw], now: datetime) -> list[S
                     Sign(
                         who=Identity(NAME, user),
                         kind=Kind.READ,
-                        place=room,
+                        place=scene.place(room) or room,
                         at=at,
                         event_id=f"read:{room}:{event_id}:{user}",
                     )

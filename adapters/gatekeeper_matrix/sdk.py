@@ -17,8 +17,11 @@ from nio import AsyncClient, AsyncClientConfig
 
 from gatekeeper.domain.errors import PlatformBusy, PlatformDown, PlatformRefused
 from gatekeeper.ports import Clock
+from gatekeeper_matrix.lean import Lean
 
 NAME: Final = "matrix"
+SEND: Final = "send"  # the limiter of all events
+INVITING: Final = "invite:issuer"  # of all invitations
 CLIENT: Final = "/_matrix/client/v3"
 _SECONDS = 30.0  # for one request; a long poll adds its own time
 _UNTOLD = timedelta(seconds=5)  # to wait where a 429 does not say how long
@@ -60,6 +63,7 @@ class Api:
         self._client = AsyncClient(url.rstrip("/"), "", config=config)
         self._clock = clock
         self._blocked: dict[str, datetime] = {}
+        self._lean = Lean()
         self._version = ""
         self.token = ""
         self.skew: timedelta | None = None  # the homeserver's clock minus ours, when last heard
@@ -112,7 +116,7 @@ class Api:
             Refusal: a final no.
         """
         self._mind(limiters)
-        status, headers, text = await self._send(method, path, body, query, seconds)
+        status, headers, text = await self._counted(method, path, body, query, seconds, limiters)
         told = _json(text)
         self._hear_clock(headers)
         if status < 300 and told is not None:
@@ -124,6 +128,26 @@ class Api:
         if status >= 500 or not errcode:
             raise PlatformDown(NAME, f"{status} {errcode or text[:80]!r}")
         raise Refusal(_REASONS.get(errcode, "other"), status, errcode, detail)
+
+    async def _counted(
+        self,
+        method: str,
+        path: str,
+        body: Body | None,
+        query: Body | None,
+        seconds: float,
+        limiters: tuple[str, ...],
+    ) -> tuple[int, Mapping[str, str], str]:
+        if SEND not in limiters:
+            return await self._send(method, path, body, query, seconds)
+        sent = True  # so may be what was never answered
+        self._lean.begun()
+        try:
+            answer = await self._send(method, path, body, query, seconds)
+            sent = answer[0] < 300
+        finally:
+            self._lean.ended(INVITING in limiters, sent, self._clock.now())
+        return answer
 
     async def _send(
         self, method: str, path: str, body: Body | None, query: Body | None, seconds: float
@@ -145,6 +169,10 @@ class Api:
     def _mind(self, limiters: tuple[str, ...]) -> None:
         now = self._clock.now()
         waits = {name: self._blocked[name] - now for name in limiters if name in self._blocked}
+        if SEND in limiters and not any(wait > timedelta(0) for wait in waits.values()):
+            inviting = INVITING in limiters
+            # Under a name of its own, what is kept for an invitation does not hold that one back.
+            waits[INVITING if inviting else "send:kept"] = self._lean.wait(inviting, now)
         spent = tuple(name for name, wait in waits.items() if wait > timedelta(0))
         if spent:
             raise PlatformBusy(NAME, max(waits.values()), spent)
@@ -153,6 +181,8 @@ class Api:
         if wait > _LONG:
             slow = tuple(n for n in limiters if n == "create" or n.startswith("invite:to:"))
             limiters = slow or limiters
+        elif SEND in limiters:
+            self._lean.refused(wait, self._clock.now())
         until = self._clock.now() + wait
         self._blocked |= dict.fromkeys(limiters, until)
         return PlatformBusy(NAME, wait, limiters)

@@ -30,7 +30,7 @@ class Sign:
 
     who: Identity
     kind: Kind
-    place: str  # the platform's id of the room
+    place: str  # the room's alias in the club document, else the platform's id of it
     at: datetime
     event_id: str
 

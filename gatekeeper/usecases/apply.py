@@ -173,6 +173,7 @@ async def _proven(tx: Tx, parts: Parts, app: Application, now: datetime) -> Appl
         due_at=None,
         answers=None,
         reason="already-applied" if earlier else "already-member",
+        browser="" if earlier else app.browser,
     )
     return await tx.change(earlier, browser=app.browser) if earlier else ended
 

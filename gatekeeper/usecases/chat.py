@@ -27,8 +27,9 @@ async def wrote(parts: Parts, event: Wrote) -> None:
         if not await once(tx, event, now):
             return
         account = await tx.first(Account, identity=event.who)
+        freed = None
         if account is not None:
-            await stages.alive(tx, parts, account.person_id, now, "chat")
+            freed = await stages.alive(tx, parts, account.person_id, now, "chat")
         text = event.text.strip()
         word = text.lower().rstrip(".!")
         if away := AWAY.match(text):
@@ -38,7 +39,7 @@ async def wrote(parts: Parts, event: Wrote) -> None:
             await _say(tx, parts, event, "no-more-codes", now)
         elif word == "withdraw":
             await _withdraw(tx, parts, event, account, now)
-        elif word in HERE:
+        elif word in HERE and freed is None:  # who was freed has been told so already
             await _say(tx, parts, event, "here-heard", now)
         elif not await _answered(tx, parts, event, account, now) and word in ASKS:
             await _status(tx, parts, event, account, now)

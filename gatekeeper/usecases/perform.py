@@ -70,8 +70,10 @@ class Performer:
         parts = self._parts
         try:
             standing = await _standing(platform, order.action)
-            if not await self._still(order, platform, standing):
+            meant = await self._still(order, platform, standing)
+            if meant is None:
                 return
+            order = meant
             receipt = await platform.perform(order.action, order.key, order.created_at)
         except PlatformBusy as busy:
             await self._later(order, busy.retry_after, busy.code, busy.limiters)
@@ -86,24 +88,26 @@ class Performer:
             await self._done(order, receipt, inside)
         parts.store.committed(parts.club, ())
 
-    async def _still(self, order: Order, platform: Platform, standing: Standing | None) -> bool:
-        """Whether the Order is still to be performed now; else it is put off or cancelled."""
+    async def _still(
+        self, order: Order, platform: Platform, standing: Standing | None
+    ) -> Order | None:
+        """The Order as it is to be performed now; None where it was put off or cancelled."""
         parts = self._parts
         async with parts.store.transaction(parts.club) as tx:
             now = parts.clock.now()
             fresh = await tx.get(Order, order.id)
             if not _is_due(fresh, order.attempt, now):
-                return False
+                return None
             if (await club_state(tx)).paused_at is not None and not fresh.even_paused:
-                return False  # resume makes it due again
+                return None  # resume makes it due again
             blocked = await _blocked_until(tx, platform, fresh.action, now)
             if blocked is not None:
                 await tx.change(fresh, due_at=blocked, attempt=fresh.attempt + 1)
-                return False
+                return None
             if not await outcomes.may_still(tx, parts, fresh, now, standing):
                 await tx.change(fresh, progress=Progress.CANCELLED, reason="no-longer-meant")
-                return False
-        return True
+                return None
+            return await tx.get(Order, fresh.id)  # the last look may have renewed it
 
     async def _done(self, order: Order, receipt: Receipt, inside: bool) -> None:
         parts = self._parts

@@ -21,7 +21,7 @@ SPACE, HALL, WORKSHOP, KEEPERS = (
     for alias in ("lighthouse", "lighthouse-hall", "lighthouse-workshop", "lighthouse-keepers")
 )
 OLD_HANDS = ("carl", "dana", "eve", "finn", "zoe", "gil", "hana", "lars")
-LIVELY = ("gil", "hana")
+TALKER, READERS = "gil", ("hana",)
 WHY_ADA = "I repair ship clocks and would love to learn from your makers."
 WHY_BOB = "I write about harbours and like to read what you talk about."
 APPROVE, ASK, DECLINE, HERE, GO_ON = "✅", "❓", "❌", "✋", "▶"
@@ -152,8 +152,10 @@ class Story:
             assert set(OLD_HANDS) <= {_local(m["identity"]) for m in members}, members
             assert {m["origin"] for m in members} == {"adopted"}, members
             self.adopted_at = time.monotonic()
-        for name in LIVELY:
-            self._lively(self.stage.people[name])
+        gil = self.stage.people[TALKER]
+        self.stage.keep_doing(lambda: gil.say(self.rooms[HALL], "Fair wind today."), 6.0)
+        for name in READERS:
+            self._reads(self.stage.people[name])
 
     async def _bring_in(self, name: str) -> None:
         person = await self.who(name)
@@ -163,7 +165,7 @@ class Story:
         if self.rooms[HALL] not in person.joined:
             await person.join(self.rooms[HALL])
 
-    def _lively(self, person: MatrixPerson) -> None:
+    def _reads(self, person: MatrixPerson) -> None:
         """Someone who reads along: no word, only read receipts."""
         room = self.rooms[HALL]
 
@@ -377,7 +379,7 @@ class Story:
         async with self.step("admitted means joined"):
             members = await self.service.json("members", "list")
             assert "ada" in {_local(m["identity"]) for m in members}, members
-        self._lively(ada)
+        self._reads(ada)
 
     async def _greeting(self, alice: MatrixPerson) -> RoomEvent | None:
         hall = self.rooms[HALL]
@@ -462,7 +464,7 @@ class Story:
         hall = self.rooms[HALL]
         async with self.step("Alice talks, Gil reacts, Hana and Ada only read"):
             said = await alice.say(hall, "The lamp is lit.")
-            await self.stage.people["gil"].react(hall, said, "🔥")
+            await self.stage.people[TALKER].react(hall, said, "🔥")
         async with self.step("Dana announces a leave until a date, in her chat with the bot"):
             chat = await dana.make_direct_chat(self.stage.bot.user_id)
             until = (datetime.now(UTC) + timedelta(days=20)).date().isoformat()
@@ -526,7 +528,7 @@ class Story:
             await eventually(lambda: self._state_of(eve, "noticed"), 15, what="Eve is noticed")
             await eve.react(chats["eve"], notice.id, HERE)
             await eventually(lambda: self._state_of(eve, "active"), 15, what="Eve is active")
-            self._lively(eve)
+            self._reads(eve)
         async with self.step("Carl's grace begins when the notice is delivered"):
             await carl.join(chats["carl"])
             await carl.wait_for_message(lambda e: "still here" in e.body, room=chats["carl"])
