@@ -71,12 +71,11 @@ class TortoiseStore:
                 yield tx
             finally:
                 tx.end()
-        if tx.due:
-            try:
-                self.committed(club, tuple(tx.due))
-            except Exception:
-                # What is committed stands, whoever could not be told: the relay looks by itself.
-                log.exception("committed-not-told", club=club)
+        try:
+            self.committed(club, tuple(tx.due))
+        except Exception:
+            # What is committed stands, whoever could not be told: the relay looks by itself.
+            log.exception("committed-not-told", club=club)
 
     @asynccontextmanager
     async def look(self, club: ClubId) -> AsyncIterator[TortoiseTx]:

@@ -90,8 +90,7 @@ class FakeStore:
                 self.rows[club] = rows
             finally:
                 del self._writing[club]
-        if tx.due:
-            self.committed(club, tuple(tx.due))
+        self.committed(club, tuple(tx.due))
 
     @asynccontextmanager
     async def look(self, club: ClubId) -> AsyncIterator["FakeTx"]:

@@ -5,6 +5,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -536,8 +537,14 @@ class Story:
             assert await self._state_of(zoe, "notifying"), "an untaken chat is no delivery"
 
     async def _state_of(self, person: MatrixPerson, state: str) -> bool:
-        shown = await self._show(person)
-        return bool(shown["membership"]["state"] == state)
+        """What the service's own table says, polled without a process each time."""
+        path = next(self.service.folder.rglob("gatekeeper.db"))
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            row = database.execute(
+                "SELECT state FROM memberships WHERE identity = ? ORDER BY id DESC",
+                (f"matrix:{person.id}",),
+            ).fetchone()
+        return row is not None and row[0] == state
 
     async def _show(self, person: MatrixPerson) -> dict[str, dict[str, object]]:
         found: dict[str, dict[str, object]] = await self.service.json("members", "show", person.id)
