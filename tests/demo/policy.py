@@ -22,7 +22,11 @@ spec:
       inviteToRooms: false
   form:
     questions:
-      - {{id: why, kind: longText, label: "Why do you want to join?", required: true, minLength: 20}}
+      - id: why
+        kind: longText
+        label: Why do you want to join?
+        required: true
+        minLength: 20
       - id: craft
         kind: choice
         label: "What do you do?"

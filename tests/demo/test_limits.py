@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from tests.demo import policy
+from tests.demo.chapters import answers, strip
 from tests.demo.stage import Browser, Program, Stage, code_in, links_in
-from tests.demo.story import answers, strip
 from tests.support.parts import SYNAPSE_PYTHON, missing
 from tests.support.people import MatrixPerson, RoomEvent, together
 from tests.support.proxy import Proxy
