@@ -12,6 +12,7 @@ from typing import Final
 
 _FOR: Final = timedelta(minutes=1)  # from the last 429 until sending counts as free again
 _KEPT: Final = timedelta(seconds=1.5)  # the invitation is looked up anew before it is sent
+_USUAL: Final = timedelta(seconds=5)  # a send comes back, unless told otherwise
 _NONE: Final = timedelta(0)
 
 
@@ -50,7 +51,11 @@ class Lean:
         if sent:
             self._sent_at, self._others_turn = now, inviting
 
-    def refused(self, wait: timedelta, now: datetime) -> None:
-        """The homeserver asked to wait with sending."""
+    def refused(self, inviting: bool, wait: timedelta, now: datetime) -> None:
+        """The homeserver asked to wait with sending; with an invitation, maybe only with that."""
+        if inviting:
+            wait = min(wait, _USUAL)
+        elif self._sent_at is not None and now - self._sent_at < wait:
+            wait += now - self._sent_at  # what has come back since the last one
         self._pace = max(self._pace, wait)
         self._until = now + _FOR

@@ -182,7 +182,7 @@ class Api:
             slow = tuple(n for n in limiters if n == "create" or n.startswith("invite:to:"))
             limiters = slow or limiters
         elif SEND in limiters:
-            self._lean.refused(wait, self._clock.now())
+            self._lean.refused(INVITING in limiters, wait, self._clock.now())
         until = self._clock.now() + wait
         self._blocked |= dict.fromkeys(limiters, until)
         return PlatformBusy(NAME, wait, limiters)
