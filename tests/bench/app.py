@@ -21,7 +21,7 @@ async def rows(say: Callable[[str], None]) -> list[Row]:
     work: list[float] = []
     async with a_club() as stage:
         for turn in range(STARTS):
-            ready.append(await stage.service.start())
+            ready.append(await stage.service.start(timeout=60))
             pid = stage.service.pid
             await asyncio.sleep(SETTLE)
             memory.append(_resident(pid))

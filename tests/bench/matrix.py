@@ -13,8 +13,8 @@ from urllib.parse import quote
 from tests.bench.bare import GUEST
 from tests.bench.club import KEEPERS, SPACE, a_club
 from tests.bench.frame import Bar, Row
+from tests.demo.chapters import answers
 from tests.demo.stage import Stage, links_in
-from tests.demo.story import answers
 from tests.support.people import MatrixPerson
 from tests.support.proxy import Call, Proxy
 from tests.support.wait import eventually
@@ -30,7 +30,7 @@ async def rows(say: Callable[[str], None]) -> list[Row]:
     ours: list[float] = []
     floor: list[float] = []
     async with a_club() as stage:
-        await stage.service.start()
+        await stage.service.start(timeout=60)
         alice, boris = [await _admin(stage, name) for name in ("alice", "boris")]
         async with _bare_bot(stage, alice, boris) as bare:
             for turn in range(PAIRS + 1):
