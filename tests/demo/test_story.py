@@ -8,7 +8,7 @@ import pytest
 from tests.demo.main import play
 from tests.support.parts import SYNAPSE_PYTHON, missing
 
-pytestmark = [pytest.mark.homeserver, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.homeserver, pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 async def test_the_story_is_played_to_its_end(capsys):
@@ -16,8 +16,8 @@ async def test_the_story_is_played_to_its_end(capsys):
     if not SYNAPSE_PYTHON.exists():
         missing("the environment that holds Synapse", "make it with: make environments")
     code = await play(Namespace(keep=False, platform="matrix"))
-    told = capsys.readouterr().out
-    print(told)  # shown where the test fails
+    told, faults = capsys.readouterr()
+    print(told, faults)  # shown where the test fails
     assert code == 0
     last = re.fullmatch(r"demo: (\d+) steps passed, 0 failed", told.strip().splitlines()[-1])
     assert last is not None
