@@ -136,7 +136,6 @@ class Proof:
     club: ClubId
     application_id: int
     identity: Identity
-    digest: str
     browser: str
     created_at: datetime
     expires_at: datetime

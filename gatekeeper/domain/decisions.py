@@ -90,7 +90,7 @@ class Entry:
     """One row of a club's record of decisions, kept for ever, chained by `mac`.
 
     `input_digest` is a salted digest of the input; salt and input lie in an erasable table.
-    `actor` is an identity, `rule:<id>`, `schedule` or `operator`.
+    `actor` is person:<id>, rule:<id>, policy, platform, schedule or operator:<name>.
     """
 
     sequence: int = 0

@@ -59,7 +59,6 @@ NEXT: Final[Mapping[tuple[State, Event], State]] = {
     # removed by an admin's own hand in their client
     **{(state, Event.REMOVED): State.REMOVED for state in INSIDE},
     (State.REMOVED, Event.RETURN): State.ACTIVE,
-    (State.DEPARTED, Event.RETURN): State.ACTIVE,
     (State.REMOVED, Event.BAN): State.BANNED,
     (State.DEPARTED, Event.BAN): State.BANNED,
 }

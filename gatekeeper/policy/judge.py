@@ -101,6 +101,12 @@ class Policy:
         return ClubId(self.club.metadata.name)
 
     @property
+    def title(self) -> str:
+        """What the club is called in sentences: its space's name, else its own."""
+        matrix = self.club.spec.platforms.matrix
+        return (matrix.space.name if matrix else "") or self.club.metadata.name
+
+    @property
     def form(self) -> Form:
         """The join form."""
         return self.club.spec.form
@@ -116,7 +122,7 @@ class Policy:
         filled = dict(values or {})
         if isinstance(filled.get("reason"), str):
             filled["reason"] = self.club.reason_text(str(filled["reason"]), tongue)
-        filled.setdefault("club", self.club.metadata.name)
+        filled.setdefault("club", self.title)
         if code not in spec.texts or tongue in spec.texts[code]:
             return sentence(code, filled, tongue, spec.texts, spec.time_zone)
         own = spec.language if spec.language in spec.texts[code] else tongue

@@ -113,7 +113,6 @@ class Pass(Row):
 class Proof(Row):
     application_id = fields.BigIntField()
     identity = fields.TextField()
-    digest = fields.TextField()
     browser = fields.TextField()
     created_at = fields.DatetimeField()
     expires_at = fields.DatetimeField()

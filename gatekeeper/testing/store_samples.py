@@ -240,7 +240,6 @@ def samples(club: ClubId) -> list[Any]:
             club=club,
             application_id=1,
             identity=ADA,
-            digest="c",
             browser="b",
             created_at=NOON,
             expires_at=later(0.01),

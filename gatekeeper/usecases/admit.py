@@ -20,7 +20,7 @@ from gatekeeper.domain.identity import Identity
 from gatekeeper.domain.memberships import INSIDE, Membership
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import comeback, passes, review, rights, stages, welcome
-from gatekeeper.usecases.naming import club_title, number_of, subject_of
+from gatekeeper.usecases.naming import number_of, subject_of
 from gatekeeper.usecases.parts import Parts, account_of, once, order, record, tell
 
 AWAITED = frozenset({State.APPROVED, State.INVITED})
@@ -95,7 +95,7 @@ async def due(parts: Parts, app: Application) -> None:
             return
         await tx.change(app, reminded_at=now, due_at=ends_at)
         if app.reminded_at is None:
-            values = {"club": club_title(parts)}
+            values = {"club": parts.policy.title}
             await tell(tx, parts, app.identity,
                        parts.say("invitation-reminder", values, app.language),
                        key=f"{subject_of(app)}/invitation-reminder",
@@ -254,11 +254,21 @@ async def put_out(parts: Parts, event: PutOut | Banned) -> None:
             await lapse(tx, parts, app, code, str(event.by), now)
         elif banned:
             await _turn_away_banned(tx, parts, event, now)
-        if banned:
-            await passes.void(tx, event.who, now)
-        await stages.removed_by_hand(
+        await passes.void(tx, event.who, now, act="" if banned else "form")
+        decision = await stages.removed_by_hand(
             tx, parts, event.who, str(event.by), event.reason, banned=banned, now=now
         )
+        if decision is None and app is None:  # no member, no guest: their no is kept all the same
+            account = await account_of(tx, event.who, "", now)
+            await record(
+                tx,
+                parts,
+                Decision(Verdict.RECORD, "banned" if banned else "turned-away-by-hand"),
+                now=now,
+                actor=str(event.by),
+                subject=f"person:{account.person_id}",
+                seen={"reason": event.reason},
+            )
 
 
 async def _turn_away_banned(tx: Tx, parts: Parts, event: PutOut | Banned, now: datetime) -> None:

@@ -6,8 +6,8 @@ from gatekeeper.domain.decisions import Decision, Verdict
 from gatekeeper.domain.identity import Account
 from gatekeeper.domain.memberships import INSIDE, Membership
 from gatekeeper.ports import Guest, Tx
-from gatekeeper.usecases.notices import enter, subject_of
-from gatekeeper.usecases.parts import Parts, account_of
+from gatekeeper.usecases.notices import subject_of
+from gatekeeper.usecases.parts import Parts, account_of, record
 
 AT_ONCE = 200  # in one transaction: others have to get a word in
 
@@ -56,6 +56,6 @@ async def _adopt(tx: Tx, parts: Parts, guest: Guest, by: str, now: datetime) -> 
             known_since=now,
         )
     )
-    await enter(tx, parts, Decision(Verdict.RECORD, "adopted"), now=now, actor=by,
+    await record(tx, parts, Decision(Verdict.RECORD, "adopted"), now=now, actor=by,
                 subject=subject_of(member))  # fmt: skip
     return True

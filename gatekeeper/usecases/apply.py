@@ -27,7 +27,7 @@ from gatekeeper.domain.memberships import INSIDE, Membership
 from gatekeeper.policy.judge import validate_answers
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import limits, passes, proof, questions, review
-from gatekeeper.usecases.naming import club_title, subject_of
+from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, account_of, once, order, record, tell
 
 FORM_LINK_VALID = timedelta(days=7)
@@ -79,13 +79,7 @@ async def submit_proven(parts: Parts, sent: Submission, pass_id: int) -> Applica
         key = await tx.get(Pass, pass_id)
         if key.act != "form" or key.identity != sent.identity:
             raise Refused("link-unknown")
-        if key.used_at is not None:
-            raise Refused("link-used")
-        if key.void_at is not None:
-            raise Refused("link-withdrawn")
-        if key.expires_at <= now:
-            raise Refused("link-expired")
-        await tx.change(key, used_at=now)
+        await tx.change(passes.check(key, now), used_at=now)
         knock = key.subject.startswith("knock:")
         app = await tx.add(
             _application(
@@ -238,19 +232,20 @@ async def edit(
         if app.opened_at is not None:
             await record(tx, parts, Decision(Verdict.RECORD, "application-edited"), now=now,
                          actor=str(app.identity), subject=subject_of(app))  # fmt: skip
-            for voter in voters:
+            for voter, person in voters.items():
                 await tell(tx, parts, voter, parts.say("vote-cleared", {"applicant": app.name}),
-                           key=f"{subject_of(app)}/edited/{int(now.timestamp())}/{voter}",
+                           key=f"{subject_of(app)}/edited/{int(now.timestamp())}/{person}",
                            purpose="told", subject=subject_of(app), now=now)  # fmt: skip
             await review.let_rules_speak(tx, parts, app, now)
         return await tx.get(Application, app.id)
 
 
-async def _end_votes(tx: Tx, app: Application, now: datetime) -> set[Identity]:
+async def _end_votes(tx: Tx, app: Application, now: datetime) -> dict[Identity, int]:
+    """The voters with their persons' ids."""
     votes = await tx.find(Vote, application_id=app.id, ended_at=None)
     for vote in votes:
         await tx.change(vote, ended_at=now, ended_by="edited")
-    return {vote.voter for vote in votes}
+    return {vote.voter: vote.person_id for vote in votes}
 
 
 async def answer(
@@ -322,7 +317,7 @@ async def knocked(parts: Parts, event: Knocked) -> None:
             tx,
             parts,
             event.who,
-            parts.say("knock-told", {"club": club_title(parts), "name": event.name}),
+            parts.say("knock-told", {"club": parts.policy.title, "name": event.name}),
             key=f"knock:{event.event_id}/link",
             purpose="form-link",
             subject=f"person:{account.person_id}",

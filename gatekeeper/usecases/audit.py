@@ -4,8 +4,7 @@ from datetime import datetime, timedelta
 
 from gatekeeper.domain.decisions import Decision, Lane, Post, Verdict
 from gatekeeper.ports import Tx
-from gatekeeper.usecases.notices import enter, say
-from gatekeeper.usecases.parts import Parts, club_state, order
+from gatekeeper.usecases.parts import Parts, club_state, order, record
 
 DAY = timedelta(days=1)
 
@@ -17,13 +16,13 @@ async def verify(parts: Parts) -> int:
 
 async def post_head(tx: Tx, parts: Parts, now: datetime) -> None:
     """Post the record's head in the admins' room: a record cut short later shows against it."""
-    head = await enter(tx, parts, Decision(Verdict.RECORD, "head-posted"), now=now,
+    head = await record(tx, parts, Decision(Verdict.RECORD, "head-posted"), now=now,
                        actor="schedule", subject="club")  # fmt: skip
     await order(
         tx,
         Post(
             place="admins",
-            text=say(parts, "head-shown", {"sequence": head.sequence, "mac": head.mac}),
+            text=parts.say("head-shown", {"sequence": head.sequence, "mac": head.mac}),
         ),
         platform=parts.admin_platform,
         key=f"head/{head.sequence}",

@@ -12,12 +12,17 @@ from gatekeeper.domain.memberships import INSIDE, Membership
 from gatekeeper.policy.texts import say_time
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import apply, leave, proof, questions, stages
-from gatekeeper.usecases.naming import club_title
 from gatekeeper.usecases.parts import Parts, once, tell
 
-AWAY = re.compile(r"^(?:i am |i'm )?away until (\d{4}-\d{2}-\d{2})\s*(.*)$", re.I | re.S)
-ASKS = frozenset({"help", "status", "?"})
-HERE = frozenset({"here", "i am still here", "i'm still here", "still here"})
+AWAY = re.compile(
+    r"^(?:i am |i'm |ich bin )?(?:away until|weg bis|abwesend bis) (\d{4}-\d{2}-\d{2})\s*(.*)$",
+    re.I | re.S,
+)
+ASKS = frozenset({"help", "status", "?", "hilfe", "stand"})
+WITHDRAW = frozenset({"withdraw", "zurückziehen"})
+HERE = frozenset(
+    {"here", "i am still here", "i'm still here", "still here", "ich bin noch da", "noch da"}
+)
 
 
 async def wrote(parts: Parts, event: Wrote) -> None:
@@ -35,9 +40,9 @@ async def wrote(parts: Parts, event: Wrote) -> None:
         if away := AWAY.match(text):
             await _away(tx, parts, event, away.group(1), away.group(2), now)
         elif word == "stop":
-            await proof.refuse_for_good(tx, parts, event.who, now)
+            await proof.refuse_for_good(tx, event.who, now)
             await _say(tx, parts, event, "no-more-codes", now)
-        elif word == "withdraw":
+        elif word in WITHDRAW:
             await _withdraw(tx, parts, event, account, now)
         elif word in HERE and freed is None:  # who was freed has been told so already
             await _say(tx, parts, event, "here-heard", now)
@@ -124,7 +129,7 @@ async def _say(tx: Tx, parts: Parts, event: Wrote, code: str, now: datetime, **v
         tx,
         parts,
         event.who,
-        parts.say(code, {"club": club_title(parts), **values}),
+        parts.say(code, {"club": parts.policy.title, **values}),
         key=f"told/{event.event_id}",
         purpose="told",
         subject=f"person:{account.person_id}" if account else "club",

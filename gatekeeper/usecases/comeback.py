@@ -10,8 +10,8 @@ from gatekeeper.domain.memberships import INSIDE, Event, Membership, State, adva
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import passes
 from gatekeeper.usecases.naming import number_of
-from gatekeeper.usecases.notices import enter, language_of, say, subject_of
-from gatekeeper.usecases.parts import Parts, order
+from gatekeeper.usecases.notices import language_of, subject_of
+from gatekeeper.usecases.parts import Parts, order, record
 from gatekeeper.usecases.removals import FREE
 
 COMEBACK = "comeback"
@@ -43,18 +43,13 @@ async def use(parts: Parts, pass_: Pass, now: datetime) -> Decision:
         fresh = await tx.get(Pass, pass_.id)
         if fresh.act != COMEBACK:
             raise Refused("link-unknown")
-        if fresh.used_at is not None:
-            raise Refused("link-used")
-        if fresh.void_at is not None:
-            raise Refused("link-withdrawn")
-        if fresh.expires_at <= now:
-            raise Refused("link-expired")
+        passes.check(fresh, now)
         member = await _open(tx, fresh)
         if standing.banned:
             raise Refused("comeback-banned")
         await tx.change(fresh, used_at=now)
         decision = Decision(Verdict.ADMIT, "comeback-taken")
-        await enter(tx, parts, decision, now=now, actor=str(fresh.identity),
+        await record(tx, parts, decision, now=now, actor=str(fresh.identity),
                      subject=subject_of(member))  # fmt: skip
         await open_door(tx, parts, member, str(fresh.id), now)
         return decision
@@ -77,7 +72,7 @@ async def open_door(tx: Tx, parts: Parts, member: Membership, number: str, now: 
     language = await language_of(tx, parts, member)
     return await order(
         tx,
-        Admit(who=member.identity, reason=say(parts, "comeback-reason", {}, language)),
+        Admit(who=member.identity, reason=parts.say("comeback-reason", {}, language)),
         platform=member.identity.platform,
         key=f"{subject_of(member)}/comeback/{number}",
         purpose="invitation",
@@ -120,7 +115,7 @@ async def joined(tx: Tx, parts: Parts, identity: Identity, now: datetime) -> boo
     )
     await passes.void(tx, identity, now, act=COMEBACK)
     await _roles(tx, parts, identity)
-    await enter(tx, parts, Decision(Verdict.RECORD, "came-back"), now=now, actor=str(identity),
+    await record(tx, parts, Decision(Verdict.RECORD, "came-back"), now=now, actor=str(identity),
                  subject=subject_of(member))  # fmt: skip
     return True
 

@@ -34,8 +34,7 @@ from gatekeeper.domain.identity import Account, Identity, Person
 from gatekeeper.domain.memberships import INSIDE, Exemption, Leave, Membership, State, SweepItem
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import cards, removals
-from gatekeeper.usecases.notices import enter, say
-from gatekeeper.usecases.parts import Parts, order
+from gatekeeper.usecases.parts import Parts, order, record
 
 CARDS = (cards.CARD, cards.UPDATE)
 OPEN_ORDERS = (Progress.DUE, Progress.WAITING)
@@ -144,18 +143,19 @@ async def erase(parts: Parts, identity: Identity, by: str, *, remove: bool = Fal
         await _end(tx, apps, members, nobody, now)
         await _erase_orders(tx, subjects, nobody, now)
         await _erase_rows(tx, person, apps, members, nobody, now)
+        await _erase_elsewhere(tx, accounts, nobody)
         for one in accounts:
             await _erase_account(tx, one, nobody[one.identity])
         await tx.change(person, name=f"#{person.id}", language="", erased_at=now)
         await tx.erase_inputs(subjects)
         decision = Decision(Verdict.RECORD, "erased")
-        await enter(tx, parts, decision, now=now, actor=by, subject=f"person:{person.id}")
+        await record(tx, parts, decision, now=now, actor=by, subject=f"person:{person.id}")
         await _redraw(tx, parts, apps, now)
         await removals.refresh(tx, parts, now)
         for who in inside if remove else ():
             await order(
                 tx,
-                Remove(who=who, reason=say(parts, "erased-reason")),
+                Remove(who=who, reason=parts.say("erased-reason")),
                 platform=who.platform,
                 key=f"erased:{person.id}/{who.platform}",
                 purpose="removal",
@@ -233,6 +233,26 @@ async def _erase_account(tx: Tx, account: Account, nobody: Identity) -> None:
         await tx.change(question, asked_by=nobody)
 
 
+async def _erase_elsewhere(
+    tx: Tx, accounts: list[Account], nobody: Mapping[Identity, Identity]
+) -> None:
+    """Where they decided on others: their account and name give way to the number."""
+    names = {one.name: nobody[one.identity].account for one in accounts}
+    for app in await tx.find(Application):
+        changes = {
+            "electorate": tuple(nobody.get(who, who) for who in app.electorate),
+            "involved": tuple(nobody.get(who, who) for who in app.involved),
+            "decided_by": tuple(names.get(name, name) for name in app.decided_by),
+        }
+        if any(getattr(app, field) != value for field, value in changes.items()):
+            await tx.change(app, **changes)
+    for one in nobody:
+        for exemption in await tx.find(Exemption, author=str(one)):
+            await tx.change(exemption, author=str(nobody[one]))
+        for member in await tx.find(Membership, confirmed_by=str(one)):
+            await tx.change(member, confirmed_by=str(nobody[one]))
+
+
 async def _erase_rows(
     tx: Tx,
     person: Person,
@@ -304,7 +324,7 @@ async def _redraw(tx: Tx, parts: Parts, apps: list[Application], now: datetime) 
     for app in apps:
         subject = f"application:{app.id}"
         if await cards.current(tx, subject) is not None:
-            title = say(parts, "card.title", {"applicant": f"#{app.person_id}", "number": app.id})
-            card = Card(title=title, status=say(parts, "erased"))
+            title = parts.say("card.title", {"applicant": f"#{app.person_id}", "number": app.id})
+            card = Card(title=title, status=parts.say("erased"))
             await cards.show(tx, parts, subject, card, now)
             await cards.end(tx, subject, now)

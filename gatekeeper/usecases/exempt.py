@@ -9,8 +9,7 @@ from gatekeeper.domain.memberships import Exemption
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import stage_ends
 from gatekeeper.usecases.absences import LETTERS, check_until, member_of
-from gatekeeper.usecases.notices import enter
-from gatekeeper.usecases.parts import Parts
+from gatekeeper.usecases.parts import Parts, record
 
 LONGEST = timedelta(days=5 * 366)  # none is for ever: someone has to say it again
 
@@ -42,7 +41,7 @@ async def exempt(
             )
         )
         decision = Decision(Verdict.RECORD, "exempted", {"until": until.isoformat()})
-        await enter(tx, parts, decision, now=now, actor=author,
+        await record(tx, parts, decision, now=now, actor=author,
                     subject=f"person:{member.person_id}",
                     seen={"reason": kept.reason})  # fmt: skip
         await stage_ends.alive(tx, parts, member.person_id, now, "exempt")
@@ -64,7 +63,7 @@ async def _end(
     tx: Tx, parts: Parts, kept: Exemption, ended_at: datetime, by: str, now: datetime
 ) -> Exemption:
     kept = await tx.change(kept, ended_at=ended_at)
-    await enter(tx, parts, Decision(Verdict.RECORD, "exemption-over"), now=now, actor=by,
+    await record(tx, parts, Decision(Verdict.RECORD, "exemption-over"), now=now, actor=by,
                 subject=f"person:{kept.person_id}")  # fmt: skip
     return kept
 

@@ -7,7 +7,7 @@ from gatekeeper.domain.decisions import Card
 from gatekeeper.domain.memberships import Membership, Sweep, SweepItem
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import cards, removals
-from gatekeeper.usecases.notices import say, say_evidence
+from gatekeeper.usecases.notices import say_evidence
 from gatekeeper.usecases.parts import Parts
 
 PREFIX = "club:sweep-"  # subject of its card; in front of it the kind of all cards about removals
@@ -32,15 +32,15 @@ async def show(tx: Tx, parts: Parts, sweep: Sweep, now: datetime, answer: str = 
     for item in touched[:SHOWN]:
         member = await tx.get(Membership, item.membership_id)
         label = f"#{member.id} {member.name} · {member.identity.account}"
-        what = say(parts, f"held.{item.verdict}")
+        what = parts.say(f"held.{item.verdict}")
         facts.append((label, f"{what} {say_evidence(parts, item.evidence)}"))
     more = len(touched) - SHOWN
     values = {"count": len(touched), "more": max(more, 0)}
     card = Card(
-        title=say(parts, "held.title", values),
-        status=say(parts, f"held.{answer or sweep.held}", values),
+        title=parts.say("held.title", values),
+        status=parts.say(f"held.{answer or sweep.held}", values),
         facts=tuple(facts),
-        lines=(say(parts, "held.more", values),) if more > 0 else (),
+        lines=(parts.say("held.more", values),) if more > 0 else (),
         choices=() if answer else removals.choices(parts),
     )
     await cards.show(tx, parts, card_subject(sweep), card, now)

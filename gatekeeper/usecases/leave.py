@@ -9,8 +9,7 @@ from gatekeeper.domain.memberships import Leave
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import stage_ends
 from gatekeeper.usecases.absences import LETTERS, check_until, member_of
-from gatekeeper.usecases.notices import enter
-from gatekeeper.usecases.parts import Parts
+from gatekeeper.usecases.parts import Parts, record
 
 LONGEST = timedelta(days=366)
 
@@ -44,7 +43,7 @@ async def announce_in(
         )
     )
     decision = Decision(Verdict.RECORD, "leave-announced", {"until": until.isoformat()})
-    await enter(tx, parts, decision, now=now, actor=by, subject=f"person:{member.person_id}",
+    await record(tx, parts, decision, now=now, actor=by, subject=f"person:{member.person_id}",
                 seen={"note": leave.note})  # fmt: skip
     await stage_ends.alive(tx, parts, member.person_id, now, "leave")
     return leave
@@ -65,7 +64,7 @@ async def _end(
     tx: Tx, parts: Parts, leave: Leave, ended_at: datetime, by: str, now: datetime
 ) -> Leave:
     leave = await tx.change(leave, ended_at=ended_at)
-    await enter(tx, parts, Decision(Verdict.RECORD, "leave-over"), now=now, actor=by,
+    await record(tx, parts, Decision(Verdict.RECORD, "leave-over"), now=now, actor=by,
                 subject=f"person:{leave.person_id}")  # fmt: skip
     return leave
 

@@ -7,7 +7,7 @@ from gatekeeper.domain.clubs import Pass
 from gatekeeper.domain.errors import Refused
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.usecases import comeback, passes, stages
-from gatekeeper.usecases.naming import club_title, number_of
+from gatekeeper.usecases.naming import number_of
 from gatekeeper.usecases.parts import Parts
 
 
@@ -36,7 +36,7 @@ async def inspect(parts: Parts, secret: str, language: str = "") -> LinkPage:
     """What a link would do; changes nothing. Refused (link-…)."""
     async with parts.store.look(parts.club) as tx:
         found = await passes.inspect(tx, parts, secret, parts.clock.now())
-    values = {"club": club_title(parts), "account": found.identity.account}
+    values = {"club": parts.policy.title, "account": found.identity.account}
     return LinkPage(
         act=found.act,
         headline=parts.say(f"link.{found.act}.headline", values, language),
@@ -63,7 +63,7 @@ async def use(parts: Parts, secret: str, browser: str, language: str = "") -> Li
         code = await _here(parts, secret)
     elif found.act == "status":
         await _bind(parts, secret, browser)
-    values = {"club": club_title(parts), "account": found.identity.account}
+    values = {"club": parts.policy.title, "account": found.identity.account}
     return LinkResult(
         act=found.act,
         headline=parts.say(f"link.{found.act}.headline", values, language),

@@ -3,7 +3,6 @@
 from gatekeeper.domain.applications import Application
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.ports import Tx
-from gatekeeper.usecases.parts import Parts
 
 
 def subject_of(app: Application) -> str:
@@ -20,10 +19,3 @@ async def name_of(tx: Tx, who: Identity) -> str:
     """The name an identity goes by, else the account itself."""
     account = await tx.first(Account, identity=who)
     return account.name if account and account.name else who.account
-
-
-def club_title(parts: Parts) -> str:
-    """What the club is called in sentences: its space's name, else its own."""
-    club = parts.policy.club
-    matrix = club.spec.platforms.matrix
-    return (matrix.space.name if matrix else "") or club.metadata.name

@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
-from gatekeeper.domain.decisions import Choice, Decision, Entry, Lane, Link, Order, Tell
+from gatekeeper.domain.decisions import Choice, Lane, Link, Order, Tell
 from gatekeeper.domain.errors import Value
 from gatekeeper.domain.identity import Person
 from gatekeeper.domain.memberships import Membership
 from gatekeeper.policy.texts import iso
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import passes
-from gatekeeper.usecases.naming import club_title
 from gatekeeper.usecases.parts import Parts, order, tell
 
 HERE = "✋"
@@ -21,35 +19,6 @@ LINK_VALID = timedelta(days=365)  # it ends earlier with its use, or with the me
 def subject_of(member: Membership) -> str:
     """How records and orders name a membership."""
     return f"membership:{member.id}"
-
-
-def say(
-    parts: Parts, code: str, values: Mapping[str, Value] | None = None, language: str = ""
-) -> str:
-    """A sentence in the club's own words and time zone."""
-    return parts.policy.say(code, {"club": club_title(parts), **(values or {})}, language)
-
-
-async def enter(
-    tx: Tx,
-    parts: Parts,
-    decision: Decision,
-    *,
-    now: datetime,
-    actor: str,
-    subject: str,
-    seen: Mapping[str, Any] | None = None,
-) -> Entry:
-    """Append a Decision to the record, its sentence in the club's own words."""
-    return await tx.record(
-        decision,
-        at=now,
-        actor=actor,
-        subject=subject,
-        sentence=say(parts, decision.code, decision.values),
-        policy=parts.policy.digest,
-        seen=seen,
-    )
 
 
 async def language_of(tx: Tx, parts: Parts, member: Membership) -> str:
@@ -64,14 +33,14 @@ def say_evidence(parts: Parts, evidence: Mapping[str, Value], language: str = ""
         "at": evidence.get("last_seen", ""),
         "since": evidence.get("known_since", ""),
         "place": evidence.get("last_place", ""),
-        "kind": say(parts, f"kind.{evidence.get('last_kind') or 'none'}", {}, language),
+        "kind": parts.say(f"kind.{evidence.get('last_kind') or 'none'}", {}, language),
         "silent": evidence.get("silent", 0),
         "percent": int(float(evidence.get("seen_share", 1.0)) * 100),
     }
     if not evidence.get("last_seen"):
-        return say(parts, "evidence.never", values, language)
+        return parts.say("evidence.never", values, language)
     code = "evidence.seen" if evidence.get("last_place") else "evidence.seen-somewhere"
-    return say(parts, code, values, language)
+    return parts.say(code, values, language)
 
 
 def notice_text(
@@ -85,10 +54,10 @@ def notice_text(
     """The whole notice: the question, what it rests on, how to stay, how to announce a leave."""
     return "\n\n".join(
         [
-            say(parts, code, values, language),
+            parts.say(code, values, language),
             say_evidence(parts, evidence, language),
-            say(parts, "notice.stay", {"until": iso(until), "symbol": HERE}, language),
-            say(parts, "notice.leave", {}, language),
+            parts.say("notice.stay", {"until": iso(until), "symbol": HERE}, language),
+            parts.say("notice.leave", {}, language),
         ]
     )
 
@@ -107,7 +76,7 @@ async def order_notice(
         tx, parts, act="here", identity=member.identity, subject=subject_of(member), now=now,
         valid=LINK_VALID,
     )  # fmt: skip
-    label = say(parts, "notice.here", {}, language)
+    label = parts.say("notice.here", {}, language)
     return await order(
         tx,
         Tell(
@@ -139,10 +108,10 @@ async def order_goodbye(
     valid = parts.policy.club.spec.comeback.valid_for
     text = "\n\n".join(
         [
-            say(parts, "silent-removal", {}, language),
+            parts.say("silent-removal", {}, language),
             say_evidence(parts, evidence, language),
-            say(parts, "goodbye.comeback", {"valid": valid.total_seconds()}, language),
-            say(parts, "goodbye.object", {}, language),
+            parts.say("goodbye.comeback", {"valid": valid.total_seconds()}, language),
+            parts.say("goodbye.object", {}, language),
         ]
     )
     return await tell(
@@ -155,7 +124,7 @@ async def order_goodbye(
         subject=subject_of(member),
         now=now,
         lane=Lane.REMOVAL,
-        links=(Link(say(parts, "goodbye.link", {}, language), url),),
+        links=(Link(parts.say("goodbye.link", {}, language), url),),
     )
 
 
@@ -168,7 +137,7 @@ async def tell_member(
         tx,
         parts,
         member.identity,
-        say(parts, code, {}, language),
+        parts.say(code, {}, language),
         key=key,
         purpose="told",
         subject=subject_of(member),

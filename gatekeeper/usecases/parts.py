@@ -17,7 +17,7 @@ from gatekeeper.domain.decisions import (
     Progress,
     Tell,
 )
-from gatekeeper.domain.errors import Value
+from gatekeeper.domain.errors import NotFound, Value
 from gatekeeper.domain.events import Happening
 from gatekeeper.domain.identity import Account, ClubId, Identity, Person
 from gatekeeper.policy.judge import Policy
@@ -39,7 +39,7 @@ class Shelf:
         if digest not in self._known:
             version = await tx.first(PolicyVersion, digest=digest)
             if version is None:
-                return self.current
+                raise NotFound(kind="policy", id=digest[:12])
             self._known[digest] = load_policy(version.text, f"{digest[:12]}.yaml")
         return self._known[digest]
 
@@ -145,16 +145,28 @@ async def record(
     seen: Mapping[str, Any] | None = None,
     language: str = "",
 ) -> Entry:
-    """Append a Decision to the record, with the sentence as people were told it."""
+    """Append a Decision to the record, with the sentence as people were told it.
+
+    The record is kept for ever, so people stand in it by number: `person:<id>` in place of an
+    account, here and in `actor`s of several.
+    """
     return await tx.record(
         decision,
         at=now,
-        actor=actor,
+        actor=", ".join([await _by_number(tx, one) for one in actor.split(", ")]),
         subject=subject,
         sentence=parts.say(decision.code, decision.values, language),
         policy=policy or parts.policy.digest,
         seen=seen,
     )
+
+
+async def _by_number(tx: Tx, actor: str) -> str:
+    try:
+        account = await tx.first(Account, identity=Identity.parse(actor))
+    except ValueError:  # schedule, policy
+        return actor
+    return f"person:{account.person_id}" if account else actor
 
 
 async def account_of(tx: Tx, identity: Identity, name: str, now: datetime) -> Account:

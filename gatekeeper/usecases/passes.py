@@ -1,20 +1,47 @@
-"""Personal links: random, for one Identity and one act, kept only as a keyed digest."""
+"""Personal links and codes: for one Identity and one act, derived when they are told.
 
+A secret is made from our key and the row it belongs to, so it stands nowhere: the row keeps a
+digest, and an Order that is to tell it keeps only the mark of the row until it is performed.
+"""
+
+import base64
 import hashlib
 import hmac
-import secrets
+import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from gatekeeper.domain.clubs import Pass
+from gatekeeper.domain.clubs import Pass, Proof
+from gatekeeper.domain.decisions import Action, Tell
 from gatekeeper.domain.errors import Refused
 from gatekeeper.domain.identity import Identity
 from gatekeeper.ports import Tx
 from gatekeeper.usecases.parts import Parts
 
+MARK = "pass:"
+CODE_MARK = "[code]"
+_PROOF = re.compile(r"^proof:(\d+)/code$")
+
 
 def digest(parts: Parts, text: str) -> str:
     """Keyed digest of a secret that people carry; the secret itself is never kept."""
-    return hmac.new(parts.secret, text.encode(), hashlib.sha256).hexdigest()
+    return _keyed(parts, f"digest:{text}").hex()
+
+
+def _keyed(parts: Parts, text: str) -> bytes:
+    return hmac.new(parts.secret, text.encode(), hashlib.sha256).digest()
+
+
+def _secret(parts: Parts, row: Pass) -> str:
+    """192 bits of the link of a row; ids are never given twice."""
+    made = _keyed(parts, f"link:{row.club}:{row.id}:{row.created_at.isoformat()}")
+    return base64.urlsafe_b64encode(made[:24]).decode()
+
+
+def code_of(parts: Parts, row: Proof) -> str:
+    """The six digits of a proof."""
+    made = _keyed(parts, f"code:{row.club}:{row.id}:{row.created_at.isoformat()}")
+    return f"{int.from_bytes(made[:8]) % 10**6:06d}"
 
 
 async def issue(
@@ -31,18 +58,17 @@ async def issue(
     """A new link for `identity`; earlier unused ones for the same act and subject end.
 
     Returns:
-        Its address, the only place where the secret stands.
+        Its mark, to stand as a Link's address in an Order until `reveal`.
     """
     for old in await tx.find(
         Pass, act=act, identity=identity, subject=subject, used_at=None, void_at=None
     ):
         await tx.change(old, void_at=now)
-    secret = secrets.token_urlsafe(24)
-    await tx.add(
+    made = await tx.add(
         Pass(
             club=tx.club,
             act=act,
-            digest=digest(parts, secret),
+            digest=f"{act}:{subject}:{identity}:{now.isoformat()}",  # until it has a number
             identity=identity,
             subject=subject,
             created_at=now,
@@ -50,7 +76,24 @@ async def issue(
             note=note,
         )
     )
-    return f"{parts.base_url}/l/{secret}"
+    await tx.change(made, digest=digest(parts, _secret(parts, made)))
+    return f"{MARK}{made.id}"
+
+
+async def reveal(tx: Tx, parts: Parts, action: Action, key: str) -> Action:
+    """The Action with its links and its code as they are told, the same at every try."""
+    if not isinstance(action, Tell):
+        return action
+    links = []
+    for link in action.links:
+        if link.url.startswith(MARK):
+            row = await tx.get(Pass, int(link.url.removeprefix(MARK)))
+            link = replace(link, url=f"{parts.base_url}/l/{_secret(parts, row)}")
+        links.append(link)
+    text, proof = action.text, _PROOF.match(key)
+    if proof is not None:
+        text = text.replace(CODE_MARK, code_of(parts, await tx.get(Proof, int(proof.group(1)))))
+    return replace(action, text=text, links=tuple(links))
 
 
 async def inspect(tx: Tx, parts: Parts, secret: str, now: datetime) -> Pass:
@@ -62,6 +105,11 @@ async def inspect(tx: Tx, parts: Parts, secret: str, now: datetime) -> Pass:
     found = await tx.first(Pass, digest=digest(parts, secret))
     if found is None:
         raise Refused("link-unknown")
+    return check(found, now)
+
+
+def check(found: Pass, now: datetime) -> Pass:
+    """The same Pass, if it still works. Refused: link-used, link-withdrawn, link-expired."""
     if found.used_at is not None:
         raise Refused("link-used")
     if found.void_at is not None:

@@ -1,7 +1,6 @@
 """Pause: all writing stops at the next action while intake goes on; resume shows first."""
 
 from gatekeeper.domain.decisions import Decision, Order, Progress, Verdict
-from gatekeeper.usecases.naming import club_title
 from gatekeeper.usecases.parts import Parts, club_state, record
 
 
@@ -39,7 +38,7 @@ async def resume(parts: Parts, by: str) -> int:
         if state.paused_at is None:
             return 0
         await tx.change(state, paused_at=None, paused_by="")
-        await record(tx, parts, Decision(Verdict.RECORD, "resumed", {"club": club_title(parts)}),
+        await record(tx, parts, Decision(Verdict.RECORD, "resumed", {"club": parts.policy.title}),
                      now=now, actor=by, subject="club")  # fmt: skip
         waiting = await tx.find(Order, progress=Progress.DUE)
         for order in waiting:  # a try that came to nothing while paused is a new one

@@ -7,7 +7,6 @@ due again later; a platform's final no goes to the admins.
 
 import asyncio
 from collections import defaultdict
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -25,7 +24,7 @@ from gatekeeper.domain.decisions import (
 )
 from gatekeeper.domain.errors import NotFound, PlatformBusy, PlatformDown, PlatformRefused
 from gatekeeper.ports import Platform, Standing, Tx
-from gatekeeper.usecases import outcomes
+from gatekeeper.usecases import outcomes, passes
 from gatekeeper.usecases.parts import Parts, club_state
 from gatekeeper.usecases.turnstile import Turnstile
 
@@ -74,7 +73,9 @@ class Performer:
             if meant is None:
                 return
             order = meant
-            receipt = await platform.perform(order.action, order.key, order.created_at)
+            async with parts.store.look(parts.club) as tx:
+                spoken = await passes.reveal(tx, parts, order.action, order.key)
+            receipt = await platform.perform(spoken, order.key, order.created_at)
         except PlatformBusy as busy:
             await self._later(order, busy.retry_after, busy.code, busy.limiters)
         except PlatformDown as down:
@@ -128,7 +129,7 @@ class Performer:
                 )
             else:
                 fresh = await tx.change(
-                    fresh, progress=Progress.DONE, receipt=receipt, reason="", action=_worn(order)
+                    fresh, progress=Progress.DONE, receipt=receipt, reason="", action=order.action
                 )
             await outcomes.on_receipt(tx, parts, fresh, receipt, now, inside=inside)
 
@@ -157,15 +158,6 @@ class Performer:
 
 def _is_due(order: Order, attempt: int, now: datetime) -> bool:
     return order.progress is Progress.DUE and order.attempt == attempt and order.due_at <= now
-
-
-def _worn(order: Order) -> Action:
-    """The Action as it is kept once done: personal links and codes are not."""
-    action = order.action
-    if not isinstance(action, Tell) or not (action.links or order.purpose == "code"):
-        return action
-    links = tuple(replace(link, url="") for link in action.links)
-    return replace(action, links=links, text="" if order.purpose == "code" else action.text)
 
 
 async def _standing(platform: Platform, action: Action) -> Standing | None:

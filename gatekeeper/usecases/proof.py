@@ -11,8 +11,8 @@ from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.policy.texts import say_time
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import limits, passes
-from gatekeeper.usecases.naming import club_title, subject_of
-from gatekeeper.usecases.parts import Parts, tell
+from gatekeeper.usecases.naming import subject_of
+from gatekeeper.usecases.parts import Parts, account_of, tell
 
 
 async def send_code(
@@ -33,21 +33,19 @@ async def send_code(
     await limits.spend(tx, "codes", spec.limits.codes_in_total, now)
     for old in await tx.find(Proof, identity=app.identity, used_at=None, expires_at__gt=now):
         await tx.change(old, expires_at=now)
-    code = f"{secrets.randbelow(10**6):06d}"
     proof = await tx.add(
         Proof(
             club=tx.club,
             application_id=app.id,
             identity=app.identity,
-            digest=_digest(parts, app, code),
             browser=passes.digest(parts, browser),
             created_at=now,
             expires_at=now + spec.proof.code_valid,
         )
     )
     values: dict[str, Value] = {
-        "code": code,
-        "club": club_title(parts),
+        "code": passes.CODE_MARK,
+        "club": parts.policy.title,
         "at": say_time(now, app.language, spec.time_zone),
         "minutes": max(1, round(spec.proof.code_valid / timedelta(minutes=1))),
     }
@@ -77,23 +75,16 @@ async def check_code(
     tries = parts.policy.club.spec.proof.tries
     if proof.tries >= tries:
         return Refused("code-too-many-tries")
-    if not secrets.compare_digest(proof.digest, _digest(parts, app, code.strip())):
+    if not secrets.compare_digest(passes.code_of(parts, proof).encode(), code.strip().encode()):
         proof = await tx.change(proof, tries=proof.tries + 1)
         return Refused("code-wrong", left=tries - proof.tries)
     await tx.change(proof, used_at=now)
     return None
 
 
-async def refuse_for_good(tx: Tx, parts: Parts, who: Identity, now: datetime) -> bool:
-    """The account wants no more codes; whether it is known to us at all."""
+async def refuse_for_good(tx: Tx, who: Identity, now: datetime) -> None:
+    """The account wants no more codes, whether or not we knew it before."""
     for proof in await tx.find(Proof, identity=who, used_at=None, expires_at__gt=now):
         await tx.change(proof, expires_at=now)
-    account = await tx.first(Account, identity=who)
-    if account is None:
-        return False
+    account = await account_of(tx, who, "", now)
     await tx.change(account, refuses_proofs_at=now)
-    return True
-
-
-def _digest(parts: Parts, app: Application, code: str) -> str:
-    return passes.digest(parts, f"code:{app.id}:{code}")

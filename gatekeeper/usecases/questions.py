@@ -13,7 +13,7 @@ from gatekeeper.policy.conditions import clean_text
 from gatekeeper.policy.document import ANSWER_LETTERS
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import cards, rights
-from gatekeeper.usecases.naming import club_title, name_of, number_of, subject_of
+from gatekeeper.usecases.naming import name_of, number_of, subject_of
 from gatekeeper.usecases.parts import Parts, once, order, record, tell
 from gatekeeper.usecases.review import refresh
 
@@ -74,7 +74,7 @@ async def send(tx: Tx, parts: Parts, app: Application, question: Question, now: 
         policy=app.policy,
         seen={"question": stored.text},
     )
-    values = {"club": club_title(parts), "question": stored.text}
+    values = {"club": parts.policy.title, "question": stored.text}
     await tell(
         tx,
         parts,

@@ -26,8 +26,8 @@ from gatekeeper.domain.memberships import Event, Membership, State, SweepItem, a
 from gatekeeper.policy.texts import iso
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import cards
-from gatekeeper.usecases.notices import enter, language_of, say, say_evidence, subject_of
-from gatekeeper.usecases.parts import Parts, order
+from gatekeeper.usecases.notices import language_of, say_evidence, subject_of
+from gatekeeper.usecases.parts import Parts, order, record
 
 CLUB = "club"
 CONFIRM, KEEP = "✅", "❌"
@@ -92,13 +92,13 @@ async def draw(tx: Tx, parts: Parts, now: datetime) -> Card:
     unreached = await unreachable(tx, parts, now)
     facts = [(_label(member), await _fact(tx, parts, member)) for member in (*waiting, *unreached)]
     open_ones = [member for member in waiting if await to_confirm(tx, member)]
-    lines = [say(parts, "removals.by-name")] if facts else []
+    lines = [parts.say("removals.by-name")] if facts else []
     status = "removals.open" if open_ones else "removals.on-its-way" if waiting else "removals.none"
     if unreached and not waiting:
         status = "removals.only-unreachable"
     return Card(
-        title=say(parts, "removals.title"),
-        status=say(parts, status, {"count": len(open_ones)}),
+        title=parts.say("removals.title"),
+        status=parts.say(status, {"count": len(open_ones)}),
         facts=tuple(facts),
         lines=tuple(lines),
         choices=choices(parts) if open_ones else (),
@@ -108,8 +108,8 @@ async def draw(tx: Tx, parts: Parts, now: datetime) -> Card:
 def choices(parts: Parts) -> tuple[Choice, ...]:
     """What admins can press on a card about removals."""
     return (
-        Choice("confirm", CONFIRM, say(parts, "removals.confirm")),
-        Choice("keep", KEEP, say(parts, "removals.keep")),
+        Choice("confirm", CONFIRM, parts.say("removals.confirm")),
+        Choice("keep", KEEP, parts.say("removals.keep")),
     )
 
 
@@ -123,12 +123,12 @@ async def _fact(tx: Tx, parts: Parts, member: Membership) -> str:
     if member.state is State.CONFIRMED:
         failed = await to_confirm(tx, member)
         values = {"by": member.confirmed_by}
-        told.append(say(parts, "removals.failed" if failed else "removals.confirmed", values))
+        told.append(parts.say("removals.failed" if failed else "removals.confirmed", values))
     elif member.noticed_at is not None:
-        told.append(say(parts, "removals.noticed", {"at": iso(member.noticed_at)}))
+        told.append(parts.say("removals.noticed", {"at": iso(member.noticed_at)}))
     elif member.unreachable_since is not None:
         values = {"since": iso(member.unreachable_since)}
-        told.append(say(parts, "removals.unreachable", values))
+        told.append(parts.say("removals.unreachable", values))
     return " ".join(told)
 
 
@@ -217,7 +217,7 @@ async def confirm(tx: Tx, parts: Parts, member: Membership, by: str, now: dateti
             confirmed_by=by,
         )
     item = await last_item(tx, member)
-    await enter(
+    await record(
         tx,
         parts,
         Decision(Verdict.REMOVE, "removal-confirmed"),
@@ -231,7 +231,7 @@ async def confirm(tx: Tx, parts: Parts, member: Membership, by: str, now: dateti
     language = await language_of(tx, parts, member)
     return await order(
         tx,
-        Remove(who=member.identity, reason=say(parts, "removal-reason", {}, language)),
+        Remove(who=member.identity, reason=parts.say("removal-reason", {}, language)),
         platform=member.identity.platform,
         key=f"{subject_of(member)}/removal/{number}",
         purpose="removal",

@@ -2,7 +2,9 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+
+import structlog
 
 from gatekeeper.domain.admission import (
     decide_admission,
@@ -26,9 +28,14 @@ from gatekeeper.domain.identity import Identity
 from gatekeeper.ports import Profile, Tx
 from gatekeeper.usecases import cards, rights
 from gatekeeper.usecases.facts import application_facts
-from gatekeeper.usecases.naming import club_title, name_of, subject_of
+from gatekeeper.usecases.naming import name_of, subject_of
 from gatekeeper.usecases.parts import Parts, account_of, order, record, tell
 from gatekeeper.usecases.review_card import draw
+
+log = structlog.get_logger(__name__)
+
+NO_ADMINS_AGAIN = timedelta(minutes=1)  # until a review looks again for somebody who may decide
+
 
 # ---- Opening ---------------------------------------------------------------------------------
 
@@ -56,6 +63,11 @@ async def open_review(parts: Parts, application_id: int) -> None:
         if app.state is not State.IN_REVIEW or app.opened_at is not None:
             return
         account = await account_of(tx, app.identity, profile.name, now)
+        if not electorate and not standing.banned:
+            # frozen now, the review could be voted on by nobody, ever
+            log.warning("no-admins", application=app.id)
+            await tx.change(app, due_at=now + NO_ADMINS_AGAIN)
+            return
         if profile.created_at is not None and account.created_at is None:
             await tx.change(account, created_at=profile.created_at)
         app = await tx.change(
@@ -155,12 +167,12 @@ async def conclude(
         await tx.change(question, ended_at=now)
     await (_invite if admitted else _turn_away)(tx, parts, app, told, now)
     # The invitation first: once it stands the card says both at once, and one update is saved.
-    await refresh(tx, parts, app, now, Lane.ADMISSION if admitted else Lane.CARD)
+    await refresh(tx, parts, app, now, lane=Lane.ADMISSION if admitted else Lane.CARD)
     return app
 
 
 async def _invite(tx: Tx, parts: Parts, app: Application, told: str, now: datetime) -> None:
-    values = {"club": club_title(parts), "why": told}
+    values = {"club": parts.policy.title, "why": told}
     await order(
         tx,
         Admit(who=app.identity, reason=parts.say("invitation-reason", values, app.language)),
@@ -185,7 +197,7 @@ async def _invite(tx: Tx, parts: Parts, app: Application, told: str, now: dateti
 
 
 async def _turn_away(tx: Tx, parts: Parts, app: Application, told: str, now: datetime) -> None:
-    text = parts.say("decline-told", {"club": club_title(parts), "reason": told}, app.language)
+    text = parts.say("decline-told", {"club": parts.policy.title, "reason": told}, app.language)
     await tell(
         tx,
         parts,
@@ -216,7 +228,7 @@ async def weigh(
     votes = await tx.find(Vote, application_id=app.id)
     decision = decide_admission(app, votes, admins, now)
     if decision.verdict is Verdict.WAIT:
-        await refresh(tx, parts, app, now)
+        await refresh(tx, parts, app, now, admins=admins)
         return app
     counted = standing_votes(app, votes, admins)
     ballot = Choice.APPROVE if decision.verdict is Verdict.ADMIT else Choice.DECLINE
@@ -229,16 +241,26 @@ async def weigh(
 
 
 async def refresh(
-    tx: Tx, parts: Parts, app: Application, now: datetime, lane: Lane = Lane.CARD
+    tx: Tx,
+    parts: Parts,
+    app: Application,
+    now: datetime,
+    *,
+    lane: Lane = Lane.CARD,
+    admins: Collection[Identity] | None = None,
 ) -> None:
-    """Let the card show the application as it stands; none is made for what never had one."""
+    """Let the card show the application as it stands; none is made for what never had one.
+
+    `admins` are those who hold the right now, where that was just looked up.
+    """
     subject = subject_of(app)
     if app.state is not State.IN_REVIEW and not await tx.count(
         Order, purpose=cards.CARD, subject=subject
     ):
         return
     policy = await parts.shelf.at(tx, app.policy)
-    await cards.show(tx, parts, subject, await draw(tx, parts, policy, app, now), now, lane)
+    card = await draw(tx, parts, policy, app, admins)
+    await cards.show(tx, parts, subject, card, now, lane)
 
 
 # ---- By the clock, and by the operator --------------------------------------------------------
@@ -305,5 +327,13 @@ async def decide_by_operator(
         decision = Decision(verdict, "operator-admits" if approve else "operator-declines")
         actor = f"operator:{operator}"
         return await conclude(
-            tx, parts, app, decision, actor, now, reason="" if approve else reason, by=(actor,)
+            tx,
+            parts,
+            app,
+            decision,
+            actor,
+            now,
+            reason="" if approve else reason,
+            seen={"reason": reason},
+            by=(actor,),
         )

@@ -1,25 +1,37 @@
 """What the admins see of one application."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
 
+from gatekeeper.domain.admission import standing_votes
 from gatekeeper.domain.applications import Application, Question, State, Vote
 from gatekeeper.domain.applications import Choice as Ballot
 from gatekeeper.domain.decisions import Card, Choice
-from gatekeeper.domain.identity import Account
+from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.policy.explain import explain_results
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.texts import say_duration, say_time
 from gatekeeper.ports import Tx
-from gatekeeper.usecases.naming import club_title, name_of
+from gatekeeper.usecases.naming import name_of
 from gatekeeper.usecases.parts import Parts
 
 APPROVE, ASK, DECLINE = "✅", "❓", "❌"
 
 
-async def draw(tx: Tx, parts: Parts, policy: Policy, app: Application, now: datetime) -> Card:
-    """The review card as it stands now; what never changes by itself is told as of the opening."""
-    votes = [v for v in await tx.find(Vote, application_id=app.id) if v.ended_at is None]
+async def draw(
+    tx: Tx,
+    parts: Parts,
+    policy: Policy,
+    app: Application,
+    admins: Collection[Identity] | None = None,
+) -> Card:
+    """The review card as it stands; what never changes by itself is told as of the opening.
+
+    Votes are shown as they would count: of `admins` where we know who holds the right now, else
+    of the whole electorate.
+    """
+    cast = await tx.find(Vote, application_id=app.id, ended_at=None)
+    votes = standing_votes(app, cast, app.electorate if admins is None else admins)
+    without_reason = [v for v in cast if v.choice is Ballot.DECLINE and not v.reason]
     facts = [
         (parts.say("card.account"), f"{app.name} · {app.identity.account}"),
         *await _known(tx, parts, app),
@@ -28,7 +40,7 @@ async def draw(tx: Tx, parts: Parts, policy: Policy, app: Application, now: date
     ]
     lines = [
         *_rules(parts, app),
-        *await _votes(tx, parts, app, votes),
+        *await _votes(tx, parts, (*votes, *without_reason)),
         *_missing(parts, app, votes),
     ]
     return Card(
@@ -51,7 +63,7 @@ def _choices(parts: Parts) -> tuple[Choice, ...]:
 def _status(parts: Parts, app: Application) -> str:
     zone, language = parts.policy.club.spec.time_zone, parts.policy.club.spec.language
     values = {
-        "club": club_title(parts),
+        "club": parts.policy.title,
         "by": ", ".join(app.decided_by) or parts.say("card.by-rule", {"rule": app.rule or "-"}),
         "at": say_time(app.decided_at, language, zone) if app.decided_at else "",
         "why": app.reason_text,
@@ -114,7 +126,7 @@ def _rules(parts: Parts, app: Application) -> list[str]:
     return list(explain_results(app.results, parts.policy.club.spec.language))
 
 
-async def _votes(tx: Tx, parts: Parts, app: Application, votes: Sequence[Vote]) -> list[str]:
+async def _votes(tx: Tx, parts: Parts, votes: Sequence[Vote]) -> list[str]:
     lines = []
     for vote in votes:
         symbol = APPROVE if vote.choice is Ballot.APPROVE else DECLINE

@@ -9,8 +9,8 @@ from gatekeeper.domain.identity import Identity
 from gatekeeper.domain.memberships import INSIDE, STAGED, Event, Membership, State, advance
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import cards, notices, passes, removals
-from gatekeeper.usecases.notices import enter, subject_of
-from gatekeeper.usecases.parts import Parts
+from gatekeeper.usecases.notices import subject_of
+from gatekeeper.usecases.parts import Parts, record
 from gatekeeper.usecases.removals import FREE
 
 # How somebody was found alive; these are no signs by themselves, so they do not move the last one.
@@ -67,7 +67,7 @@ async def set_free(
     """
     on_card = member.state is not State.NOTICED
     member = await tx.change(member, state=advance(member.state, event), **{**FREE, **changes})
-    entry = await enter(
+    entry = await record(
         tx, parts, decision, now=now, actor=actor, subject=subject_of(member), seen=seen
     )
     await removals.cancel(tx, member, ("notice",), decision.code)
@@ -142,7 +142,7 @@ async def _end(
         cause=cause,
         welcome_due_at=None,
     )
-    await enter(tx, parts, decision, now=now, actor=actor, subject=subject_of(member), seen=seen)
+    await record(tx, parts, decision, now=now, actor=actor, subject=subject_of(member), seen=seen)
     await removals.cancel(tx, member, ("notice", "removal", "goodbye"), cause)
     await end_links(tx, member, now)
     if was in STAGED:

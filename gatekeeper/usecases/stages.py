@@ -13,8 +13,8 @@ from gatekeeper.domain.pruning import why_not_removed
 from gatekeeper.ports import Standing, Tx
 from gatekeeper.usecases import cards, comeback, member_facts, notices, removals, stage_ends
 from gatekeeper.usecases.naming import number_of
-from gatekeeper.usecases.notices import enter, subject_of
-from gatekeeper.usecases.parts import Parts
+from gatekeeper.usecases.notices import subject_of
+from gatekeeper.usecases.parts import Parts, record
 from gatekeeper.usecases.stage_ends import alive, departed, end_links, removed_by_hand
 from gatekeeper.usecases.words_on_removals import pressed, replied
 
@@ -103,7 +103,7 @@ async def _delivered(
         grace_ends_at=max(ends_at, told or ends_at),
         unreachable_since=None,
     )
-    await enter(
+    await record(
         tx,
         parts,
         Decision(Verdict.RECORD, "notice-delivered", {"ref": receipt.ref}),
@@ -127,7 +127,7 @@ async def _removed(tx: Tx, parts: Parts, member: Membership, done: Order, now: d
         welcome_due_at=None,
     )
     decision = Decision(Verdict.REMOVE, "removed-for-silence", {"by": member.confirmed_by})
-    await enter(tx, parts, decision, now=now, actor=member.confirmed_by or "schedule",
+    await record(tx, parts, decision, now=now, actor=member.confirmed_by or "schedule",
                  subject=subject_of(member))  # fmt: skip
     if item is not None:
         await tx.change(item, outcome="removed")
@@ -148,7 +148,7 @@ async def _crossed(tx: Tx, parts: Parts, member: Membership, done: Order, now: d
         cause="silence",
         welcome_due_at=None,
     )
-    entry = await enter(tx, parts, Decision(Verdict.ADMIT, "removal-crossed"), now=now,
+    entry = await record(tx, parts, Decision(Verdict.ADMIT, "removal-crossed"), now=now,
                          actor="schedule", subject=subject_of(member))  # fmt: skip
     await comeback.open_door(tx, parts, member, f"crossed-{entry.sequence}", now)
     key = f"{subject_of(member)}/crossed/{entry.sequence}"
@@ -172,7 +172,7 @@ async def on_failure(tx: Tx, parts: Parts, failed: Order, reason: str, now: date
         await tx.change(member, unreachable_since=now)
     if failed.purpose in {"notice", "removal"}:
         decision = Decision(Verdict.RECORD, f"{failed.purpose}-failed", {"why": reason})
-        await enter(tx, parts, decision, now=now, actor="platform", subject=failed.subject)
+        await record(tx, parts, decision, now=now, actor="platform", subject=failed.subject)
         await removals.refresh(tx, parts, now)
 
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from gatekeeper.domain.admission import standing_votes
 from gatekeeper.domain.applications import Application, Choice, Question, State, Vote
 from gatekeeper.domain.errors import Value
 from gatekeeper.policy.texts import say_time
-from gatekeeper.usecases.naming import club_title
 from gatekeeper.usecases.parts import Parts
 
 
@@ -25,15 +25,17 @@ async def view(parts: Parts, application_id: int) -> StandingPage:
     """Where an application stands now; NotFound."""
     async with parts.store.look(parts.club) as tx:
         app = await tx.get(Application, application_id)
-        votes = await tx.find(Vote, application_id=app.id, ended_at=None, choice=Choice.APPROVE)
+        cast = await tx.find(Vote, application_id=app.id, ended_at=None)
         asked = await tx.find(Question, application_id=app.id, ended_at=None, answered_at=None)
     language = app.language
     values: dict[str, Value] = {
-        "club": club_title(parts),
+        "club": parts.policy.title,
         "account": app.identity.account,
         "at": say_time(app.submitted_at, language, parts.policy.club.spec.time_zone),
         "reason": app.reason_text,
-        "approvals": len({vote.person_id for vote in votes}),
+        "approvals": sum(
+            vote.choice is Choice.APPROVE for vote in standing_votes(app, cast, app.electorate)
+        ),
         "needed": app.quorum.approvals,
     }
     sentences = [parts.say(f"standing.{app.state.value}", values, language)]

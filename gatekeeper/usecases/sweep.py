@@ -22,8 +22,8 @@ from gatekeeper.domain.pruning import Brake, Line, Plan, judge, plan_sweep
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import audit, held, notices, removals, stage_ends
 from gatekeeper.usecases.member_facts import Look, Outlook, look_at, look_out
-from gatekeeper.usecases.notices import enter, subject_of
-from gatekeeper.usecases.parts import Parts, club_state, once
+from gatekeeper.usecases.notices import subject_of
+from gatekeeper.usecases.parts import Parts, club_state, once, record
 
 LOOK_AGAIN = timedelta(days=1)  # at someone whose Grace is over and whom no rule removes
 SOON = timedelta(seconds=1)
@@ -103,7 +103,7 @@ async def _keep(tx: Tx, parts: Parts, slot: str, plan: Plan, now: datetime) -> S
         "kept": sum(plan.counts.values()) - touched,
     }
     code = "sweep-held" if sweep.held else "sweep-done"
-    await enter(tx, parts, Decision(Verdict.RECORD, code, values), now=now, actor="schedule",
+    await record(tx, parts, Decision(Verdict.RECORD, code, values), now=now, actor="schedule",
                 subject=f"sweep:{sweep.id}",
                 seen={"counts": dict(plan.counts), "digest": sweep.digest,
                       "held": sweep.held})  # fmt: skip
@@ -195,7 +195,7 @@ async def _plan_removal(
 
 async def _record(tx: Tx, parts: Parts, look: Look, decision: Decision, now: datetime) -> None:
     rule = look.candidate.ruling.rule
-    await enter(tx, parts, decision, now=now, actor=f"rule:{rule}" if rule else "policy",
+    await record(tx, parts, decision, now=now, actor=f"rule:{rule}" if rule else "policy",
                 subject=subject_of(look.candidate.membership), seen=look.seen)  # fmt: skip
 
 
@@ -216,7 +216,7 @@ async def answered(parts: Parts, event: Pressed, card: StandingCard) -> None:
         items = await tx.find(SweepItem, sweep_id=sweep.id, outcome="")
         go_on = event.symbol == removals.CONFIRM
         code = "sweep-released" if go_on else "sweep-dropped"
-        await enter(tx, parts, Decision(Verdict.RECORD, code), now=now, actor=str(event.who),
+        await record(tx, parts, Decision(Verdict.RECORD, code), now=now, actor=str(event.who),
                     subject=f"sweep:{sweep.id}")  # fmt: skip
         if go_on:
             ids = tuple(item.membership_id for item in items)

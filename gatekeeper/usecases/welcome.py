@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from gatekeeper.domain.decisions import Lane, Post
 from gatekeeper.domain.memberships import INSIDE, Membership
 from gatekeeper.ports import Tx
-from gatekeeper.usecases.notices import say
 from gatekeeper.usecases.parts import Parts, club_state, order
 
 
@@ -70,7 +69,7 @@ async def _greet(tx: Tx, parts: Parts, batch: Sequence[Membership], now: datetim
         tx,
         Post(
             place=parts.policy.club.spec.welcome.room or "welcome",
-            text=say(parts, "welcome", {"names": names, "count": len(batch)}),
+            text=parts.say("welcome", {"names": names, "count": len(batch)}),
             mentions=tuple(member.identity for member in batch),
         ),
         platform=batch[0].identity.platform,

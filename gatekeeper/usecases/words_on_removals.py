@@ -12,7 +12,7 @@ from gatekeeper.domain.memberships import STAGED, Event, Membership, State
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import held, notices, removals, stage_ends, sweep, votes
 from gatekeeper.usecases.naming import name_of
-from gatekeeper.usecases.notices import HERE, say, subject_of
+from gatekeeper.usecases.notices import HERE, subject_of
 from gatekeeper.usecases.parts import Parts, once, order
 
 _WORD = re.compile(r"^\s*(keep|behalten|remove|entfernen)\s+(\S+)\s*(.*)$", re.I | re.S)
@@ -169,7 +169,7 @@ async def _answer(
     values = {"name": name, "by": await name_of(tx, event.who)}
     await order(
         tx,
-        Post(place="admins", text=say(parts, code, values), thread=card.ref),
+        Post(place="admins", text=parts.say(code, values), thread=card.ref),
         platform=card.platform,
         key=f"told/{event.event_id}",
         purpose="thread",

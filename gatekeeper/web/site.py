@@ -27,7 +27,6 @@ from gatekeeper.domain.errors import (
     WrongState,
 )
 from gatekeeper.policy.texts import languages, remedy, say_time
-from gatekeeper.usecases.naming import club_title
 from gatekeeper.usecases.parts import Parts
 from gatekeeper.web.forms import Garbled, NotAForm, Posted, TooLarge, TooSlow
 from gatekeeper.web.security import NotOurForm, Session, Sessions, StaleForm, WebSettings
@@ -165,7 +164,7 @@ class Visit:
     def say(self, code: str, values: Mapping[str, Value] | None = None) -> str:
         """A sentence in the visitor's language."""
         return self.parts.say(
-            code, {"club": club_title(self.parts), **(values or {})}, self.language
+            code, {"club": self.parts.policy.title, **(values or {})}, self.language
         )
 
     def token(self) -> str:
@@ -191,7 +190,7 @@ class Visit:
             "time": self.time,
             "language": self.language,
             "tongues": [(code, _tongue(code)) for code in site.languages()],
-            "club": club_title(self.parts),
+            "club": self.parts.policy.title,
             "root": site.settings.root,
             "token": self.token,
             "static": {name: file.tag for name, file in site.static.items()},

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from gatekeeper.domain.decisions import Order, Tell
+from gatekeeper.domain.decisions import Link, Order, Tell
 from gatekeeper.domain.identity import Identity
 from gatekeeper.policy.parse import load_policy
 from gatekeeper.ports import Health
@@ -140,8 +140,13 @@ class Club:
     async def link(self, act: str, who: Identity = ADA, subject: str = "knock:1") -> str:
         """The path of a new personal link."""
         async with self.parts.store.transaction(self.parts.club) as tx:
-            url = await passes.issue(tx, self.parts, act=act, identity=who, subject=subject,
-                                     now=self.clock.now(), valid=timedelta(days=1))  # fmt: skip
+            mark = await passes.issue(tx, self.parts, act=act, identity=who, subject=subject,
+                                      now=self.clock.now(), valid=timedelta(days=1))  # fmt: skip
+            told = await passes.reveal(
+                tx, self.parts, Tell(who=who, text="", links=(Link("x", mark),)), "told"
+            )
+        assert isinstance(told, Tell)
+        url = told.links[0].url
         return url.removeprefix(self.parts.base_url)
 
     async def orders(self) -> list[Order]:
@@ -152,7 +157,10 @@ class Club:
         """The newest code that was ordered."""
         for order in reversed(await self.orders()):
             if order.purpose == "code" and isinstance(order.action, Tell):
-                return re.findall(r"\b\d{6}\b", order.action.text)[-1]
+                async with self.parts.store.look(self.parts.club) as tx:
+                    told = await passes.reveal(tx, self.parts, order.action, order.key)
+                assert isinstance(told, Tell)
+                return re.findall(r"\b\d{6}\b", told.text)[-1]
         raise AssertionError("no code was ordered")
 
 

@@ -457,7 +457,6 @@ class Migration(migrations.Migration):
                 ("club", fields.TextField()),
                 ("application_id", fields.BigIntField()),
                 ("identity", fields.TextField()),
-                ("digest", fields.TextField()),
                 ("browser", fields.TextField()),
                 ("created_at", fields.DatetimeField()),
                 ("expires_at", fields.DatetimeField()),

@@ -8,7 +8,7 @@ import pytest
 from gatekeeper.domain import events as told
 from gatekeeper.domain.activity import Kind
 from gatekeeper_matrix.events import happening, plain_symbol, reads, sign
-from gatekeeper_matrix.places import Scene
+from gatekeeper_matrix.scene import Scene
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BOT, ADA, BOB, FRAN = "@bot:gk.test", "@ada:gk.test", "@bob:gk.test", "@fran:gk.test"
