@@ -57,10 +57,10 @@ def list_applications(
     state: Annotated[str, typer.Option(help="Only those in this state.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Applications, the oldest first."""
+    """Applications that the admins have to do with, the oldest first."""
 
     async def work() -> list[Application]:
-        criteria: dict[str, Any] = {} if every else {"state__in": tuple(OPEN)}
+        criteria: dict[str, Any] = {} if every else {"state__in": tuple(OPEN - {State.UNPROVEN})}
         if state:
             if state not in list(State):
                 raise BadInput({"state": "not-a-state"}, known=", ".join(State))
@@ -283,6 +283,7 @@ def show_member(who: Who, as_json: Json = False) -> None:
     render.table(("", f"member {member.id}"), rows)
 
 
+Over = Annotated[bool, typer.Option("--end", help="End it now.")]
 Until = Annotated[str, typer.Option(help="Last day (2026-12-31) or moment (ISO 8601).")]
 
 
@@ -296,39 +297,58 @@ def _by_kind(days: Sequence[Activity]) -> list[str]:
 @members.command("exempt")
 def exempt(
     who: Who,
-    reason: Annotated[str, typer.Option(help="Shown to the admins.")],
-    until: Until,
+    reason: Annotated[str, typer.Option(help="Shown to the admins.")] = "",
+    until: Until = "",
+    over: Over = False,
     as_json: Json = False,
 ) -> None:
-    """No sweep touches them, until a date and for a reason."""
+    """No sweep touches them, until a date and for a reason; --end ends that."""
     from gatekeeper.usecases import exempt as use
+
+    _wanted(over, reason=reason, until=until)
 
     async def work() -> object:
         async with frame.club(platforms=True) as club:
             parts = club.parts
+            if over:
+                return await use.end(parts, frame.identity(parts, who), actor())
             end = moment(until, parts.policy.club.spec.time_zone)
             return await use.exempt(parts, frame.identity(parts, who), reason, end, actor())
 
-    _told(frame.run(work()), f"{who} is exempt until {until}.", as_json)
+    told = f"{who} is no longer exempt." if over else f"{who} is exempt until {until}."
+    _told(frame.run(work()), told, as_json)
 
 
 @members.command("leave")
 def take_leave(
     who: Who,
-    until: Until,
+    until: Until = "",
     note: Annotated[str, typer.Option(help="For the admins.")] = "",
+    over: Over = False,
     as_json: Json = False,
 ) -> None:
-    """Announce a member's absence; sweeps pass over them until then."""
+    """Announce a member's absence, which sweeps pass over; --end ends it early."""
     from gatekeeper.usecases import leave as use
+
+    _wanted(over, until=until)
 
     async def work() -> object:
         async with frame.club(platforms=True) as club:
             parts = club.parts
+            if over:
+                return await use.end(parts, frame.identity(parts, who), actor())
             end = moment(until, parts.policy.club.spec.time_zone)
             return await use.announce(parts, frame.identity(parts, who), end, note, actor())
 
-    _told(frame.run(work()), f"{who} is on leave until {until}.", as_json)
+    told = f"{who} is back from leave." if over else f"{who} is on leave until {until}."
+    _told(frame.run(work()), told, as_json)
+
+
+def _wanted(over: bool, **options: str) -> None:
+    """Wrong use: an option that is missing where nothing is ended."""
+    missing = [f"--{name}" for name, given in options.items() if not (over or given)]
+    if missing:
+        raise typer.BadParameter(f"{' and '.join(missing)}, or --end")
 
 
 @members.command("export")

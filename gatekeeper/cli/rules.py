@@ -11,6 +11,7 @@ from gatekeeper.domain.errors import SettingsError
 from gatekeeper.settings import find_place
 
 if TYPE_CHECKING:
+    from gatekeeper.policy.cases import Report
     from gatekeeper.policy.parse import Finding
 
 policy = typer.Typer(help="The club's rules.", no_args_is_help=True)
@@ -68,25 +69,51 @@ def run_its_cases(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Try the cases that lie beside a policy."""
-    from gatekeeper.policy.cases import run_cases
-    from gatekeeper.policy.parse import PolicyError, load_policy
-
+    """Try the cases that lie beside a policy, or beside each policy of a folder."""
+    if file and Path(file).is_dir():
+        _test_folder(Path(file), as_json)
+        return
     path, text = _read(file)
     beside = Path(cases) if cases else path.with_name(f"{path.stem}.cases.yaml")
-    try:
-        told = beside.read_text("utf-8")
-    except OSError as fault:
-        raise SettingsError((f"cases: {beside}: {fault.strerror}",)) from None
-    try:
-        report = run_cases(load_policy(text, str(path)), told, str(beside))
-    except PolicyError as wrong:
-        for line in render.error_lines(wrong):
-            render.note(line)
-        raise typer.Exit(1) from None
+    report = _tried(path, text, beside)
     if as_json:
         render.show_json({**render.plain(report), "passed": report.passed})
     else:
         for line in report.lines():
             render.say(line)
     frame.leave(0 if report.passed else 1)
+
+
+def _test_folder(folder: Path, as_json: bool) -> None:
+    reports = {}
+    for beside in sorted(folder.glob("*.cases.yaml")):
+        path, text = _read(str(beside.with_name(beside.name.removesuffix(".cases.yaml") + ".yaml")))
+        reports[path.name] = _tried(path, text, beside)
+    if not reports:
+        raise SettingsError((f"cases: {folder}: holds no *.cases.yaml",))
+    if as_json:
+        render.show_json(
+            {name: {**render.plain(one), "passed": one.passed} for name, one in reports.items()}
+        )
+    else:
+        for name, one in reports.items():
+            render.say(f"{name}:")
+            for line in one.lines():
+                render.say(f"  {line}")
+    frame.leave(0 if all(one.passed for one in reports.values()) else 1)
+
+
+def _tried(path: Path, text: str, beside: Path) -> "Report":
+    from gatekeeper.policy.cases import run_cases
+    from gatekeeper.policy.parse import PolicyError, load_policy
+
+    try:
+        told = beside.read_text("utf-8")
+    except OSError as fault:
+        raise SettingsError((f"cases: {beside}: {fault.strerror}",)) from None
+    try:
+        return run_cases(load_policy(text, str(path)), told, str(beside))
+    except PolicyError as wrong:
+        for line in render.error_lines(wrong):
+            render.note(line)
+        raise typer.Exit(1) from None
