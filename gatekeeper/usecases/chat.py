@@ -2,18 +2,22 @@
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from gatekeeper.domain.applications import OPEN, Application, Question, State
-from gatekeeper.domain.errors import BadInput, Refused
+from gatekeeper.domain.decisions import Link
+from gatekeeper.domain.errors import BadInput, Refused, Value
 from gatekeeper.domain.events import Wrote
 from gatekeeper.domain.identity import Account
 from gatekeeper.domain.memberships import INSIDE, Membership
 from gatekeeper.policy.texts import say_time
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import apply, leave, proof, questions, stages
+from gatekeeper.usecases import apply, leave, passes, proof, questions, stages
+from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, once, tell
 
+STATUS_VALID = timedelta(days=1)
 AWAY = re.compile(
     r"^(?:i am |i'm |ich bin )?(?:away until|weg bis|abwesend bis) (\d{4}-\d{2}-\d{2})\s*(.*)$",
     re.I | re.S,
@@ -102,14 +106,29 @@ async def _status(
     if member is not None:
         await _say(tx, parts, event, "chat-help-member", now)
     elif app is not None and app.state is not State.EXPIRED:
-        values = {"account": app.identity.account, "reason": app.reason_text}
-        await _say(tx, parts, event, f"standing.{app.state.value}", now, **values)
+        spec = parts.policy.club.spec
+        values = {
+            "account": app.identity.account,
+            "reason": app.reason_text,
+            "at": say_time(app.submitted_at, spec.language, spec.time_zone),
+        }
+        mark = await passes.issue(
+            tx,
+            parts,
+            act="status",
+            identity=app.identity,
+            subject=subject_of(app),
+            now=now,
+            valid=STATUS_VALID,
+        )
+        links = (Link(parts.say("link.status.button", {}, app.language), mark),)
+        await _say(tx, parts, event, f"standing.{app.state.value}", now, links=links, **values)
     else:
         await _say(tx, parts, event, "chat-help", now, url=f"{parts.base_url}/join")
 
 
 async def _away(tx: Tx, parts: Parts, event: Wrote, day: str, note: str, now: datetime) -> None:
-    spec, values = parts.policy.club.spec, {}
+    spec, values = parts.policy.club.spec, dict[str, Any]()
     try:
         last = date.fromisoformat(day)
         zone = ZoneInfo(spec.time_zone)
@@ -123,7 +142,16 @@ async def _away(tx: Tx, parts: Parts, event: Wrote, day: str, note: str, now: da
     await _say(tx, parts, event, code, now, **values)
 
 
-async def _say(tx: Tx, parts: Parts, event: Wrote, code: str, now: datetime, **values: str) -> None:
+async def _say(
+    tx: Tx,
+    parts: Parts,
+    event: Wrote,
+    code: str,
+    now: datetime,
+    *,
+    links: tuple[Link, ...] = (),
+    **values: Value,
+) -> None:
     account = await tx.first(Account, identity=event.who)
     await tell(
         tx,
@@ -134,4 +162,5 @@ async def _say(tx: Tx, parts: Parts, event: Wrote, code: str, now: datetime, **v
         purpose="told",
         subject=f"person:{account.person_id}" if account else "club",
         now=now,
+        links=links,
     )

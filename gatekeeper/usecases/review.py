@@ -224,11 +224,17 @@ async def _turn_away(tx: Tx, parts: Parts, app: Application, told: str, now: dat
 async def weigh(
     tx: Tx, parts: Parts, app: Application, admins: Collection[Identity], now: datetime
 ) -> Application:
-    """Decide if the votes now say so; else the card shows how they stand."""
+    """Decide if the votes now say so; else the card shows how they stand.
+
+    A vote whose voter does not hold the right now has ended with this.
+    """
+    for vote in await tx.find(Vote, application_id=app.id, ended_at=None):
+        if vote.voter not in admins:
+            await tx.change(vote, ended_at=now, ended_by="right-lost")
     votes = await tx.find(Vote, application_id=app.id)
     decision = decide_admission(app, votes, admins, now)
     if decision.verdict is Verdict.WAIT:
-        await refresh(tx, parts, app, now, admins=admins)
+        await refresh(tx, parts, app, now)
         return app
     counted = standing_votes(app, votes, admins)
     ballot = Choice.APPROVE if decision.verdict is Verdict.ADMIT else Choice.DECLINE
@@ -247,19 +253,15 @@ async def refresh(
     now: datetime,
     *,
     lane: Lane = Lane.CARD,
-    admins: Collection[Identity] | None = None,
 ) -> None:
-    """Let the card show the application as it stands; none is made for what never had one.
-
-    `admins` are those who hold the right now, where that was just looked up.
-    """
+    """Let the card show the application as it stands; none is made for what never had one."""
     subject = subject_of(app)
     if app.state is not State.IN_REVIEW and not await tx.count(
         Order, purpose=cards.CARD, subject=subject
     ):
         return
     policy = await parts.shelf.at(tx, app.policy)
-    card = await draw(tx, parts, policy, app, admins)
+    card = await draw(tx, parts, policy, app)
     await cards.show(tx, parts, subject, card, now, lane)
 
 

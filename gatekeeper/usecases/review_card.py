@@ -1,12 +1,12 @@
 """What the admins see of one application."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from gatekeeper.domain.admission import standing_votes
 from gatekeeper.domain.applications import Application, Question, State, Vote
 from gatekeeper.domain.applications import Choice as Ballot
 from gatekeeper.domain.decisions import Card, Choice
-from gatekeeper.domain.identity import Account, Identity
+from gatekeeper.domain.identity import Account
 from gatekeeper.policy.explain import explain_results
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.texts import say_duration, say_time
@@ -17,20 +17,10 @@ from gatekeeper.usecases.parts import Parts
 APPROVE, ASK, DECLINE = "✅", "❓", "❌"
 
 
-async def draw(
-    tx: Tx,
-    parts: Parts,
-    policy: Policy,
-    app: Application,
-    admins: Collection[Identity] | None = None,
-) -> Card:
-    """The review card as it stands; what never changes by itself is told as of the opening.
-
-    Votes are shown as they would count: of `admins` where we know who holds the right now, else
-    of the whole electorate.
-    """
+async def draw(tx: Tx, parts: Parts, policy: Policy, app: Application) -> Card:
+    """The review card as it stands; what never changes by itself is told as of the opening."""
     cast = await tx.find(Vote, application_id=app.id, ended_at=None)
-    votes = standing_votes(app, cast, app.electorate if admins is None else admins)
+    votes = standing_votes(app, cast, app.electorate)
     without_reason = [v for v in cast if v.choice is Ballot.DECLINE and not v.reason]
     facts = [
         (parts.say("card.account"), f"{app.name} · {app.identity.account}"),
