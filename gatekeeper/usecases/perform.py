@@ -6,8 +6,8 @@ due again later; a platform's final no goes to the admins.
 """
 
 import asyncio
-from collections import defaultdict
 from datetime import datetime, timedelta
+from weakref import WeakValueDictionary
 
 import structlog
 
