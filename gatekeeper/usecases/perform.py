@@ -41,7 +41,8 @@ class Performer:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._turnstiles = {name: Turnstile(WIDTH) for name in parts.platforms}
-        self._subjects: defaultdict[tuple[str, bool], asyncio.Lock] = defaultdict(asyncio.Lock)
+        # One Order of a subject at a time; a lock is kept as long as somebody holds or awaits it.
+        self._subjects: WeakValueDictionary[tuple[str, bool], asyncio.Lock] = WeakValueDictionary()
 
     async def perform(self, order_id: int, attempt: int) -> None:
         """Perform one Order, unless it is no longer to be performed; the job `perform`."""
@@ -59,11 +60,9 @@ class Performer:
             return
         # A card's updates stand in their order, but what a person waits for does not wait for them.
         turn = order.subject, isinstance(order.action, ShowCard)
-        lock = self._subjects[turn]
-        async with self._turnstiles[order.platform].through(order.lane), lock:
+        lock = self._subjects.setdefault(turn, asyncio.Lock())
+        async with lock, self._turnstiles[order.platform].through(order.lane):
             await self._attempt(order, platform)
-        if not lock.locked():
-            self._subjects.pop(turn, None)
 
     async def _attempt(self, order: Order, platform: Platform) -> None:
         parts = self._parts
