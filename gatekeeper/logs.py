@@ -31,7 +31,6 @@ _known: set[str] = set()
 _QUIET: Final = {
     "uvicorn.access": logging.CRITICAL,
     "uvicorn.error": logging.WARNING,
-    "nio": logging.ERROR,
     "dbos": logging.WARNING,
     "asyncio": logging.WARNING,
     "aiosqlite": logging.WARNING,

@@ -1,8 +1,6 @@
-"""Api: one call to the homeserver, its failures as ours. The only module that knows nio.
+"""Api: one call to the homeserver, its failures as ours. The only module that knows HTTP.
 
-nio carries the requests (session, proxies, TLS). What it makes of answers is not used: its sync
-gives events to callbacks after it has moved the token, never back-fills, drops `rooms.leave`, and
-its 429 handling waits inside the call (see ARCHITECTURE.md).
+No Matrix library stands between: see ARCHITECTURE.md for what theirs do to tokens, gaps and 429.
 """
 
 import json
@@ -13,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import aiohttp
-from nio import AsyncClient, AsyncClientConfig
+from yarl import URL
 
 from gatekeeper.domain.errors import PlatformBusy, PlatformDown, PlatformRefused
 from gatekeeper.ports import Clock
@@ -59,8 +57,8 @@ class Api:
     """
 
     def __init__(self, url: str, clock: Clock) -> None:
-        config = AsyncClientConfig(max_limit_exceeded=0, max_timeouts=0, request_timeout=_SECONDS)
-        self._client = AsyncClient(url.rstrip("/"), "", config=config)
+        self._url = url.rstrip("/")
+        self._session: aiohttp.ClientSession | None = None  # made where the loop runs
         self._clock = clock
         self._blocked: dict[str, datetime] = {}
         self._lean = Lean()
@@ -70,7 +68,9 @@ class Api:
 
     async def close(self) -> None:
         """Let go of all connections."""
-        await self._client.close()
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
 
     async def get(self, path: str, query: Body | None = None, seconds: float = _SECONDS) -> Any:
         """Ask for something; the JSON of the answer. PlatformDown, PlatformBusy, Refusal."""
@@ -152,6 +152,8 @@ class Api:
     async def _send(
         self, method: str, path: str, body: Body | None, query: Body | None, seconds: float
     ) -> tuple[int, Mapping[str, str], str]:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(trust_env=True)
         headers = {"Content-Type": "application/json"}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
@@ -160,8 +162,10 @@ class Api:
         data = None if body is None and method in ("GET", "DELETE") else json.dumps(body or {})
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=10)
         try:
-            answer = await self._client.send(method, path, data, headers, timeout=timeout)
-            async with answer:
+            url = URL(f"{self._url}{path}", encoded=True)
+            async with self._session.request(
+                method, url, data=data, headers=headers, timeout=timeout
+            ) as answer:
                 return answer.status, answer.headers, await answer.text(errors="replace")
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise PlatformDown(NAME, f"{type(error).__name__}: {error}"[:200]) from error

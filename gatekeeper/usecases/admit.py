@@ -62,8 +62,20 @@ async def on_invited(
     )
     if inside:
         await _arrive(tx, parts, app, now)
-    else:
-        await review.refresh(tx, parts, app, now)
+        return
+    values = {"club": parts.policy.title, "why": app.reason_text}
+    await tell(
+        tx,
+        parts,
+        app.identity,
+        parts.say("approve-told", values, app.language),
+        key=f"{subject_of(app)}/approve-told",
+        purpose="approve-told",
+        subject=subject_of(app),
+        now=now,
+        lane=Lane.ADMISSION,
+    )
+    await review.refresh(tx, parts, app, now)
 
 
 async def on_refused(tx: Tx, parts: Parts, failed: Order, reason: str, now: datetime) -> None:

@@ -183,17 +183,6 @@ async def _invite(tx: Tx, parts: Parts, app: Application, told: str, now: dateti
         lane=Lane.ADMISSION,
         now=now,
     )
-    await tell(
-        tx,
-        parts,
-        app.identity,
-        parts.say("approve-told", values, app.language),
-        key=f"{subject_of(app)}/approve-told",
-        purpose="approve-told",
-        subject=subject_of(app),
-        now=now,
-        lane=Lane.ADMISSION,
-    )
 
 
 async def _turn_away(tx: Tx, parts: Parts, app: Application, told: str, now: datetime) -> None:
