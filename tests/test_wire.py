@@ -1,7 +1,6 @@
 """Joining the parts: the lock, the policy in force, which platforms are made, the heartbeat."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -12,6 +11,7 @@ from gatekeeper.domain.errors import SettingsError
 from gatekeeper.domain.identity import ClubId
 from gatekeeper.policy.parse import PolicyError
 from gatekeeper.settings import known_names, load_settings
+from gatekeeper.testing.fakes import ManualClock
 from tests.cli import double
 
 
@@ -94,16 +94,10 @@ def test_an_adapter_is_told_what_it_needs_of_the_club(settings):
 
 
 def test_a_heartbeat_grows_old():
-    class Clock:
-        at = datetime(2026, 3, 1, tzinfo=UTC)
-
-        def now(self):
-            return self.at
-
-    clock = Clock()
-    state = ClubState(club=ClubId("house"), created_at=clock.at, served_at=clock.at)
+    clock = ManualClock()
+    state = ClubState(club=ClubId("house"), created_at=clock.now(), served_at=clock.now())
     assert wire.is_served(state, clock)
-    clock.at += wire.HEARTBEAT_OLD + timedelta(seconds=1)
+    clock.advance(seconds=wire.HEARTBEAT_OLD.total_seconds() + 1)
     assert not wire.is_served(state, clock)
     assert not wire.is_served(None, clock)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gatekeeper.ports import Clock, Vault
-from gatekeeper.testing.fakes_platform import FakePlatform
+from gatekeeper.testing.fakes import FakePlatform
 
 PEOPLE = ("ada", "carl", "eve")
 

@@ -1,20 +1,16 @@
 """The laws of the Engine, over the fake and over DBOS on SQLite and PostgreSQL."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from gatekeeper.clock import SystemClock
 from gatekeeper.engine.dbos_engine import DbosEngine
 from gatekeeper.ports import Engine
-from gatekeeper.testing.engine_contract import EngineContract, Make
-from gatekeeper.testing.fakes_engine import EngineMemory, FakeEngine
+from gatekeeper.testing.contract import EngineContract
+from gatekeeper.testing.engine_contract import Make
+from gatekeeper.testing.fakes import EngineMemory, FakeEngine
 from tests.support.postgres import Database
-
-
-class WallClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
 
 
 class TestFake(EngineContract):
@@ -35,7 +31,7 @@ class TestSqlite(EngineContract):
     @pytest.fixture
     def make(self, tmp_path: Path) -> Make:
         return lambda: DbosEngine(
-            clock=WallClock(), path=tmp_path / "engine.sqlite", poll=0.2, grace=0.5
+            clock=SystemClock(), path=tmp_path / "engine.sqlite", poll=0.2, grace=0.5
         )
 
 
@@ -44,5 +40,5 @@ class TestPostgres(EngineContract):
     @pytest.fixture
     def make(self, postgres_database: Database) -> Make:
         return lambda: DbosEngine(
-            clock=WallClock(), postgres_url=postgres_database.libpq, poll=0.2, grace=0.5
+            clock=SystemClock(), postgres_url=postgres_database.libpq, poll=0.2, grace=0.5
         )

@@ -1,27 +1,23 @@
 """The laws of the Platform port, over the fake and over a real homeserver."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pytest
 import pytest_asyncio
 
 from gatekeeper.domain.decisions import Action
 from gatekeeper.domain.identity import Identity
-from gatekeeper.testing.fakes_platform import FakePlatform
-from gatekeeper.testing.platform_contract import PlatformContract, RecordingDesk, Seen
+from gatekeeper.testing.contract import PlatformContract
+from gatekeeper.testing.fakes import FakePlatform, ManualClock
+from gatekeeper.testing.platform_world import RecordingDesk, Seen
 from tests.adapters.matrix.world import MatrixWorld
 from tests.support.synapse import Synapse
 
 
-class StandingClock:
-    def now(self) -> datetime:
-        return datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
 class FakeWorld:
     def __init__(self) -> None:
-        self.platform = FakePlatform(StandingClock())
+        self.platform = FakePlatform(ManualClock())
         self.desk = RecordingDesk()
         self.people = 0
 

@@ -7,8 +7,9 @@ import pytest
 
 from gatekeeper.ports import Store
 from gatekeeper.storage.store import TortoiseStore
-from gatekeeper.testing.fakes_store import FakeStore
-from gatekeeper.testing.store_contract import Make, StoreContract
+from gatekeeper.testing.contract import StoreContract
+from gatekeeper.testing.fakes import FakeStore
+from gatekeeper.testing.store_contract import Make
 from tests.storage.fresh import RECORD_KEY, fresh_postgres, fresh_sqlite
 
 

@@ -12,17 +12,13 @@ from typing import Any
 import pytest
 import structlog
 
+from gatekeeper.clock import SystemClock
 from gatekeeper.domain.decisions import Lane, Order, Post, Progress
 from gatekeeper.domain.identity import ClubId
 from gatekeeper.engine.relay import Relay
-from gatekeeper.testing.fakes_engine import EngineMemory, FakeEngine
+from gatekeeper.testing.fakes import EngineMemory, FakeEngine
 
 CLUB = ClubId("chess")
-
-
-class WallClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
 
 
 class Outbox:
@@ -96,7 +92,7 @@ class Stage:
         self.relay = Relay(
             self.outbox,
             self.engine,
-            WallClock(),
+            SystemClock(),
             self.scan,
             net=0.3,
             retry=0.1,  # type: ignore[arg-type]

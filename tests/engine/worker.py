@@ -5,15 +5,10 @@ Job `work` notes its arguments and RELEASE; in release "old" it then hangs for e
 
 import asyncio
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
+from gatekeeper.clock import SystemClock
 from gatekeeper.engine.dbos_engine import DbosEngine
-
-
-class WallClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
 
 
 async def main(store: str, notes: str, release: str, seconds: str, key: str = "") -> None:
@@ -30,7 +25,7 @@ async def main(store: str, notes: str, release: str, seconds: str, key: str = ""
         note("ended", *args)
 
     where = {"postgres_url": store} if "://" in store else {"path": Path(store)}
-    engine = DbosEngine(clock=WallClock(), poll=0.2, grace=0.5, takeover=0.5, **where)
+    engine = DbosEngine(clock=SystemClock(), poll=0.2, grace=0.5, takeover=0.5, **where)
     engine.register("work", old if release == "old" else new)
     engine.register("tick", new)
     await engine.start()

@@ -10,8 +10,8 @@ from gatekeeper.domain.decisions import Order, Progress
 from gatekeeper.domain.identity import ClubId, Identity
 from gatekeeper.policy.parse import load_policy
 from gatekeeper.ports import Store
-from gatekeeper.testing.clock import ManualClock
-from gatekeeper.testing.fakes_platform import FakePlatform, Message
+from gatekeeper.testing.fakes import FakePlatform, ManualClock
+from gatekeeper.testing.fakes_platform import Message
 from gatekeeper.usecases import apply, due
 from gatekeeper.usecases.intake import Desk
 from gatekeeper.usecases.observe import Observer

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gatekeeper.testing.fakes_store import FakeStore
+from gatekeeper.testing.fakes import FakeStore
 from tests.journeys.club import Club, a_club
 
 

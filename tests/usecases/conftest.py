@@ -8,8 +8,7 @@ import pytest
 from gatekeeper.domain.identity import Identity
 from gatekeeper.domain.memberships import Membership, State
 from gatekeeper.storage.store import TortoiseStore
-from gatekeeper.testing.clock import ManualClock
-from gatekeeper.testing.fakes_store import FakeStore
+from gatekeeper.testing.fakes import FakeStore, ManualClock
 from gatekeeper.usecases import adopt, sweep
 from tests.journeys.club import Club, a_club
 from tests.storage.fresh import RECORD_KEY, fresh_sqlite

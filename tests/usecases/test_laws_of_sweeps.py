@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from gatekeeper.domain.decisions import Order, Remove
 from gatekeeper.domain.errors import GatekeeperError
 from gatekeeper.domain.memberships import Exemption, Leave, Membership, State
-from gatekeeper.testing.clock import ManualClock
+from gatekeeper.testing.fakes import FakeStore, ManualClock
 from gatekeeper.testing.fakes_people import DoorShut
-from gatekeeper.testing.fakes_store import FakeStore
 from gatekeeper.usecases import exempt, leave
 from tests.journeys.club import CLUB
 from tests.usecases.conftest import GRACE, Roll

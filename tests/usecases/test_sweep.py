@@ -5,7 +5,7 @@ from gatekeeper.domain.clubs import StandingCard
 from gatekeeper.domain.decisions import Order, Verdict
 from gatekeeper.domain.errors import PlatformDown
 from gatekeeper.domain.memberships import Membership, State, Sweep, SweepItem
-from gatekeeper.testing.fakes_store import FakeStore
+from gatekeeper.testing.fakes import FakeStore
 from gatekeeper.usecases import member_facts, pause, sweep
 from tests.journeys.club import CLUB, a_club
 from tests.usecases.conftest import GRACE, QUIET, Roll

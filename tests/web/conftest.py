@@ -15,9 +15,7 @@ from gatekeeper.domain.decisions import Link, Order, Tell
 from gatekeeper.domain.identity import Identity
 from gatekeeper.policy.parse import load_policy
 from gatekeeper.ports import Health
-from gatekeeper.testing.clock import ManualClock
-from gatekeeper.testing.fakes_platform import FakePlatform
-from gatekeeper.testing.fakes_store import FakeStore
+from gatekeeper.testing.fakes import FakePlatform, FakeStore, ManualClock
 from gatekeeper.usecases import passes
 from gatekeeper.usecases.parts import Parts, Shelf
 from gatekeeper.web.app import create_app
