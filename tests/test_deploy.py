@@ -119,8 +119,11 @@ def test_containers_are_reached_from_this_machine_alone(compose):
     assert compose["services"]["postgres"]["profiles"] == ["postgres"]
     for one in compose["services"].values():
         assert set(one.get("secrets", [])) <= set(compose["secrets"])
-    assert not [name for name in known_names() if name in service["environment"]
-                and name.endswith(("TOKEN", "PASSWORD", "DATABASE_URL"))]  # fmt: skip
+    assert not [
+        name
+        for name in known_names()
+        if name in service["environment"] and name.endswith(("TOKEN", "PASSWORD", "DATABASE_URL"))
+    ]
 
 
 def test_the_image_is_built_from_what_is_locked_and_runs_as_nobody_special(compose):

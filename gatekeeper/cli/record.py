@@ -67,8 +67,10 @@ def plan(as_json: Json = False) -> None:
     ):
         if lines:
             render.say(f"{title}: {len(lines)}")
-            render.table(("who", "last sign", "where", "rule", "seen of the time", "why"),
-                         [_row(each, texts) for each in lines])  # fmt: skip
+            render.table(
+                ("who", "last sign", "where", "rule", "seen of the time", "why"),
+                [_row(each, texts) for each in lines],
+            )
     kept = sum(found.counts.values()) - len(found.notify) - len(found.remove)
     render.say(f"Left be: {kept}. Nothing has been done.")
     if found.held:

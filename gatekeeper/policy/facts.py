@@ -141,8 +141,12 @@ def answer_type(question: Question) -> Type:
 
 def values_of(facts: Facts, schema: Schema) -> dict[str, Any]:
     """The values of `facts` by name; what is absent is left out, dates become midnights UTC."""
-    values = {name: value for name in type(facts).model_fields if name != "answers"
-              if (value := getattr(facts, name)) is not None}  # fmt: skip
+    values = {
+        name: value
+        for name in type(facts).model_fields
+        if name != "answers"
+        if (value := getattr(facts, name)) is not None
+    }
     known = schema.get("answers")
     if isinstance(facts, ApplicationFacts) and isinstance(known, Mapping):
         values["answers"] = {

@@ -164,9 +164,7 @@ def placeholders(template: str) -> frozenset[str]:
 
 # ---- Spans and times --------------------------------------------------------------------------
 
-_UNITS = (
-    ("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)
-)  # fmt: skip
+_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
 
 @cache

@@ -109,9 +109,11 @@ def a_ruling(verdict: Verdict = Verdict.KEEP, **changes: Any) -> Ruling:
 
 
 def a_candidate(
-    state: State = State.ACTIVE, verdict: Verdict = Verdict.REMOVE, protected: str = "",
+    state: State = State.ACTIVE,
+    verdict: Verdict = Verdict.REMOVE,
+    protected: str = "",
     **changes: Any,
-) -> Candidate:  # fmt: skip
+) -> Candidate:
     """A membership with what bears on it; `changes` are of the membership."""
     return Candidate(
         membership=a_membership(state, **changes), ruling=a_ruling(verdict), protected=protected

@@ -82,9 +82,15 @@ async def on_refused(tx: Tx, parts: Parts, failed: Order, reason: str, now: date
     """The platform's final no to an invitation: the admins see it, the decision stands."""
     if failed.subject.startswith("application:"):
         app = await tx.get(Application, number_of(failed.subject))
-        await record(tx, parts, Decision(Verdict.RECORD, "invitation-failed", {"why": reason}),
-                     now=now, actor="platform", subject=failed.subject,
-                     policy=app.policy)  # fmt: skip
+        await record(
+            tx,
+            parts,
+            Decision(Verdict.RECORD, "invitation-failed", {"why": reason}),
+            now=now,
+            actor="platform",
+            subject=failed.subject,
+            policy=app.policy,
+        )
         await review.refresh(tx, parts, app, now)
 
 
@@ -108,11 +114,17 @@ async def due(parts: Parts, app: Application) -> None:
         await tx.change(app, reminded_at=now, due_at=ends_at)
         if app.reminded_at is None:
             values = {"club": parts.policy.title}
-            await tell(tx, parts, app.identity,
-                       parts.say("invitation-reminder", values, app.language),
-                       key=f"{subject_of(app)}/invitation-reminder",
-                       purpose="invitation-reminder", subject=subject_of(app), now=now,
-                       lane=Lane.ADMISSION)  # fmt: skip
+            await tell(
+                tx,
+                parts,
+                app.identity,
+                parts.say("invitation-reminder", values, app.language),
+                key=f"{subject_of(app)}/invitation-reminder",
+                purpose="invitation-reminder",
+                subject=subject_of(app),
+                now=now,
+                lane=Lane.ADMISSION,
+            )
 
 
 async def lapse(
@@ -127,16 +139,30 @@ async def lapse(
         reason=code,
         reason_text=parts.say(code, {}, app.language),
     )
-    await record(tx, parts, Decision(Verdict.RECORD, code), now=now, actor=actor,
-                 subject=subject_of(app), policy=app.policy, language=app.language)  # fmt: skip
+    await record(
+        tx,
+        parts,
+        Decision(Verdict.RECORD, code),
+        now=now,
+        actor=actor,
+        subject=subject_of(app),
+        policy=app.policy,
+        language=app.language,
+    )
     for pending in await tx.find(
         Order, subject=subject_of(app), purpose="invitation", progress=Progress.DUE
     ):
         await tx.change(pending, progress=Progress.CANCELLED, reason=code)
-    await order(tx, Retract(who=app.identity, reason=app.reason_text),
-                platform=app.identity.platform, key=f"{subject_of(app)}/retract",
-                purpose="retract", subject=subject_of(app), lane=Lane.ADMISSION,
-                now=now)  # fmt: skip
+    await order(
+        tx,
+        Retract(who=app.identity, reason=app.reason_text),
+        platform=app.identity.platform,
+        key=f"{subject_of(app)}/retract",
+        purpose="retract",
+        subject=subject_of(app),
+        lane=Lane.ADMISSION,
+        now=now,
+    )
     await review.refresh(tx, parts, app, now)
 
 
@@ -193,13 +219,21 @@ async def _arrive(
         reason="by-hand" if by_hand else app.reason,
         decided_by=(str(by),) if by_hand else app.decided_by,
     )
-    await record(tx, parts, Decision(Verdict.RECORD, "by-hand" if by_hand else "arrived"),
-                 now=now, actor=str(by or app.identity), subject=subject_of(app),
-                 policy=app.policy)  # fmt: skip
+    await record(
+        tx,
+        parts,
+        Decision(Verdict.RECORD, "by-hand" if by_hand else "arrived"),
+        now=now,
+        actor=str(by or app.identity),
+        subject=subject_of(app),
+        policy=app.policy,
+    )
     for pending in await tx.find(
-        Order, subject=subject_of(app), purpose__in=("invitation", "invitation-reminder"),
+        Order,
+        subject=subject_of(app),
+        purpose__in=("invitation", "invitation-reminder"),
         progress__in=(Progress.DUE, Progress.WAITING),
-    ):  # fmt: skip
+    ):
         await tx.change(pending, progress=Progress.CANCELLED, reason="arrived")
     member = await tx.add(
         Membership(
@@ -224,8 +258,14 @@ async def invited_by_hand(parts: Parts, event: Invited) -> None:
         now = parts.clock.now()
         if await once(tx, event, now):
             account = await account_of(tx, event.who, "", now)
-            await record(tx, parts, Decision(Verdict.RECORD, "invited-by-hand"), now=now,
-                         actor=str(event.by), subject=f"person:{account.person_id}")  # fmt: skip
+            await record(
+                tx,
+                parts,
+                Decision(Verdict.RECORD, "invited-by-hand"),
+                now=now,
+                actor=str(event.by),
+                subject=f"person:{account.person_id}",
+            )
 
 
 async def departed(parts: Parts, event: Departed) -> None:

@@ -56,6 +56,12 @@ async def _adopt(tx: Tx, parts: Parts, guest: Guest, by: str, now: datetime) -> 
             known_since=now,
         )
     )
-    await record(tx, parts, Decision(Verdict.RECORD, "adopted"), now=now, actor=by,
-                subject=subject_of(member))  # fmt: skip
+    await record(
+        tx,
+        parts,
+        Decision(Verdict.RECORD, "adopted"),
+        now=now,
+        actor=by,
+        subject=subject_of(member),
+    )
     return True

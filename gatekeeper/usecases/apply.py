@@ -230,12 +230,25 @@ async def edit(
             previous_answers=(app.previous_answers or app.answers) if voters else None,
         )
         if app.opened_at is not None:
-            await record(tx, parts, Decision(Verdict.RECORD, "application-edited"), now=now,
-                         actor=str(app.identity), subject=subject_of(app))  # fmt: skip
+            await record(
+                tx,
+                parts,
+                Decision(Verdict.RECORD, "application-edited"),
+                now=now,
+                actor=str(app.identity),
+                subject=subject_of(app),
+            )
             for voter, person in voters.items():
-                await tell(tx, parts, voter, parts.say("vote-cleared", {"applicant": app.name}),
-                           key=f"{subject_of(app)}/edited/{int(now.timestamp())}/{person}",
-                           purpose="told", subject=subject_of(app), now=now)  # fmt: skip
+                await tell(
+                    tx,
+                    parts,
+                    voter,
+                    parts.say("vote-cleared", {"applicant": app.name}),
+                    key=f"{subject_of(app)}/edited/{int(now.timestamp())}/{person}",
+                    purpose="told",
+                    subject=subject_of(app),
+                    now=now,
+                )
             await review.let_rules_speak(tx, parts, app, now)
         return await tx.get(Application, app.id)
 
@@ -277,17 +290,32 @@ async def withdraw_in(
     if was is State.UNPROVEN:
         await tx.change(app, answers=None)
         return app
-    await record(tx, parts, Decision(Verdict.RECORD, "withdrawn"), now=now, actor=actor,
-                 subject=subject_of(app), policy=app.policy)  # fmt: skip
+    await record(
+        tx,
+        parts,
+        Decision(Verdict.RECORD, "withdrawn"),
+        now=now,
+        actor=actor,
+        subject=subject_of(app),
+        policy=app.policy,
+    )
     for pending in await tx.find(
-        Order, subject=subject_of(app), purpose__in=("invitation", "approve-told", "question"),
+        Order,
+        subject=subject_of(app),
+        purpose__in=("invitation", "approve-told", "question"),
         progress__in=(Progress.DUE, Progress.WAITING),
-    ):  # fmt: skip
+    ):
         await tx.change(pending, progress=Progress.CANCELLED, reason="withdrawn")
-    await order(tx, Retract(who=app.identity, reason=parts.say("withdrawn", {}, app.language)),
-                platform=app.identity.platform, key=f"{subject_of(app)}/retract",
-                purpose="retract", subject=subject_of(app), lane=Lane.ADMISSION,
-                now=now)  # fmt: skip
+    await order(
+        tx,
+        Retract(who=app.identity, reason=parts.say("withdrawn", {}, app.language)),
+        platform=app.identity.platform,
+        key=f"{subject_of(app)}/retract",
+        purpose="retract",
+        subject=subject_of(app),
+        lane=Lane.ADMISSION,
+        now=now,
+    )
     for question in await tx.find(Question, application_id=app.id, ended_at=None):
         await tx.change(question, ended_at=now)
     await review.refresh(tx, parts, app, now)
@@ -306,13 +334,26 @@ async def knocked(parts: Parts, event: Knocked) -> None:
         account = await account_of(tx, event.who, event.name, now)
         if await tx.first(Application, person_id=account.person_id, state__in=PROVEN):
             return
-        fresh = await tx.first(Pass, act="form", identity=event.who, used_at=None, void_at=None,
-                               created_at__gt=now - SAME_KNOCK)  # fmt: skip
+        fresh = await tx.first(
+            Pass,
+            act="form",
+            identity=event.who,
+            used_at=None,
+            void_at=None,
+            created_at__gt=now - SAME_KNOCK,
+        )
         if fresh is not None:
             return
-        url = await passes.issue(tx, parts, act="form", identity=event.who, now=now,
-                                 subject=f"knock:{event.event_id}", valid=FORM_LINK_VALID,
-                                 note=event.reason)  # fmt: skip
+        url = await passes.issue(
+            tx,
+            parts,
+            act="form",
+            identity=event.who,
+            now=now,
+            subject=f"knock:{event.event_id}",
+            valid=FORM_LINK_VALID,
+            note=event.reason,
+        )
         await tell(
             tx,
             parts,
@@ -343,5 +384,11 @@ async def due(parts: Parts, app: Application) -> None:
         app = await tx.get(Application, app.id)
         if app.state is State.UNPROVEN and app.due_at is not None and app.due_at <= now:
             await tx.remove(Proof, application_id=app.id)
-            await tx.change(app, state=advance(app.state, Event.EXPIRE), ended_at=now, due_at=None,
-                            answers=None, reason="never-proven")  # fmt: skip
+            await tx.change(
+                app,
+                state=advance(app.state, Event.EXPIRE),
+                ended_at=now,
+                due_at=None,
+                answers=None,
+                reason="never-proven",
+            )

@@ -16,8 +16,14 @@ async def verify(parts: Parts) -> int:
 
 async def post_head(tx: Tx, parts: Parts, now: datetime) -> None:
     """Post the record's head in the admins' room: a record cut short later shows against it."""
-    head = await record(tx, parts, Decision(Verdict.RECORD, "head-posted"), now=now,
-                       actor="schedule", subject="club")  # fmt: skip
+    head = await record(
+        tx,
+        parts,
+        Decision(Verdict.RECORD, "head-posted"),
+        now=now,
+        actor="schedule",
+        subject="club",
+    )
     await order(
         tx,
         Post(

@@ -49,8 +49,9 @@ async def use(parts: Parts, pass_: Pass, now: datetime) -> Decision:
             raise Refused("comeback-banned")
         await tx.change(fresh, used_at=now)
         decision = Decision(Verdict.ADMIT, "comeback-taken")
-        await record(tx, parts, decision, now=now, actor=str(fresh.identity),
-                     subject=subject_of(member))  # fmt: skip
+        await record(
+            tx, parts, decision, now=now, actor=str(fresh.identity), subject=subject_of(member)
+        )
         await open_door(tx, parts, member, str(fresh.id), now)
         return decision
 
@@ -115,8 +116,14 @@ async def joined(tx: Tx, parts: Parts, identity: Identity, now: datetime) -> boo
     )
     await passes.void(tx, identity, now, act=COMEBACK)
     await _roles(tx, parts, identity)
-    await record(tx, parts, Decision(Verdict.RECORD, "came-back"), now=now, actor=str(identity),
-                 subject=subject_of(member))  # fmt: skip
+    await record(
+        tx,
+        parts,
+        Decision(Verdict.RECORD, "came-back"),
+        now=now,
+        actor=str(identity),
+        subject=subject_of(member),
+    )
     return True
 
 

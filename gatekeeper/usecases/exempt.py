@@ -41,9 +41,15 @@ async def exempt(
             )
         )
         decision = Decision(Verdict.RECORD, "exempted", {"until": until.isoformat()})
-        await record(tx, parts, decision, now=now, actor=author,
-                    subject=f"person:{member.person_id}",
-                    seen={"reason": kept.reason})  # fmt: skip
+        await record(
+            tx,
+            parts,
+            decision,
+            now=now,
+            actor=author,
+            subject=f"person:{member.person_id}",
+            seen={"reason": kept.reason},
+        )
         await stage_ends.alive(tx, parts, member.person_id, now, "exempt")
         return kept
 
@@ -63,8 +69,14 @@ async def _end(
     tx: Tx, parts: Parts, kept: Exemption, ended_at: datetime, by: str, now: datetime
 ) -> Exemption:
     kept = await tx.change(kept, ended_at=ended_at)
-    await record(tx, parts, Decision(Verdict.RECORD, "exemption-over"), now=now, actor=by,
-                subject=f"person:{kept.person_id}")  # fmt: skip
+    await record(
+        tx,
+        parts,
+        Decision(Verdict.RECORD, "exemption-over"),
+        now=now,
+        actor=by,
+        subject=f"person:{kept.person_id}",
+    )
     return kept
 
 

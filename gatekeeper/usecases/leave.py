@@ -43,8 +43,15 @@ async def announce_in(
         )
     )
     decision = Decision(Verdict.RECORD, "leave-announced", {"until": until.isoformat()})
-    await record(tx, parts, decision, now=now, actor=by, subject=f"person:{member.person_id}",
-                seen={"note": leave.note})  # fmt: skip
+    await record(
+        tx,
+        parts,
+        decision,
+        now=now,
+        actor=by,
+        subject=f"person:{member.person_id}",
+        seen={"note": leave.note},
+    )
     await stage_ends.alive(tx, parts, member.person_id, now, "leave")
     return leave
 
@@ -64,8 +71,14 @@ async def _end(
     tx: Tx, parts: Parts, leave: Leave, ended_at: datetime, by: str, now: datetime
 ) -> Leave:
     leave = await tx.change(leave, ended_at=ended_at)
-    await record(tx, parts, Decision(Verdict.RECORD, "leave-over"), now=now, actor=by,
-                subject=f"person:{leave.person_id}")  # fmt: skip
+    await record(
+        tx,
+        parts,
+        Decision(Verdict.RECORD, "leave-over"),
+        now=now,
+        actor=by,
+        subject=f"person:{leave.person_id}",
+    )
     return leave
 
 

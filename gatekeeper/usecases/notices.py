@@ -73,9 +73,14 @@ async def order_notice(
 ) -> Order:
     """Order the notice to the member's direct chat, with a choice and a link to answer."""
     url = await passes.issue(
-        tx, parts, act="here", identity=member.identity, subject=subject_of(member), now=now,
+        tx,
+        parts,
+        act="here",
+        identity=member.identity,
+        subject=subject_of(member),
+        now=now,
         valid=LINK_VALID,
-    )  # fmt: skip
+    )
     label = parts.say("notice.here", {}, language)
     return await order(
         tx,

@@ -12,8 +12,9 @@ async def pause(parts: Parts, by: str) -> bool:
         if state.paused_at is not None:
             return False
         await tx.change(state, paused_at=now, paused_by=by)
-        await record(tx, parts, Decision(Verdict.RECORD, "paused"), now=now, actor=by,
-                     subject="club")  # fmt: skip
+        await record(
+            tx, parts, Decision(Verdict.RECORD, "paused"), now=now, actor=by, subject="club"
+        )
     return True
 
 
@@ -38,8 +39,14 @@ async def resume(parts: Parts, by: str) -> int:
         if state.paused_at is None:
             return 0
         await tx.change(state, paused_at=None, paused_by="")
-        await record(tx, parts, Decision(Verdict.RECORD, "resumed", {"club": parts.policy.title}),
-                     now=now, actor=by, subject="club")  # fmt: skip
+        await record(
+            tx,
+            parts,
+            Decision(Verdict.RECORD, "resumed", {"club": parts.policy.title}),
+            now=now,
+            actor=by,
+            subject="club",
+        )
         waiting = await tx.find(Order, progress=Progress.DUE)
         for order in waiting:  # a try that came to nothing while paused is a new one
             await tx.change(order, attempt=order.attempt + 1)

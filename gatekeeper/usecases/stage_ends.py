@@ -41,8 +41,9 @@ async def alive(tx: Tx, parts: Parts, person_id: int, now: datetime, how: str) -
         return None
     decision = Decision(Verdict.KEEP, "alive", {"how": how})
     was = member
-    member, number = await set_free(tx, parts, member, Event.ALIVE, decision, str(member.identity),
-                                    now)  # fmt: skip
+    member, number = await set_free(
+        tx, parts, member, Event.ALIVE, decision, str(member.identity), now
+    )
     if was.noticed_at is not None and how not in ANSWERED_THERE:
         key = f"{subject_of(member)}/alive/{number}"
         await notices.tell_member(tx, parts, member, "alive-told", key, now)

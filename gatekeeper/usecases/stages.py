@@ -127,8 +127,14 @@ async def _removed(tx: Tx, parts: Parts, member: Membership, done: Order, now: d
         welcome_due_at=None,
     )
     decision = Decision(Verdict.REMOVE, "removed-for-silence", {"by": member.confirmed_by})
-    await record(tx, parts, decision, now=now, actor=member.confirmed_by or "schedule",
-                 subject=subject_of(member))  # fmt: skip
+    await record(
+        tx,
+        parts,
+        decision,
+        now=now,
+        actor=member.confirmed_by or "schedule",
+        subject=subject_of(member),
+    )
     if item is not None:
         await tx.change(item, outcome="removed")
     await end_links(tx, member, now)
@@ -148,8 +154,14 @@ async def _crossed(tx: Tx, parts: Parts, member: Membership, done: Order, now: d
         cause="silence",
         welcome_due_at=None,
     )
-    entry = await record(tx, parts, Decision(Verdict.ADMIT, "removal-crossed"), now=now,
-                         actor="schedule", subject=subject_of(member))  # fmt: skip
+    entry = await record(
+        tx,
+        parts,
+        Decision(Verdict.ADMIT, "removal-crossed"),
+        now=now,
+        actor="schedule",
+        subject=subject_of(member),
+    )
     await comeback.open_door(tx, parts, member, f"crossed-{entry.sequence}", now)
     key = f"{subject_of(member)}/crossed/{entry.sequence}"
     await notices.tell_member(tx, parts, member, "removal-crossed", key, now)

@@ -103,10 +103,15 @@ async def _keep(tx: Tx, parts: Parts, slot: str, plan: Plan, now: datetime) -> S
         "kept": sum(plan.counts.values()) - touched,
     }
     code = "sweep-held" if sweep.held else "sweep-done"
-    await record(tx, parts, Decision(Verdict.RECORD, code, values), now=now, actor="schedule",
-                subject=f"sweep:{sweep.id}",
-                seen={"counts": dict(plan.counts), "digest": sweep.digest,
-                      "held": sweep.held})  # fmt: skip
+    await record(
+        tx,
+        parts,
+        Decision(Verdict.RECORD, code, values),
+        now=now,
+        actor="schedule",
+        subject=f"sweep:{sweep.id}",
+        seen={"counts": dict(plan.counts), "digest": sweep.digest, "held": sweep.held},
+    )
     return sweep
 
 
@@ -195,8 +200,15 @@ async def _plan_removal(
 
 async def _record(tx: Tx, parts: Parts, look: Look, decision: Decision, now: datetime) -> None:
     rule = look.candidate.ruling.rule
-    await record(tx, parts, decision, now=now, actor=f"rule:{rule}" if rule else "policy",
-                subject=subject_of(look.candidate.membership), seen=look.seen)  # fmt: skip
+    await record(
+        tx,
+        parts,
+        decision,
+        now=now,
+        actor=f"rule:{rule}" if rule else "policy",
+        subject=subject_of(look.candidate.membership),
+        seen=look.seen,
+    )
 
 
 async def answered(parts: Parts, event: Pressed, card: StandingCard) -> None:
@@ -216,8 +228,14 @@ async def answered(parts: Parts, event: Pressed, card: StandingCard) -> None:
         items = await tx.find(SweepItem, sweep_id=sweep.id, outcome="")
         go_on = event.symbol == removals.CONFIRM
         code = "sweep-released" if go_on else "sweep-dropped"
-        await record(tx, parts, Decision(Verdict.RECORD, code), now=now, actor=str(event.who),
-                    subject=f"sweep:{sweep.id}")  # fmt: skip
+        await record(
+            tx,
+            parts,
+            Decision(Verdict.RECORD, code),
+            now=now,
+            actor=str(event.who),
+            subject=f"sweep:{sweep.id}",
+        )
         if go_on:
             ids = tuple(item.membership_id for item in items)
             members = await tx.find(Membership, id__in=ids, state__in=tuple(INSIDE)) if ids else []
@@ -285,8 +303,9 @@ async def _over(tx: Tx, parts: Parts, outlook: Outlook, now: datetime) -> None:
             await _put_off(tx, look, now + LOOK_AGAIN)
         else:
             member = await tx.get(Membership, look.candidate.membership.id)
-            await stage_ends.set_free(tx, parts, member, Event.KEEP, decision, "schedule", now,
-                                      seen=look.seen)  # fmt: skip
+            await stage_ends.set_free(
+                tx, parts, member, Event.KEEP, decision, "schedule", now, seen=look.seen
+            )
     if planned:
         await removals.refresh(tx, parts, now)
 

@@ -54,8 +54,9 @@ async def pressed_resume(parts: Parts, event: Pressed, card: StandingCard) -> No
         await tx.change(card, ended_at=now)
     await pause.resume(parts, str(event.who))
     async with parts.store.transaction(parts.club) as tx:
-        await _post(tx, parts, parts.say("resumed-now"), f"told/{event.event_id}", "club",
-                    parts.clock.now())  # fmt: skip
+        await _post(
+            tx, parts, parts.say("resumed-now"), f"told/{event.event_id}", "club", parts.clock.now()
+        )
 
 
 async def _status(parts: Parts) -> str:

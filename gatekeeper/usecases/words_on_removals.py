@@ -94,9 +94,16 @@ async def keep(
     """An admin keeps someone: silence is measured anew from here, and they are told."""
     told = member.noticed_at is not None
     member, number = await stage_ends.set_free(
-        tx, parts, member, Event.KEEP, Decision(Verdict.KEEP, "kept-by-admin"), str(event.who),
-        now, seen={"reason": reason}, known_since=now,
-    )  # fmt: skip
+        tx,
+        parts,
+        member,
+        Event.KEEP,
+        Decision(Verdict.KEEP, "kept-by-admin"),
+        str(event.who),
+        now,
+        seen={"reason": reason},
+        known_since=now,
+    )
     if told:
         key = f"{subject_of(member)}/kept/{number}"
         await notices.tell_member(tx, parts, member, "kept-told", key, now)

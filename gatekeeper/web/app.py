@@ -191,8 +191,12 @@ def _on_http(site: Site) -> Handler:
 def _told(visit: Visit, fault: GatekeeperError) -> Response:
     """The page of a fault; one that those who run the service should know of is logged."""
     if status_of(fault) >= 500:
-        log.warning("web-fault", route=route_of(visit.request.scope), code=fault.code,
-                    detail=str(fault)[:300])  # fmt: skip
+        log.warning(
+            "web-fault",
+            route=route_of(visit.request.scope),
+            code=fault.code,
+            detail=str(fault)[:300],
+        )
     return visit.fault(fault)
 
 

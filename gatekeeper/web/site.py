@@ -48,8 +48,10 @@ STATUS: Final[Mapping[type[GatekeeperError], int]] = {
 }
 GONE: Final = frozenset({"link-used", "link-withdrawn", "link-expired"})
 # Letters that change how those around them are drawn, besides control characters.
-_UNSEEN: Final = frozenset("\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f"
-                           "\u2028\u2029\u3164\ufeff\uffa0")  # fmt: skip
+_UNSEEN: Final = frozenset(
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f"
+    "\u2028\u2029\u3164\ufeff\uffa0"
+)
 _PLAIN: Final = frozenset("\t\n\r")
 
 
@@ -199,9 +201,12 @@ class Visit:
         return HTMLResponse(
             site.draw(template, context),
             status,
-            {"content-language": self.language.replace("_", "-"), "vary": "accept-language, cookie",
-             "x-robots-tag": "noindex, nofollow"},
-        )  # fmt: skip
+            {
+                "content-language": self.language.replace("_", "-"),
+                "vary": "accept-language, cookie",
+                "x-robots-tag": "noindex, nofollow",
+            },
+        )
 
     def go(self, path: str) -> Response:
         """On to another page of ours; never to an address that came with the request."""

@@ -13,8 +13,20 @@ from gatekeeper.usecases import audit, erase, leave
 from tests.journeys.club import CLUB, WHY
 from tests.usecases.conftest import QUIET
 
-ALL = (Account, Person, Application, Membership, Leave, Exemption, Activity, Pass, Proof, Tally,
-       SweepItem, Order)  # fmt: skip
+ALL = (
+    Account,
+    Person,
+    Application,
+    Membership,
+    Leave,
+    Exemption,
+    Activity,
+    Pass,
+    Proof,
+    Tally,
+    SweepItem,
+    Order,
+)
 
 
 async def a_life(club):

@@ -86,8 +86,9 @@ class Watch:
         if self.club.removals():
             who = self.them[n].account
             self.named.add(who)
-            await self.club.platform.write(self.club.alice, f"remove {who}", place="admins",
-                                           thread=self.club.removals().ref)  # fmt: skip
+            await self.club.platform.write(
+                self.club.alice, f"remove {who}", place="admins", thread=self.club.removals().ref
+            )
 
     async def lose(self, _):
         self.club.platform.lose_answers(1)
@@ -132,7 +133,15 @@ def test_nobody_is_put_out_by_accident(steps):
 
 def test_the_watch_sees_removals():
     watch = Watch()
-    steps = [("wait", 16), ("sweep", 0), ("wait", 8), ("wait", 1), ("sweep", 0), ("confirm", 0),
-             ("name", 1), ("wait", 3)]  # fmt: skip
+    steps = [
+        ("wait", 16),
+        ("sweep", 0),
+        ("wait", 8),
+        ("wait", 1),
+        ("sweep", 0),
+        ("confirm", 0),
+        ("name", 1),
+        ("wait", 3),
+    ]
     asyncio.run(watch.play(steps))
     assert watch.checked == 2

@@ -351,8 +351,10 @@ async def test_what_an_admin_does_by_hand_is_theirs(club):
     await club.settle()
     ended = [await club.member(who) for who in (carl, eve, finn)]
     assert [(m.state, m.cause) for m in ended] == [
-        (State.REMOVED, "cause"), (State.REMOVED, "by-hand"), (State.DEPARTED, "departed"),
-    ]  # fmt: skip
+        (State.REMOVED, "cause"),
+        (State.REMOVED, "by-hand"),
+        (State.DEPARTED, "departed"),
+    ]
     assert not await club.find(Order, purpose="removal")
     async with club.store.look(CLUB) as tx:
         entry = (await tx.entries(subject=f"membership:{ended[0].id}"))[-1]

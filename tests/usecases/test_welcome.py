@@ -15,9 +15,16 @@ async def arrive(club, *names):
         async with club.store.transaction(CLUB) as tx:
             now, person = club.clock.now(), 100 + await tx.count(Membership)
             member = await tx.add(
-                a_membership(id=0, club=CLUB, person_id=person, identity=who,
-                             name=name.capitalize(), since=now, known_since=now)
-            )  # fmt: skip
+                a_membership(
+                    id=0,
+                    club=CLUB,
+                    person_id=person,
+                    identity=who,
+                    name=name.capitalize(),
+                    since=now,
+                    known_since=now,
+                )
+            )
             await welcome.schedule(tx, club.parts, member, club.clock.now())
 
 

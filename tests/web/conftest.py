@@ -126,9 +126,10 @@ class Club:
             app=self.app, client=(peer, 4711), raise_app_exceptions=False
         )
         return Browser(
-            transport=transport, base_url=self.settings.base_url,
+            transport=transport,
+            base_url=self.settings.base_url,
             headers={"accept": "text/html", **{k.replace("_", "-"): v for k, v in headers.items()}},
-        )  # fmt: skip
+        )
 
     def remade(self, **settings: object) -> "Club":
         """The same club with other web settings."""
@@ -138,8 +139,15 @@ class Club:
     async def link(self, act: str, who: Identity = ADA, subject: str = "knock:1") -> str:
         """The path of a new personal link."""
         async with self.parts.store.transaction(self.parts.club) as tx:
-            mark = await passes.issue(tx, self.parts, act=act, identity=who, subject=subject,
-                                      now=self.clock.now(), valid=timedelta(days=1))  # fmt: skip
+            mark = await passes.issue(
+                tx,
+                self.parts,
+                act=act,
+                identity=who,
+                subject=subject,
+                now=self.clock.now(),
+                valid=timedelta(days=1),
+            )
             told = await passes.reveal(
                 tx, self.parts, Tell(who=who, text="", links=(Link("x", mark),)), "told"
             )

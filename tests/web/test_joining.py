@@ -41,10 +41,16 @@ async def test_from_form_over_code_to_standing(club: Club, browser: Browser):
 
 async def test_every_problem_stands_at_its_field_and_nothing_typed_is_lost(browser: Browser):
     typed = {
-        "your-account": "ada", "your-name": "A" * 101, "why": "short", "town": "x" * 41,
-        "level": "never", "looms": "many", "since": "31.2.2026", "site": "javascript:alert(1)",
+        "your-account": "ada",
+        "your-name": "A" * 101,
+        "why": "short",
+        "town": "x" * 41,
+        "level": "never",
+        "looms": "many",
+        "since": "31.2.2026",
+        "site": "javascript:alert(1)",
         "topics": "a, b, c, d, e, f",
-    }  # fmt: skip
+    }
     page = Page(await browser.fill("/join", typed))
     assert page.answer.status_code == 422
     wrong = {name for name in page.ids if name.endswith("-problem")}
@@ -68,8 +74,11 @@ async def test_choices_and_boxes_are_kept_too(browser: Browser):
     page = Page(await browser.fill("/join", typed))
     assert page.answer.status_code == 422
     assert {name: page.form.fields[name] for name in typed} == {
-        "level": ["some"], "loom": ["c"], "yarns": ["wool", "silk"], "terms": ["yes"],
-    }  # fmt: skip
+        "level": ["some"],
+        "loom": ["c"],
+        "yarns": ["wool", "silk"],
+        "terms": ["yes"],
+    }
 
 
 async def test_an_unknown_question_and_a_field_sent_twice_are_told(club: Club, browser: Browser):
@@ -130,8 +139,10 @@ async def test_a_form_link_fixes_the_identity_and_needs_no_code(club: Club, brow
     assert sent.headers["location"] == "/standing"
     (app,) = await applications(club)
     assert (app.identity.account, app.origin, app.state) == (
-        "@ada:example.org", "knock", State.IN_REVIEW,
-    )  # fmt: skip
+        "@ada:example.org",
+        "knock",
+        State.IN_REVIEW,
+    )
     assert "your-account" in (await browser.see("/join")).form.names  # used up
 
 

@@ -98,9 +98,10 @@ async def test_a_slow_body_is_a_page_in_time(club: Club):
 async def test_a_body_too_large_is_answered_though_it_still_comes(server: Server):
     async with httpx.AsyncClient() as client:
         answer = await client.post(
-            f"http://127.0.0.1:{server.port}/join", content=b"why=" + b"x" * 5_000_000,
+            f"http://127.0.0.1:{server.port}/join",
+            content=b"why=" + b"x" * 5_000_000,
             headers={"content-type": "application/x-www-form-urlencoded"},
-        )  # fmt: skip
+        )
     assert answer.status_code == 413
 
 
@@ -125,8 +126,16 @@ async def test_numbers_count_and_name_nobody(club: Club, browser: Browser):
     await browser.get("/nowhere/@ada:example.org")
     await browser.request("BREW", "/join")
     async with club.parts.store.transaction(club.parts.club) as tx:
-        await order(tx, Tell(who=ADA, text="x"), platform="matrix", key="k", purpose="strange",
-                    subject="club", lane=Lane.CARD, now=club.clock.now())  # fmt: skip
+        await order(
+            tx,
+            Tell(who=ADA, text="x"),
+            platform="matrix",
+            key="k",
+            purpose="strange",
+            subject="club",
+            lane=Lane.CARD,
+            now=club.clock.now(),
+        )
     club.clock.advance(seconds=90)
     club.health["matrix"] = Health(ok=False, code="platform-down")
     found = await numbers(club)
