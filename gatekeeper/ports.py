@@ -124,15 +124,17 @@ class Platform(Protocol):
         ...
 
     async def standing(self, who: Identity) -> Standing:
-        """How `who` stands now. PlatformDown, PlatformBusy."""
+        """How `who` stands now. PlatformDown (also while we are out of the club's outermost place
+        or the admins' room), PlatformBusy."""
         ...
 
     async def members(self) -> tuple[Guest, ...]:
-        """Everyone inside the club, ourselves left out. PlatformDown, PlatformBusy."""
+        """Everyone inside the club, ourselves left out; raises like `standing`."""
         ...
 
     async def admins(self) -> tuple[Guest, ...]:
-        """Everyone joined to the admins' room, ourselves left out, with power and groups."""
+        """Everyone joined to the admins' room, ourselves left out, with power and groups; raises
+        like `standing`."""
         ...
 
     async def profile(self, who: Identity) -> Profile:
@@ -153,7 +155,7 @@ class Platform(Protocol):
 
 
 class FrontDesk(Protocol):
-    """Where platforms call in. Both calls are at least once and may come in any order."""
+    """Where platforms call in; what they tell is told at least once and may come in any order."""
 
     async def handle(self, event: Event) -> None:
         """Take in one event that decides something; committed when this returns."""
@@ -171,6 +173,11 @@ class FrontDesk(Protocol):
 
     async def position(self, platform: str) -> str:
         """The last committed position, "" for none."""
+        ...
+
+    async def paused(self) -> bool:
+        """Whether the club writes nothing now: nothing is made then, and nobody invited, but what
+        is performed; listening goes on."""
         ...
 
 

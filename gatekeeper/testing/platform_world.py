@@ -31,6 +31,7 @@ class RecordingDesk:
         self.gaps = 0
         self.place = ""
         self.fail: list[Exception] = []
+        self.is_paused = False
 
     async def handle(self, event: Event) -> None:
         """Keep an event, or fail as ordered."""
@@ -49,6 +50,10 @@ class RecordingDesk:
     async def position(self, platform: str) -> str:
         """The last one told."""
         return self.place
+
+    async def paused(self) -> bool:
+        """As ordered."""
+        return self.is_paused
 
     def of(self, kind: type[T], who: Identity | None = None) -> list[T]:
         """The events of one kind, of one person, in the order told."""

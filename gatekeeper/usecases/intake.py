@@ -6,6 +6,7 @@ from datetime import datetime
 import structlog
 
 from gatekeeper.domain.activity import Sign
+from gatekeeper.domain.clubs import ClubState
 from gatekeeper.domain.decisions import Order, Progress
 from gatekeeper.domain.events import (
     Banned,
@@ -88,6 +89,12 @@ class Desk:
     async def position(self, platform: str) -> str:
         """The last committed position, "" for none."""
         return await self._observer.position(platform)
+
+    async def paused(self) -> bool:
+        """Whether the club is paused, by what is committed now."""
+        async with self._parts.store.look(self._parts.club) as tx:
+            state = await tx.first(ClubState)
+        return state is not None and state.paused_at is not None
 
     async def _wrote_to_admins(self, event: Wrote) -> None:
         parts = self._parts
