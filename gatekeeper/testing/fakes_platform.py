@@ -31,7 +31,7 @@ __all__ = ["ADMINS", "SPACE", "DoorShut", "FakePlatform", "Message"]
 class FakePlatform(FakePeople):
     """An in-memory Platform, and (from FakePeople) the hands of all people on it.
 
-    Failures to order: `down`, `busy`, `refuse`, `lose_answers`.
+    Failures to order: `down`, `lost`, `busy`, `refuse`, `lose_answers`.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class FakePlatform(FakePeople):
         super().__init__(clock, name, rooms)
         self.performed: list[tuple[str, Action]] = []  # all that took effect, by key
         self.down = False
+        self.lost: set[str] = set()  # of SPACE and ADMINS: gone, or we are out of it
         self._busy: list[PlatformBusy] = []
         self._refused: dict[str, str] = {}
         self._lost = 0
@@ -219,7 +220,7 @@ class FakePlatform(FakePeople):
 
     async def standing(self, who: Identity) -> Standing:
         """How `who` stands now."""
-        self._look()
+        self._look(needs_places=True)
         account = self.people.get(who.account, Account(name=""))
         state = account.places.get(SPACE, "")
         in_room = account.places.get(ADMINS) == "join"
@@ -235,12 +236,12 @@ class FakePlatform(FakePeople):
 
     async def members(self) -> tuple[Guest, ...]:
         """Everyone inside."""
-        self._look()
+        self._look(needs_places=True)
         return self._guests(SPACE)
 
     async def admins(self) -> tuple[Guest, ...]:
         """Everyone in the admins' room."""
-        self._look()
+        self._look(needs_places=True)
         return self._guests(ADMINS)
 
     def _guests(self, place: str) -> tuple[Guest, ...]:
@@ -277,11 +278,15 @@ class FakePlatform(FakePeople):
         """Whether someone listens and nothing is `down`."""
         if self.down:
             return Health(ok=False, code="homeserver-down")
+        if self.lost:
+            return Health(ok=False, code="place-missing", detail=", ".join(sorted(self.lost)))
         return Health(ok=self._desk is not None, code="" if self._desk else "not-listening")
 
-    def _look(self) -> None:
+    def _look(self, needs_places: bool = False) -> None:
         if self.down:
             raise PlatformDown(self.name, "down by order")
+        if needs_places and self.lost:
+            raise PlatformDown(self.name, f"lost by order: {', '.join(sorted(self.lost))}")
 
     def _receipt(self, changed: bool, ref: str = "") -> Receipt:
         return Receipt(changed=changed, at=self.clock.now(), ref=ref)

@@ -7,9 +7,11 @@ import pytest
 import pytest_asyncio
 
 from gatekeeper.domain.decisions import Action
+from gatekeeper.domain.errors import PlatformDown
 from gatekeeper.domain.identity import Identity
 from gatekeeper.testing.contract import PlatformContract
 from gatekeeper.testing.fakes import FakePlatform, ManualClock
+from gatekeeper.testing.fakes_platform import ADMINS
 from gatekeeper.testing.platform_world import RecordingDesk, Seen
 from tests.adapters.matrix.world import MatrixWorld
 from tests.support.synapse import Synapse
@@ -85,6 +87,19 @@ class TestFake(PlatformContract):
         await world.platform.start(world.desk)
         yield world
         await world.platform.stop()
+
+    async def test_a_lost_place_by_order(self, world: FakeWorld) -> None:
+        """Nobody's rights can be looked up, as on a real platform."""
+        world.platform.lost = {ADMINS}
+        for ask in (world.platform.admins, world.platform.members):
+            with pytest.raises(PlatformDown):
+                await ask()
+        with pytest.raises(PlatformDown):
+            await world.platform.standing(await world.person())
+        assert world.platform.health().code == "place-missing"
+        world.platform.lost.clear()
+        assert world.platform.health().ok
+        assert await world.platform.admins() == ()
 
 
 @pytest_asyncio.fixture(scope="class", loop_scope="class")
