@@ -23,9 +23,10 @@ from gatekeeper.ports import Clock
 from gatekeeper_matrix.chats import Chats, membership
 from gatekeeper_matrix.events import content as content_of
 from gatekeeper_matrix.html import Content, card_content, edit_of, text_content
-from gatekeeper_matrix.places import Plan, Room, Scene, invite, invite_limiters
+from gatekeeper_matrix.places import invite, invite_limiters
 from gatekeeper_matrix.power import Power, creators_of
-from gatekeeper_matrix.sdk import CLIENT, NAME, Api, Refusal, room_path
+from gatekeeper_matrix.scene import PlaceLost, Plan, Scene, lost_if_out
+from gatekeeper_matrix.sdk import NAME, Api, Refusal, room_path
 
 KEY: Final = "club.gatekeeper.key"
 _FORGOTTEN: Final = timedelta(hours=12)  # homeservers forget transaction ids after a day
@@ -91,10 +92,8 @@ class Acts:
 
     def _space(self) -> str:
         alias = self.plan.space.alias
-        if self.scene.lost.get(alias) == "missing":
-            raise PlatformDown(NAME, f"{alias} is not made yet")
         if not self.scene.space or alias in self.scene.lost:
-            raise PlatformRefused(NAME, "no-such-room", alias)
+            raise PlaceLost(NAME, f"{alias}: {self.scene.lost.get(alias, 'missing')}")
         return self.scene.space
 
     async def _admit(self, action: Admit) -> Receipt:
@@ -248,23 +247,30 @@ class Acts:
         return str(told["event_id"])
 
     async def _put(self, room: str, path: str, content: Mapping[str, Any]) -> Any:
+        if await self._encrypted(room):
+            raise PlatformRefused(NAME, "encrypted", self.scene.place(room) or room)
         try:
             return await self.api.call("PUT", path, content, limiters=("send",))
         except Refusal as error:
             if error.status not in (403, 404) or error.errcode == "M_DUPLICATE_ANNOTATION":
                 raise
-            joined = (await self.api.get(f"{CLIENT}/joined_rooms"))["joined_rooms"]
-            if room in joined:
+            if not await lost_if_out(self.api, self.plan, self.scene, room):
                 raise
-            for place in self.plan.all():
-                if room == self._id_of(place):
-                    self.scene.lost.setdefault(place.alias, "gone")
+            if room == self.scene.admins:
+                raise PlaceLost(NAME, self.scene.lacks(self.plan)) from error
             raise PlatformRefused(NAME, "no-such-room", room) from error
 
-    def _id_of(self, place: Room) -> str:
-        if place.kind == "space":
-            return self.scene.space
-        return self.scene.room("admins" if place.kind == "admins" else place.alias)
+    async def _encrypted(self, room: str) -> bool:
+        """Whether `room` is encrypted: we would send in clear what looks as if it were not. Looked
+        up once; from then on we hear of it."""
+        scene = self.scene
+        if room not in scene.encrypted and room not in scene.plain:
+            try:
+                told = await self.api.find(room_path(room, "state", "m.room.encryption", ""))
+            except Refusal:
+                return False  # we are out of it: sending will tell
+            (scene.plain if told is None else scene.encrypted).add(room)
+        return room in scene.encrypted
 
     async def _sent_before(self, room: str, once: "_Once") -> str:
         """Read back to when it was ordered whether it stands there already."""
@@ -284,6 +290,9 @@ class Acts:
 
     def _room(self, place: str) -> str:
         room = self.scene.room(place)
+        if place == "admins" and (not room or self.plan.admin_room.alias in self.scene.lost):
+            alias = self.plan.admin_room.alias
+            raise PlaceLost(NAME, f"{alias}: {self.scene.lost.get(alias, 'missing')}")
         if not room and "missing" in self.scene.lost.values():
             raise PlatformDown(NAME, f"{place} is not made yet")
         if not room:

@@ -4,13 +4,16 @@ Where someone opened a chat with us first, that one serves, as long as nobody el
 """
 
 import asyncio
-from collections.abc import Mapping
+import json
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from gatekeeper.domain.errors import PlatformRefused
+from gatekeeper.ports import Vault
 from gatekeeper_matrix.events import content
-from gatekeeper_matrix.places import CHAT, Plan, Scene, invite_limiters, server_of
+from gatekeeper_matrix.places import invite_limiters, server_of
 from gatekeeper_matrix.power import levels_for_new
+from gatekeeper_matrix.scene import CHAT, Plan, Scene
 from gatekeeper_matrix.sdk import CLIENT, NAME, Api, Refusal, q, room_path
 
 _ASKED: Final = "club.gatekeeper.asked"
@@ -18,10 +21,24 @@ _MOST_OPENED: Final = 3  # chats that one person may open with us
 
 
 class Chats:
-    """The direct chats of one account of ours."""
+    """The direct chats of one account of ours.
 
-    def __init__(self, api: Api, scene: Scene, plan: Plan) -> None:
+    `paused` tells whether the club writes nothing now: what is to be noted in the account's data is
+    then kept in the vault until `settle`.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        scene: Scene,
+        plan: Plan,
+        vault: Vault,
+        paused: Callable[[], Awaitable[bool]],
+    ) -> None:
         self._api, self._scene, self._plan = api, scene, plan
+        self._vault, self._paused = vault, paused
+        self._noting = asyncio.Lock()  # the data is read, changed and written as a whole
+        self._owed: dict[str, str] = {}  # rooms still to be noted, to the person
         self._one = asyncio.Lock()  # two messages to one person must not make two chats
         self.looked: set[str] = set()  # rooms known to be no chats of ours
 
@@ -73,6 +90,10 @@ class Chats:
 
     async def remember(self) -> None:
         """Read from the account's data which chats people opened with us."""
+        self._owed = json.loads(await self._vault.get(self._drawer) or b"{}")
+        for room, user in self._owed.items():
+            if room not in self._scene.chats:
+                self._scene.opened[room] = user
         for user, rooms in (await self._direct()).items():
             for room in rooms:
                 if room not in self._scene.chats:
@@ -170,11 +191,33 @@ class Chats:
         told: Any = await self._api.find(self._data_path) or {}
         return {user: list(rooms) for user, rooms in told.items() if isinstance(rooms, list)}
 
+    async def settle(self) -> None:
+        """Note in the account's data what is still owed to it, unless the club is paused."""
+        if not self._owed or await self._paused():
+            return
+        async with self._noting:
+            noted, direct, changed = dict(self._owed), await self._direct(), False
+            for room, user in noted.items():
+                if room not in direct.get(user, []):
+                    direct.setdefault(user, []).append(room)
+                    changed = True
+            if changed:
+                await self._api.call("PUT", self._data_path, direct)
+            await self._owe({r: user for r, user in self._owed.items() if r not in noted})
+
     async def _note(self, user: str, room: str) -> None:
-        direct = await self._direct()
-        if room not in direct.get(user, []):
-            direct.setdefault(user, []).append(room)
-            await self._api.call("PUT", self._data_path, direct)
+        if room in (await self._direct()).get(user, []):
+            return
+        await self._owe({**self._owed, room: user})
+        await self.settle()
+
+    async def _owe(self, owed: dict[str, str]) -> None:
+        self._owed = owed
+        await self._vault.put(self._drawer, json.dumps(owed).encode())
+
+    @property
+    def _drawer(self) -> str:
+        return f"matrix-chats-{self._plan.club}"
 
     @property
     def _data_path(self) -> str:

@@ -5,14 +5,16 @@ from typing import Any, Final
 
 from gatekeeper.domain.errors import PlatformDown, PlatformError
 from gatekeeper.ports import Check
-from gatekeeper_matrix.places import Plan, Room, Scene
+from gatekeeper_matrix.chats import membership
 from gatekeeper_matrix.power import Power
+from gatekeeper_matrix.scene import Plan, Room, Scene, Uninvited
 from gatekeeper_matrix.sdk import Api, Refusal, q, room_path
 
 _SKEW: Final = 30.0  # seconds that clocks may differ
 _ACTS: Final = ("invite", "kick", "state_default")
 
 Look = Callable[[str], Awaitable[Power]]
+Values = dict[str, str | int | float | bool]
 
 
 async def examine(
@@ -38,7 +40,7 @@ async def examine(
         return (*lines, Check(False, "matrix-login-refused", {"detail": str(error)}))
     lines.append(Check(True, "matrix-login", {"account": scene.me}))
     for place in plan.all():
-        lines += await _place(api, scene, place, power)
+        lines += await _place(api, plan, scene, place, power)
     lines += await _people(api, plan, scene, power)
     lines.append(await _limits(api, scene, admin_api))
     return tuple(lines)
@@ -50,13 +52,9 @@ def _clock(api: Api) -> Check:
     return Check(ok, "matrix-clock" if ok else "matrix-clock-off", {"seconds": round(skew)})
 
 
-async def _place(api: Api, scene: Scene, place: Room, power: Look) -> list[Check]:
-    alias: dict[str, str | int | float | bool] = {"place": place.alias}
-    room = (
-        scene.space
-        if place.kind == "space"
-        else scene.room("admins" if place.kind == "admins" else place.alias)
-    )
+async def _place(api: Api, plan: Plan, scene: Scene, place: Room, power: Look) -> list[Check]:
+    alias: Values = {"place": place.alias}
+    room = scene.id_of(place)
     if not room or place.alias in scene.lost:
         why = scene.lost.get(place.alias, "missing")
         return [Check(False, "matrix-place-missing", {**alias, "why": why})]
@@ -65,10 +63,16 @@ async def _place(api: Api, scene: Scene, place: Room, power: Look) -> list[Check
             *_powers(await power(room), scene.me),
             *await _doors(api, room, place),
         ]
+        encrypted = await api.find(room_path(room, "state", "m.room.encryption", "")) is not None
     except Refusal as error:
         return [Check(False, "matrix-place-missing", {**alias, "why": error.detail})]
+    notes = []
+    if encrypted and plan.plain(place):
+        faults.append(("matrix-encrypted", {}))
+    elif encrypted:
+        notes = [Check(True, "matrix-encrypted-room", alias)]
     lines = [Check(False, code, {**alias, **values}) for code, values in faults]
-    return lines or [Check(True, "matrix-place", alias)]
+    return [*(lines or [Check(True, "matrix-place", alias)]), *notes]
 
 
 def _powers(power: Power, me: str) -> list[tuple[str, dict[str, Any]]]:
@@ -100,8 +104,6 @@ async def _doors(api: Api, room: str, place: Room) -> list[tuple[str, dict[str, 
     history = (await state("m.room.history_visibility")).get("history_visibility", "shared")
     if history == "world_readable" or (place.kind != "space" and history == "shared"):
         faults.append(("matrix-history", {"visibility": str(history)}))
-    if await state("m.room.encryption"):
-        faults.append(("matrix-encrypted", {}))
     return faults
 
 
@@ -109,17 +111,27 @@ async def _people(api: Api, plan: Plan, scene: Scene, power: Look) -> list[Check
     """Whether those whom the document names can decide."""
     if not scene.admins or plan.admin_room.alias in scene.lost:
         return []
-    inside = (await api.get(room_path(scene.admins, "joined_members")))["joined"]
     levels = await power(scene.admins)
     lines = []
     for admin in plan.admins:
-        values: dict[str, str | int | float | bool] = {
-            "account": admin,
-            "power": min(levels.of(admin), 100),
-        }
-        ok = admin in inside
-        lines.append(Check(ok, "matrix-admin" if ok else "matrix-admin-outside", values))
+        state = await membership(api, scene.admins, admin)
+        code, values = _where(scene.uninvited.get(scene.admins, {}).get(admin), state)
+        told: Values = {"account": admin, "power": min(levels.of(admin), 100), **values}
+        lines.append(Check(state == "join", code, told))
     return lines
+
+
+def _where(waiting: Uninvited | None, state: str) -> tuple[str, Values]:
+    """How it stands with an admin's way into their room."""
+    if state == "join":
+        return "matrix-admin", {}
+    if state == "invite":
+        return "matrix-admin-invited", {}
+    if state or waiting is None:
+        return "matrix-admin-outside", {}
+    if waiting.until is None:
+        return "matrix-admin-uninvited", {"detail": waiting.why}
+    return "matrix-admin-limited", {"until": f"{waiting.until:%Y-%m-%d %H:%M:%S} UTC"}
 
 
 async def _limits(api: Api, scene: Scene, admin_api: bool) -> Check:

@@ -8,13 +8,36 @@ from gatekeeper.domain import events
 from gatekeeper.domain.activity import Kind, Sign
 from gatekeeper.domain.events import Event
 from gatekeeper.domain.identity import Identity
-from gatekeeper_matrix.places import Scene
+from gatekeeper_matrix.scene import CHAT, PLACE, Scene
 from gatekeeper_matrix.sdk import NAME
 
 Raw = Mapping[str, Any]
 
 REASON: Final = 2_000  # letters kept of a knock's reason
 TEXT: Final = 10_000  # letters kept of what someone writes to us
+LIMIT: Final = 100  # homeservers cap a timeline there
+TIMELINE: Final = (
+    "m.room.member",
+    "m.room.message",
+    "m.room.encrypted",
+    "m.room.redaction",
+    "m.reaction",
+    "m.sticker",
+    "m.space.child",
+    "m.room.encryption",
+    CHAT,
+)
+_STATE: Final = ("m.room.create", "m.room.encryption", "m.space.child", CHAT, PLACE)
+FILTER: Final = {
+    "presence": {"types": []},
+    "account_data": {"types": []},
+    "room": {
+        "timeline": {"limit": LIMIT, "types": TIMELINE},
+        "state": {"types": _STATE},
+        "ephemeral": {"types": ["m.receipt"]},
+        "account_data": {"types": []},
+    },
+}
 _FILES: Final = frozenset({"m.image", "m.file", "m.video", "m.audio"})
 _TALK: Final = frozenset({"m.room.message", "m.room.encrypted", "m.sticker"})
 

@@ -8,55 +8,33 @@ import asyncio
 import itertools
 import json
 import logging
-import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from gatekeeper.domain.activity import Sign
-from gatekeeper.domain.errors import PlatformBusy, PlatformDown, PlatformRefused, StorageError
+from gatekeeper.domain.errors import PlatformBusy, PlatformDown, PlatformRefused
 from gatekeeper.domain.events import Event, Pressed
 from gatekeeper.ports import Clock, FrontDesk, Health
 from gatekeeper_matrix import events
 from gatekeeper_matrix.acts import Ours
 from gatekeeper_matrix.chats import Chats
-from gatekeeper_matrix.places import CHAT, PLACE, Places, Scene
+from gatekeeper_matrix.patience import Held, back_off, passing
+from gatekeeper_matrix.places import Places
 from gatekeeper_matrix.power import creators_of
+from gatekeeper_matrix.scene import CHAT, PlaceLost, Plan, Scene
 from gatekeeper_matrix.sdk import CLIENT, NAME, Api, Refusal, room_path
 
 log = logging.getLogger(__name__)
 
 POLL: Final = 30.0  # seconds that the homeserver may hold an empty answer back
-_LIMIT: Final = 100  # homeservers cap a timeline there
 _SEARCH: Final = timedelta(minutes=1)
 _REMEMBER: Final = timedelta(hours=1)  # how long health tells of an event passed over
 _BLIND: Final = frozenset({"put-out", "shut"})  # people may live there, and we do not see it
+_FULL: Final = 5.0  # seconds until we look again, when no more can be held
 _TRIES: Final = 5  # of an event that fails, but not for storage's sake
-_TIMELINE: Final = (
-    "m.room.member",
-    "m.room.message",
-    "m.room.encrypted",
-    "m.room.redaction",
-    "m.reaction",
-    "m.sticker",
-    "m.space.child",
-    "m.room.encryption",
-    CHAT,
-)
-_STATE: Final = ("m.room.create", "m.room.encryption", "m.space.child", CHAT, PLACE)
-_FILTER: Final = {
-    "presence": {"types": []},
-    "account_data": {"types": []},
-    "room": {
-        "timeline": {"limit": _LIMIT, "types": _TIMELINE},
-        "state": {"types": _STATE},
-        "ephemeral": {"types": ["m.receipt"]},
-        "account_data": {"types": []},
-    },
-}
-# A database that does not answer is no reason to pass an event over, whatever its driver calls it.
-_PASSING: Final = frozenset({"OperationalError", "DBConnectionError", "InterfaceError"})
 
 
 class Stopped(Exception):
@@ -72,6 +50,7 @@ class Intake:
     """
 
     api: Api
+    plan: Plan
     scene: Scene
     places: Places
     chats: Chats
@@ -89,6 +68,7 @@ class Intake:
     _poison: str = ""
     _poisoned_at: datetime | None = None
     _searched_at: datetime | None = None
+    _held: Held = field(default_factory=Held)
 
     async def run(self) -> None:
         """Listen until `stopping` is set."""
@@ -129,6 +109,8 @@ class Intake:
             return Health(ok=False, code="starting")
         if self.scene.lost:
             lost = ", ".join(f"{place}: {why}" for place, why in sorted(self.scene.lost.items()))
+            if self._held.events:
+                lost += f"; {len(self._held.events)} events wait"
             put_out = "put-out" in self.scene.lost.values()
             return Health(ok=False, code="put-out" if put_out else "place-missing", detail=lost)
         recent = self._poisoned_at and self.clock.now() - self._poisoned_at < _REMEMBER
@@ -149,6 +131,7 @@ class Intake:
     async def _begin(self) -> None:
         await self.enter()
         await self.chats.remember()
+        self._held.clear()  # told again from the position
         self._since = await self.desk.position(NAME)
         self._full, self._entered = True, True
 
@@ -157,6 +140,11 @@ class Intake:
         first, gap = self._full, not self._since
         blind = not _BLIND.isdisjoint(self.scene.lost.values())
         await self._search()
+        await self._tell_held()
+        if self._held.full():
+            if await self._stopped_within(min(self.poll, _FULL)):
+                raise Stopped
+            return
         try:
             # after a failure the answer is wanted at once: only it shows that all is well again
             told = await self._poll(0.0 if first or self._fault else self.poll)
@@ -179,10 +167,14 @@ class Intake:
         if first:
             await self._answer_knocks()
         position = str(told["next_batch"])
-        unseen = gap or not _BLIND.isdisjoint(self.scene.lost.values()) or blind
-        await self._insist(
-            lambda: self.desk.observe(NAME, signs, position, after_gap=unseen), "observe"
-        )
+        await self._tell_held()  # an invitation may have brought the place back
+        self._held.signs += signs
+        self._held.gap |= gap or not _BLIND.isdisjoint(self.scene.lost.values()) or blind
+        if gap or not self._held.events:  # who knocks is looked up anew by each start
+            kept, unseen = self._held.take()
+            await self._insist(
+                lambda: self.desk.observe(NAME, kept, position, after_gap=unseen), "observe"
+            )
         self._since, self._full = position, False
 
     async def _search(self) -> None:
@@ -193,10 +185,15 @@ class Intake:
             self._searched_at = now
         if now - self._searched_at >= _SEARCH:
             self._searched_at = now
-            await self.places.settle(make=False)
+            make = self.places.unfinished() and not await self.desk.paused()
+            try:
+                await self.places.settle(make=make)
+                await self.chats.settle()
+            except PlatformBusy as busy:  # what is to be made waits; we go on listening
+                log.info("places: %s", busy)
 
     async def _poll(self, wait: float) -> Any:
-        query: dict[str, Any] = {"timeout": int(wait * 1000), "filter": json.dumps(_FILTER)}
+        query: dict[str, Any] = {"timeout": int(wait * 1000), "filter": json.dumps(events.FILTER)}
         if self._since:
             query["since"] = self._since
         if self._full:
@@ -267,8 +264,8 @@ class Intake:
             "dir": "b",
             "from": start,
             "to": self._since,
-            "limit": _LIMIT,
-            "filter": json.dumps({"types": _TIMELINE}),
+            "limit": events.LIMIT,
+            "filter": json.dumps({"types": events.TIMELINE}),
         }
         while True:
             try:
@@ -283,18 +280,41 @@ class Intake:
         return found[::-1]
 
     async def _hand_over(self, room: str, event: Event) -> None:
-        async def tell() -> None:
-            if not isinstance(event, Pressed) or await self.ours.has(room, event.ref):
-                await self.desk.handle(event)
+        """Tell the desk, or hold the event while a place that it needs is lost."""
+        if not self._held.behind(room, event, self.scene.space):
+            try:
+                await self._insist(partial(self._tell, room, event), event.event_id)
+                return
+            except PlaceLost as lost:
+                log.warning("held until the place is back: %s (%s)", event.event_id, lost.detail)
+        self._held.hold(room, event)
 
-        await self._insist(tell, event.event_id)
+    async def _tell(self, room: str, event: Event) -> None:
+        if not isinstance(event, Pressed) or await self.ours.has(room, event.ref):
+            await self.desk.handle(event)
+
+    async def _tell_held(self) -> None:
+        """Tell what is held, in order, once the places that decisions need are there again."""
+        while self._held.events and not self.scene.lacks(self.plan):
+            room, event = self._held.events[0]
+            try:
+                await self._insist(partial(self._tell, room, event), event.event_id)
+            except PlaceLost:
+                return
+            self._held.events.popleft()
 
     async def _insist(self, act: Callable[[], Awaitable[None]], what: str) -> None:
-        """Again until it works; an event that fails by itself is passed over after some tries."""
+        """Again until it works; an event that fails by itself is passed over after some tries.
+
+        PlaceLost comes through at once: the others need not wait for a person to act.
+        """
         for attempt in itertools.count():
             try:
                 await act()
                 return
+            except PlaceLost:
+                self._fault = None
+                raise
             except Exception as error:
                 if not passing(error) and attempt + 1 >= _TRIES:
                     log.exception("event-refused %s", what)
@@ -354,19 +374,6 @@ class Intake:
         except TimeoutError:
             return False
         return True
-
-
-def back_off(failures: int) -> float:
-    """Seconds to wait after so many failures in a row: 0.1 · 2^n up to 60, with jitter."""
-    longest = min(0.1 * float(1 << min(failures, 12)), 60.0)
-    return longest * random.uniform(0.5, 1.0)
-
-
-def passing(error: Exception) -> bool:
-    """Whether an error passes by itself: storage, the homeserver or the network, not the event."""
-    if isinstance(error, StorageError | PlatformDown | PlatformBusy | OSError | TimeoutError):
-        return True
-    return any(cls.__name__ in _PASSING for cls in type(error).__mro__)
 
 
 def _for(raw: Mapping[str, Any], user: str) -> bool:

@@ -5,131 +5,46 @@ remembered, and is never made anew when it goes: an empty space in its stead wou
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from gatekeeper.domain.errors import PlatformBusy
-from gatekeeper.ports import Vault
+from gatekeeper.ports import Clock, Vault
 from gatekeeper_matrix.power import levels_for_new
+from gatekeeper_matrix.scene import PLACE, Plan, Room, Scene, Uninvited
 from gatekeeper_matrix.sdk import CLIENT, Api, Refusal, q, room_path
 
-PLACE: Final = "club.gatekeeper.place"
-CHAT: Final = "club.gatekeeper.chat"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
-    """One room as the club document names it; `kind` is space, room or admins."""
-
-    kind: str
-    alias: str
-    name: str
-    topic: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """All places that a club wants."""
-
-    club: str
-    space: Room
-    rooms: tuple[Room, ...]
-    admin_room: Room
-    welcome: str
-    invite_to_rooms: bool
-    encrypted: bool
-    chat_name: str
-    admins: tuple[str, ...]
-
-    @classmethod
-    def read(cls, club: str, places: Mapping[str, Any]) -> "Plan":
-        """From the club document's `platforms.matrix` and what `wire` adds to it."""
-        title = str(places.get("title") or club)
-        rooms = tuple(_room("room", one) for one in places.get("rooms", ()))
-        welcome = _local(str(places.get("welcomeRoom") or (rooms[0].alias if rooms else "")))
-        return cls(
-            club=club,
-            space=_room("space", places["space"]),
-            rooms=rooms,
-            admin_room=_room("admins", places["adminRoom"]),
-            welcome=welcome,
-            invite_to_rooms=bool(places.get("inviteToRooms", True)),
-            encrypted=bool(places.get("encrypted", False)),
-            chat_name=str(places.get("chatName") or title),
-            admins=tuple(str(admin).removeprefix("matrix:") for admin in places.get("admins", ())),
-        )
-
-    def all(self) -> tuple[Room, ...]:
-        """Every place, the space first."""
-        return (self.space, self.admin_room, *self.rooms)
-
-
-@dataclass(slots=True)
-class Scene:
-    """What rooms are to us now, by room id.
-
-    Attributes:
-        me: our own account.
-        space, admins: their ids, "" while unknown.
-        rooms: ids of the club's rooms to their aliases.
-        chats: ids of the direct chats that we opened to the person they are for.
-        opened: likewise for chats that people opened with us.
-        encrypted: rooms in which what people write cannot be read by us.
-        children: what the space names as its rooms, as far as we listen.
-        joined: every room that we are in, as far as we listen.
-        creators: of rooms whose version gives them power without end.
-        lost: aliases of places that are not there or shut to us, and why.
-        uninvited: admins whom we could not invite, and why.
-    """
-
-    me: str = ""
-    space: str = ""
-    admins: str = ""
-    welcome: str = ""
-    rooms: dict[str, str] = field(default_factory=dict)
-    chats: dict[str, str] = field(default_factory=dict)
-    opened: dict[str, str] = field(default_factory=dict)
-    encrypted: set[str] = field(default_factory=set)
-    children: set[str] = field(default_factory=set)
-    joined: set[str] = field(default_factory=set)
-    creators: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    lost: dict[str, str] = field(default_factory=dict)
-    uninvited: dict[str, str] = field(default_factory=dict)
-
-    def room(self, place: str) -> str:
-        """The id of "admins", "welcome" or a room's alias; "" where there is none."""
-        if place == "admins":
-            return self.admins
-        if place == "welcome":
-            return self.welcome
-        return next((room for room, alias in self.rooms.items() if alias == _local(place)), "")
-
-    def place(self, room: str) -> str:
-        """What a room is called in events: "admins", "direct", an alias, "" for none of ours."""
-        if room == self.admins:
-            return "admins"
-        if room in self.chats or room in self.opened:
-            return "direct"
-        return self.rooms.get(room, "")
-
-    def inside(self) -> tuple[str, ...]:
-        """Every place of the club, the space last; rooms that people added to it as well."""
-        known = (*self.rooms, self.admins, self.space)
-        others = sorted((self.children & self.joined).difference(known))
-        return tuple(room for room in (*others, *known) if room)
+_AGAIN: Final = timedelta(minutes=1)  # at least, until a limited invitation is tried again
+_TRIES: Final = 100  # of one invitation, between two starts
 
 
 class Places:
     """Finds and makes the places of one club."""
 
-    def __init__(self, api: Api, plan: Plan, vault: Vault, scene: Scene) -> None:
+    def __init__(self, api: Api, plan: Plan, vault: Vault, scene: Scene, clock: Clock) -> None:
         self._api, self._plan, self._vault, self._scene = api, plan, vault, scene
+        self._clock = clock
         self._kept: dict[str, str] = {}
+        self._tied = False  # rooms are named in the space and admins invited
 
     @property
     def _drawer(self) -> str:
         return f"matrix-places-{self._plan.club}"
+
+    @property
+    def _invitations(self) -> str:
+        return f"matrix-invitations-{self._plan.club}"
+
+    def unfinished(self) -> bool:
+        """Whether something is to be made, or an invitation to be tried again, now."""
+        now = self._clock.now()
+        waiting = (them.until for room in self._scene.uninvited.values() for them in room.values())
+        return (
+            "missing" in self._scene.lost.values()
+            or not self._tied
+            or any(until is not None and until <= now for until in waiting)
+        )
 
     async def settle(self, make: bool) -> None:
         """Fill the scene; with `make`, make what is missing and join it to the space.
@@ -139,6 +54,7 @@ class Places:
         """
         kept = await self._vault.get(self._drawer)
         self._kept = json.loads(kept) if kept else {}
+        self._scene.uninvited = _read(await self._vault.get(self._invitations))
         joined = set((await self._api.get(f"{CLIENT}/joined_rooms"))["joined_rooms"])
         version = await self._api.version() if make else ""
         for place in self._plan.all():
@@ -149,8 +65,10 @@ class Places:
                 await self._keep(place, room)
             else:
                 self._scene.lost.setdefault(place.alias, "missing")
-        if make and self._scene.space:
+                self._know(place, self._kept.get(place.alias, ""))  # what was said there counts
+        if make and self._scene.space and self._plan.space.alias not in self._scene.lost:
             await self._tie_together()
+            self._tied = True
 
     def forget(self, room: str) -> None:
         """We are no longer in `room`."""
@@ -206,8 +124,10 @@ class Places:
             return False
         return True
 
-    async def _keep(self, place: Room, room: str) -> None:
+    def _know(self, place: Room, room: str) -> None:
         scene = self._scene
+        if not room:
+            return
         if place.kind == "space":
             scene.space = room
         elif place.kind == "admins":
@@ -216,7 +136,10 @@ class Places:
             scene.rooms[room] = place.alias
             if place.alias == self._plan.welcome:
                 scene.welcome = room
-        scene.lost.pop(place.alias, None)
+
+    async def _keep(self, place: Room, room: str) -> None:
+        self._know(place, room)
+        self._scene.lost.pop(place.alias, None)
         if self._kept.get(place.alias) != room:
             self._kept[place.alias] = room
             await self._vault.put(self._drawer, json.dumps(self._kept).encode())
@@ -249,7 +172,7 @@ class Places:
         if place.kind != "space":
             parent = {"via": [self._server], "canonical": True}
             state.append(_state("m.space.parent", parent, space))
-            if plan.encrypted:
+            if plan.encrypted and not plan.plain(place):
                 algorithm = {"algorithm": "m.megolm.v1.aes-sha2"}
                 state.append(_state("m.room.encryption", algorithm))
         more = {"events_default": 100} if place.kind == "space" else {}
@@ -270,28 +193,49 @@ class Places:
     async def _tie_together(self) -> None:
         """Name the rooms in the space and invite the admins; what a person has undone since
         (an emptied event, a departure) is left as they want it."""
-        space = self._scene.space
-        for room in filter(None, (*self._scene.rooms, self._scene.admins)):
+        space, admins = self._scene.space, self._scene.admins
+        if self._plan.admin_room.alias in self._scene.lost:
+            admins = ""
+        there = (room for room, place in self._scene.rooms.items() if place not in self._scene.lost)
+        for room in filter(None, (*there, admins)):
             if await self._api.find(room_path(space, "state", "m.space.child", room)) is None:
-                child = {"via": [self._server], "suggested": room != self._scene.admins}
+                child = {"via": [self._server], "suggested": room != admins}
                 await self._api.call(
                     "PUT",
                     room_path(space, "state", "m.space.child", room),
                     child,
                     limiters=("send",),
                 )
+        before = _written(self._scene.uninvited)
+        for them in self._scene.uninvited.values():
+            for gone in them.keys() - set(self._plan.admins):
+                del them[gone]
         for admin in self._plan.admins:
-            for room in filter(None, (space, self._scene.admins)):
+            for room in filter(None, (space, admins)):
                 await self._invite_once(room, admin)
+        kept = _written(self._scene.uninvited)
+        if kept != before:
+            await self._vault.put(self._invitations, json.dumps(kept).encode())
 
     async def _invite_once(self, room: str, user: str) -> None:
+        """Invite where nobody ever did. What fails leaves the club open without them: `doctor`
+        tells, and a limit that has passed or the next start brings another try."""
+        waiting = self._scene.uninvited.setdefault(room, {})
+        known, now = waiting.get(user), self._clock.now()
+        if known is not None and (self._tied if known.until is None else now < known.until):
+            return
         if await self._api.find(room_path(room, "state", "m.room.member", user)) is not None:
+            waiting.pop(user, None)
             return
         try:
             await invite(self._api, room, user)
-        except (Refusal, PlatformBusy) as error:
-            # The club opens without them; the next start tries again, and `doctor` tells.
-            self._scene.uninvited[user] = error.code
+            waiting.pop(user, None)
+        except PlatformBusy as busy:
+            tries = known.tries + 1 if self._tied and known else 1
+            until = now + max(busy.retry_after, _AGAIN) if tries < _TRIES else None
+            waiting[user] = Uninvited(why=busy.code, until=until, tries=tries)
+        except Refusal as error:
+            waiting[user] = Uninvited(why=error.detail)
 
     def _address(self, place: Room) -> str:
         return f"#{place.alias}:{self._server}"
@@ -312,18 +256,34 @@ async def invite(api: Api, room: str, user: str, reason: str = "") -> None:
     await api.call("POST", room_path(room, "invite"), body, limiters=invite_limiters(room, user))
 
 
-def _room(kind: str, told: Mapping[str, Any]) -> Room:
-    alias = _local(str(told["alias"]))
-    return Room(
-        kind=kind,
-        alias=alias,
-        name=str(told.get("name") or alias),
-        topic=str(told.get("topic") or ""),
-    )
+def _read(kept: bytes | None) -> dict[str, dict[str, Uninvited]]:
+    told: dict[str, dict[str, Any]] = json.loads(kept) if kept else {}
+    return {
+        room: {
+            user: Uninvited(
+                why=one["why"],
+                until=datetime.fromisoformat(one["until"]) if one["until"] else None,
+                tries=one["tries"],
+            )
+            for user, one in them.items()
+        }
+        for room, them in told.items()
+    }
 
 
-def _local(alias: str) -> str:
-    return alias.removeprefix("#").partition(":")[0]
+def _written(uninvited: Mapping[str, Mapping[str, Uninvited]]) -> dict[str, dict[str, Any]]:
+    return {
+        room: {
+            user: {
+                "why": one.why,
+                "until": one.until.isoformat() if one.until else "",
+                "tries": one.tries,
+            }
+            for user, one in them.items()
+        }
+        for room, them in uninvited.items()
+        if them
+    }
 
 
 def _state(kind: str, content: Mapping[str, Any], key: str = "") -> dict[str, Any]:
@@ -333,6 +293,3 @@ def _state(kind: str, content: Mapping[str, Any], key: str = "") -> dict[str, An
 def server_of(user: str) -> str:
     """The server part of an account."""
     return user.partition(":")[2]
-
-
-__all__: Sequence[str] = ("CHAT", "PLACE", "Places", "Plan", "Room", "Scene", "invite")

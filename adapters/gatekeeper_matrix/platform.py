@@ -24,8 +24,10 @@ from gatekeeper.ports import (
 from gatekeeper_matrix import doctor
 from gatekeeper_matrix.acts import Acts, Ours
 from gatekeeper_matrix.chats import Chats, membership
+from gatekeeper_matrix.events import content
 from gatekeeper_matrix.intake import POLL, Intake
-from gatekeeper_matrix.places import Places, Plan, Scene
+from gatekeeper_matrix.places import Places
+from gatekeeper_matrix.scene import PLACE, PlaceLost, Plan, Scene, lost_if_out
 from gatekeeper_matrix.sdk import CLIENT, NAME, Api, Refusal, q, room_path
 
 _STARTING: Final = 10.0  # seconds that `start` waits for the first turn
@@ -63,10 +65,11 @@ class MatrixPlatform:
         self._plan = Plan.read(club, places)
         self._scene = Scene(me=str(settings.get("user_id") or ""))
         self._api = Api(str(settings["homeserver_url"]), clock)
-        self._places = Places(self._api, self._plan, vault, self._scene)
-        self._chats = Chats(self._api, self._scene, self._plan)
+        self._places = Places(self._api, self._plan, vault, self._scene, clock)
+        self._chats = Chats(self._api, self._scene, self._plan, vault, self._paused)
         self._ours = Ours(self._api, self._scene)
         self._acts: Acts | None = None
+        self._desk: FrontDesk | None = None
         self._intake: Intake | None = None
         self._listening: asyncio.Task[None] | None = None
         self._settled = False  # the places are known, found or not
@@ -80,8 +83,10 @@ class MatrixPlatform:
 
     async def start(self, desk: FrontDesk) -> None:
         """Listen in the background; back within seconds, also where the homeserver is away."""
+        self._desk = desk
         self._intake = Intake(
             self._api,
+            self._plan,
             self._scene,
             self._places,
             self._chats,
@@ -115,8 +120,12 @@ class MatrixPlatform:
 
     async def _enter(self) -> None:
         await self._log_in()
-        await self._places.settle(make=True)
+        await self._places.settle(make=not await self._paused())
         self._settled = True
+
+    async def _paused(self) -> bool:
+        """Whether the club writes nothing now, as far as a desk tells."""
+        return self._desk is not None and await self._desk.paused()
 
     async def _log_in(self) -> None:
         token = str(self._settings.get("access_token") or "")
@@ -198,48 +207,83 @@ class MatrixPlatform:
 
     async def standing(self, who: Identity) -> Standing:
         """How `who` stands in the space and the admins' room now."""
-        acts, scene, user = self._doing(), self._scene, who.account
-        if self._plan.space.alias in scene.lost:  # what we could still read is how it once was
-            raise PlatformDown(NAME, f"the space is {scene.lost[self._plan.space.alias]} to us")
-        admins = "" if self._plan.admin_room.alias in scene.lost else scene.admins
-        state, in_room, power = await asyncio.gather(
-            membership(self._api, scene.space, user) if scene.space else _nothing(),
-            membership(self._api, admins, user) if admins else _nothing(),
-            acts.power(admins) if admins else _nothing(),
-        )
+        self._need_places()
+        scene, user = self._scene, who.account
+        try:
+            state, in_room, power = await asyncio.gather(
+                membership(self._api, scene.space, user),
+                membership(self._api, scene.admins, user),
+                self._doing().power(scene.admins),
+            )
+        except Refusal as error:
+            raise await self._lost_or(error) from error
         return Standing(
             inside=state == "join",
             invited=state == "invite",
             knocking=state == "knock",
             banned=state == "ban",
             in_admin_room=in_room == "join",
-            power=power.of(user) if power and in_room == "join" else -1,
+            power=power.of(user) if in_room == "join" else -1,
         )
 
     async def members(self) -> tuple[Guest, ...]:
         """Everyone joined to the space, ourselves left out."""
-        return await self._guests(self._scene.space, self._plan.space.alias)
+        self._need_places()
+        return await self._guests(self._scene.space)
 
     async def admins(self) -> tuple[Guest, ...]:
         """Everyone joined to the admins' room, ourselves left out."""
-        return await self._guests(self._scene.admins, self._plan.admin_room.alias)
+        self._need_places()
+        return await self._guests(self._scene.admins)
 
-    async def _guests(self, room: str, alias: str) -> tuple[Guest, ...]:
-        acts, admins = self._doing(), self._scene.admins
-        if not room:
-            raise PlatformRefused(NAME, "no-such-room", alias)
-        inside = await self._joined(room)
-        deciding = inside if room == admins else await self._joined(admins) if admins else {}
-        power = await acts.power(admins) if admins else None
+    def _need_places(self) -> None:
+        """PlatformDown while we are out of the space or the admins' room: what we could still
+        read there is how it once was, and nobody is an admin by it."""
+        self._doing()
+        lost = self._scene.lacks(self._plan)
+        if lost:
+            raise PlaceLost(NAME, lost)
+
+    async def _lost_or(self, error: Refusal) -> Exception:
+        """PlaceLost where we are out of a place that is needed, or else `error`."""
+        for room in (self._scene.space, self._scene.admins):
+            await lost_if_out(self._api, self._plan, self._scene, room)
+        lost = self._scene.lacks(self._plan)
+        return PlaceLost(NAME, lost) if lost else error
+
+    async def _guests(self, room: str) -> tuple[Guest, ...]:
+        admins = self._scene.admins
+        try:
+            inside = await self._joined(room)
+            deciding = inside if room == admins else await self._joined(admins)
+            power, founders = await self._doing().power(admins), await self._founders()
+        except Refusal as error:
+            raise await self._lost_or(error) from error
         return tuple(
             Guest(
                 identity=Identity(NAME, user),
                 name=str(told.get("display_name") or user),
-                power=power.of(user) if power and user in deciding else -1,
+                bot=user in founders,
+                power=power.of(user) if user in deciding else -1,
             )
             for user, told in inside.items()
             if user != self._scene.me
         )
+
+    async def _founders(self) -> frozenset[str]:
+        """The account that made the space and put our mark on it: a bot of this club, perhaps one
+        before us whose login was lost. Nothing takes a creator's power from it."""
+        scene = self._scene
+        if scene.founders is None:
+            made, marked = [
+                await self._api.find(room_path(scene.space, "state", kind, ""), {"format": "event"})
+                for kind in ("m.room.create", PLACE)
+            ]
+            maker = str((made or {}).get("sender", ""))
+            told = content(marked or {})
+            ours = (marked or {}).get("sender") == maker and told.get("club") == self._plan.club
+            scene.founders = frozenset({maker} if ours else ())
+        return scene.founders
 
     async def _joined(self, room: str) -> dict[str, Any]:
         return dict((await self._api.get(room_path(room, "joined_members")))["joined"])
@@ -295,7 +339,3 @@ class MatrixPlatform:
         if self._intake is None or self._listening is None:
             return Health(ok=False, code="not-listening")
         return self._intake.health()
-
-
-async def _nothing() -> Any:
-    return None
