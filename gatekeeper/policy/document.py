@@ -149,7 +149,11 @@ class MatrixSpec(Model):
     invite_to_rooms: bool = Field(
         True, description="Invite to each room as well; false: to the space alone."
     )
-    encrypted: bool = Field(False, description="Whether rooms that are made are encrypted.")
+    encrypted: bool = Field(
+        False,
+        description="Whether member rooms that are made are encrypted; we write nothing into them. "
+        "The admin room and the welcome room never are.",
+    )
 
 
 class Platforms(Model):
