@@ -39,11 +39,11 @@ class Door(Chapters):
     async def house(self) -> None:
         """1. The house: places, and every other door is shut"""
         service = self.service
-        founder = await self.who("fay")
+        founder, alice = await self.who("fay"), await self.who("alice")
         async with self.step("`gatekeeper init` writes a policy, settings and first steps"):
             said = await service.run("init")
             assert (service.folder / "house-rules.yaml").exists(), said
-            policy.write(service.folder / "house-rules.yaml", founder.id)
+            policy.write(service.folder / "house-rules.yaml", founder.id, alice.id)
             await service.run("policy", "check", "house-rules.yaml")
         async with self.step("`gatekeeper serve` is ready; `doctor` says that admins are missing"):
             took = await service.start()
@@ -71,15 +71,16 @@ class Door(Chapters):
                 assert power["users"][founder.id] == 100, (alias, power)
                 past = await founder.state(self.rooms[alias], "m.room.history_visibility")
                 assert past["history_visibility"] == "joined", (alias, past)
-        async with self.step("the founder makes Alice and Boris admins, Gil only sits with them"):
-            for name in ("alice", "boris", "gil"):
+        async with self.step("Alice is an admin by name, Boris by power; Gil only sits with them"):
+            for alias in (SPACE, KEEPERS):
+                await alice.wait_for_invite(lambda i, room=self.rooms[alias]: i.room == room)  # type: ignore[misc]
+                await alice.join(self.rooms[alias])
+            for name in ("boris", "gil"):
                 person = await self.who(name)
                 for room in (self.rooms[SPACE], self.rooms[KEEPERS]):
                     await founder.invite(room, person)
                     await person.join(room)
-            for name in ("alice", "boris"):
-                await founder.set_power(self.rooms[KEEPERS], self.stage.people[name], 50)
-            await founder.set_power(self.rooms[SPACE], self.stage.people["alice"], 50)
+            await founder.set_power(self.rooms[KEEPERS], self.stage.people["boris"], 50)
         async with self.step("now `gatekeeper doctor` is green"):
             await service.run("doctor")
         await self._doors()

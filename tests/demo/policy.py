@@ -9,7 +9,7 @@ metadata: {{name: lighthouse, description: "The demo's club: seconds where yours
 spec:
   language: en
   admins:
-    people: ["matrix:{founder}"]
+    people: [{people}]
     powerLevel: 50
   platforms:
     matrix:
@@ -79,7 +79,12 @@ spec:
 """
 
 
-def write(path: Path, founder: str, settle: float = 3600, schedule: str = "0 0 6 * * *") -> None:
-    """Write the policy; no Sweep touches anybody in the first `settle` seconds."""
-    text = TEXT.format(founder=founder, settle=settle, schedule=schedule)
-    path.write_text(text, "utf-8")
+def text(*admins: str, settle: float = 3600, schedule: str = "0 0 6 * * *") -> str:
+    """The policy; no Sweep touches anybody in the first `settle` seconds."""
+    people = ", ".join(f'"matrix:{admin}"' for admin in admins)
+    return TEXT.format(people=people, settle=settle, schedule=schedule)
+
+
+def write(path: Path, *admins: str, settle: float = 3600, schedule: str = "0 0 6 * * *") -> None:
+    """Write the policy to a file."""
+    path.write_text(text(*admins, settle=settle, schedule=schedule), "utf-8")

@@ -70,10 +70,12 @@ class Service:
             "GATEKEEPER_LOG_FORMAT": "json",
         }
         self.log = folder / "serve.log"
+        self.last_start = self.last_run = 0.0  # seconds, to know how slow this machine is now
         self._process: asyncio.subprocess.Process | None = None
 
     async def run(self, *words: str, expect: int | None = 0, timeout: float = 40) -> str:
         """`gatekeeper WORDS`; what it says (both streams). Asserts the exit code."""
+        began = time.monotonic()
         process = await asyncio.create_subprocess_exec(
             str(BIN / "gatekeeper"),
             *words,
@@ -89,6 +91,7 @@ class Service:
             process.kill()
             await process.wait()
             raise
+        self.last_run = time.monotonic() - began
         said = out.decode() + err.decode()
         assert expect is None or process.returncode == expect, (
             f"gatekeeper {' '.join(words)} ended with {process.returncode}, not {expect}:\n{said}"
@@ -131,7 +134,8 @@ class Service:
                 await eventually(ready, timeout, what="/readyz")
             except TimeoutError as late:
                 raise TimeoutError(f"{late}\n{self.tail()}") from None
-        return time.monotonic() - began
+        self.last_start = time.monotonic() - began
+        return self.last_start
 
     @property
     def pid(self) -> int:

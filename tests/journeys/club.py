@@ -17,7 +17,7 @@ from gatekeeper.usecases.intake import Desk
 from gatekeeper.usecases.observe import Observer
 from gatekeeper.usecases.parts import Parts, Shelf
 from gatekeeper.usecases.perform import Performer
-from tests.demo.policy import TEXT
+from tests.demo import policy
 
 T = TypeVar("T")
 CLUB = ClubId("lighthouse")
@@ -32,9 +32,7 @@ class Club:
     """
 
     def __init__(self, store: Store, clock: ManualClock, **changes: str) -> None:
-        text = TEXT.format(
-            founder="@fay:fake", settle=changes.pop("settle", "0"), schedule="0 0 6 * * *"
-        )
+        text = policy.text("@fay:fake", settle=float(changes.pop("settle", "0")))
         for old, new in changes.items():
             assert old in text, old
             text = text.replace(old, new)
