@@ -5,6 +5,7 @@ import re
 import sqlite3
 from collections.abc import Awaitable
 from contextlib import closing
+from typing import Any
 
 from mautrix.errors import MatrixRequestError
 
@@ -58,7 +59,14 @@ class Chapters:
         self.stage.keep_doing(read, 3.0)
 
     async def applications(self) -> int:
-        return len(await self.service.json("applications", "list", "--all"))
+        """How many there are, by the service's own table."""
+        return int(self.look("SELECT count(*) FROM applications")[0])
+
+    def look(self, query: str, *values: str) -> tuple[Any, ...]:
+        """The first row of a question to the service's database, read without a process."""
+        path = next(self.service.folder.rglob("gatekeeper.db"))
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            return tuple(database.execute(query, values).fetchone() or ())
 
     async def card(self, name: str) -> RoomEvent:
         alice = self.stage.people["alice"]
@@ -116,14 +124,9 @@ class Chapters:
         ]
 
     async def state_of(self, person: MatrixPerson, state: str) -> bool:
-        """What the service's own table says, polled without a process each time."""
-        path = next(self.service.folder.rglob("gatekeeper.db"))
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-            row = database.execute(
-                "SELECT state FROM memberships WHERE identity = ? ORDER BY id DESC",
-                (f"matrix:{person.id}",),
-            ).fetchone()
-        return row is not None and row[0] == state
+        """Whether someone's newest membership stands so, by the service's own table."""
+        query = "SELECT state FROM memberships WHERE identity = ? ORDER BY id DESC"
+        return self.look(query, f"matrix:{person.id}") == (state,)
 
     async def member(self, person: MatrixPerson) -> dict[str, dict[str, object]]:
         found: dict[str, dict[str, object]] = await self.service.json("members", "show", person.id)

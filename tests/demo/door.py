@@ -361,7 +361,3 @@ class Door(Chapters):
             await kim.wait_for_invite(lambda i: i.room == self.rooms[SPACE])
             invited = await self.memberships(kim, "invite")
             assert len(invited) == 1, invited
-        async with self.step("an invitation not taken up is reminded once and ends by itself"):
-            await kim.wait_for_message(lambda e: "still waiting in your client" in e.body)
-            await kim.wait_until_out(self.rooms[SPACE], timeout=25)
-            await self.shows(card.id, "not taken up")

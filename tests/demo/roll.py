@@ -48,6 +48,12 @@ class Roll(Chapters):
             until = (datetime.now(UTC) + timedelta(days=90)).date().isoformat()
             await self.service.run("members", "exempt", finn.id, "--reason", "writes our book",
                                    "--until", until)  # fmt: skip
+        async with self.step("an invitation not taken up is reminded once and ends by itself"):
+            await self.stage.people["kim"].wait_for_message(
+                lambda e: "still waiting in your client" in e.body
+            )
+            await self.stage.people["kim"].wait_until_out(self.rooms[SPACE], timeout=25)
+            await self.shows(self.cards["kim"], "not taken up")
 
     async def _both_in(self, person: MatrixPerson, room: str) -> bool:
         return self.stage.bot.user_id in await person.members(room)
