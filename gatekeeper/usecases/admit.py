@@ -10,7 +10,6 @@ from gatekeeper.domain.decisions import (
     Decision,
     Lane,
     Order,
-    Progress,
     Receipt,
     Retract,
     Verdict,
@@ -19,11 +18,12 @@ from gatekeeper.domain.events import Banned, Departed, Invited, Joined, KnockTak
 from gatekeeper.domain.identity import Identity
 from gatekeeper.domain.memberships import INSIDE, Membership
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import comeback, passes, review, rights, stages, welcome
+from gatekeeper.usecases import comeback, passes, review, rights, stage_ends, welcome
 from gatekeeper.usecases.naming import number_of, subject_of
-from gatekeeper.usecases.parts import Parts, account_of, once, order, record, tell
+from gatekeeper.usecases.parts import Parts, account_of, cancel, once, order, record, tell
 
 AWAITED = frozenset({State.APPROVED, State.INVITED})
+INVITING = ("invitation", "invitation-reminder")
 
 
 # ---- The invitation ---------------------------------------------------------------------------
@@ -149,10 +149,7 @@ async def lapse(
         policy=app.policy,
         language=app.language,
     )
-    for pending in await tx.find(
-        Order, subject=subject_of(app), purpose="invitation", progress=Progress.DUE
-    ):
-        await tx.change(pending, progress=Progress.CANCELLED, reason=code)
+    await cancel(tx, subject_of(app), (*INVITING, "approve-told"), code)
     await order(
         tx,
         Retract(who=app.identity, reason=app.reason_text),
@@ -228,13 +225,7 @@ async def _arrive(
         subject=subject_of(app),
         policy=app.policy,
     )
-    for pending in await tx.find(
-        Order,
-        subject=subject_of(app),
-        purpose__in=("invitation", "invitation-reminder"),
-        progress__in=(Progress.DUE, Progress.WAITING),
-    ):
-        await tx.change(pending, progress=Progress.CANCELLED, reason="arrived")
+    await cancel(tx, subject_of(app), INVITING, "arrived")
     member = await tx.add(
         Membership(
             club=tx.club,
@@ -277,7 +268,7 @@ async def departed(parts: Parts, event: Departed) -> None:
         app = await _awaited(tx, event.who)
         if app is not None:
             await lapse(tx, parts, app, "invitation-refused", str(event.who), now)
-        await stages.departed(tx, parts, event.who, now)
+        await stage_ends.departed(tx, parts, event.who, now)
 
 
 async def knock_taken_back(parts: Parts, event: KnockTakenBack) -> None:
@@ -307,7 +298,7 @@ async def put_out(parts: Parts, event: PutOut | Banned) -> None:
         elif banned:
             await _turn_away_banned(tx, parts, event, now)
         await passes.void(tx, event.who, now, act="" if banned else "form")
-        decision = await stages.removed_by_hand(
+        decision = await stage_ends.removed_by_hand(
             tx, parts, event.who, str(event.by), event.reason, banned=banned, now=now
         )
         if decision is None and app is None:  # no member, no guest: their no is kept all the same

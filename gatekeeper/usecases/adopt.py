@@ -6,7 +6,7 @@ from gatekeeper.domain.decisions import Decision, Verdict
 from gatekeeper.domain.identity import Account
 from gatekeeper.domain.memberships import INSIDE, Membership
 from gatekeeper.ports import Guest, Tx
-from gatekeeper.usecases.notices import subject_of
+from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, account_of, record
 
 AT_ONCE = 200  # in one transaction: others have to get a word in

@@ -19,7 +19,7 @@ from gatekeeper.domain.applications import (
     advance,
 )
 from gatekeeper.domain.clubs import Pass, Proof
-from gatekeeper.domain.decisions import Decision, Lane, Link, Order, Progress, Retract, Verdict
+from gatekeeper.domain.decisions import Decision, Lane, Link, Order, Retract, Verdict
 from gatekeeper.domain.errors import PlatformBusy, PlatformDown, Refused, WrongState
 from gatekeeper.domain.events import Knocked
 from gatekeeper.domain.identity import Identity
@@ -28,7 +28,7 @@ from gatekeeper.policy.judge import validate_answers
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import limits, passes, proof, questions, review
 from gatekeeper.usecases.naming import subject_of
-from gatekeeper.usecases.parts import Parts, account_of, once, order, record, tell
+from gatekeeper.usecases.parts import Parts, account_of, cancel, once, order, record, tell
 
 FORM_LINK_VALID = timedelta(days=7)
 SAME_KNOCK = timedelta(hours=1)  # a second knock within it gets no second link
@@ -299,13 +299,7 @@ async def withdraw_in(
         subject=subject_of(app),
         policy=app.policy,
     )
-    for pending in await tx.find(
-        Order,
-        subject=subject_of(app),
-        purpose__in=("invitation", "approve-told", "question"),
-        progress__in=(Progress.DUE, Progress.WAITING),
-    ):
-        await tx.change(pending, progress=Progress.CANCELLED, reason="withdrawn")
+    await cancel(tx, subject_of(app), ("invitation", "approve-told", "question"), "withdrawn")
     await order(
         tx,
         Retract(who=app.identity, reason=parts.say("withdrawn", {}, app.language)),

@@ -9,7 +9,7 @@ from datetime import datetime
 from gatekeeper.domain.clubs import StandingCard
 from gatekeeper.domain.decisions import Card, Lane, Order, Post, Progress, Receipt, ShowCard
 from gatekeeper.ports import Tx
-from gatekeeper.usecases.parts import Parts, order
+from gatekeeper.usecases.parts import Parts, cancel, order
 
 CARD, UPDATE = "card", "card-update"
 KINDS: Mapping[str, str] = {  # of a subject to the kind of its card
@@ -38,8 +38,7 @@ async def show(
         if await tx.first(Order, purpose=CARD, subject=subject, progress=Progress.DUE) is None:
             await _order(tx, parts, ShowCard(place="admins", card=card), subject, now, lane)
         return
-    for pending in await tx.find(Order, purpose=UPDATE, subject=subject, progress=Progress.DUE):
-        await tx.change(pending, progress=Progress.CANCELLED, reason="newer-card")
+    await cancel(tx, subject, (UPDATE,), "newer-card")
     if standing.shown != shown(card):
         action = ShowCard(place=standing.place, card=card, ref=standing.ref)
         await _order(tx, parts, action, subject, now, lane)

@@ -13,7 +13,7 @@ from gatekeeper.domain.identity import Account
 from gatekeeper.domain.memberships import INSIDE, Membership
 from gatekeeper.policy.texts import say_time
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import apply, leave, passes, proof, questions, stages
+from gatekeeper.usecases import apply, leave, passes, proof, questions, stage_ends
 from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, once, tell
 
@@ -38,7 +38,7 @@ async def wrote(parts: Parts, event: Wrote) -> None:
         account = await tx.first(Account, identity=event.who)
         freed = None
         if account is not None:
-            freed = await stages.alive(tx, parts, account.person_id, now, "chat")
+            freed = await stage_ends.alive(tx, parts, account.person_id, now, "chat")
         text = event.text.strip()
         word = text.lower().rstrip(".!")
         if away := AWAY.match(text):

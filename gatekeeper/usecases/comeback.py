@@ -9,8 +9,8 @@ from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import INSIDE, Event, Membership, State, advance
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import passes
-from gatekeeper.usecases.naming import number_of
-from gatekeeper.usecases.notices import language_of, subject_of
+from gatekeeper.usecases.naming import number_of, subject_of
+from gatekeeper.usecases.notices import language_of
 from gatekeeper.usecases.parts import Parts, order, record
 from gatekeeper.usecases.removals import FREE
 

@@ -32,8 +32,8 @@ from gatekeeper.usecases import (
     perform,
     presses,
     questions,
-    stages,
     words,
+    words_on_removals,
 )
 from gatekeeper.usecases.observe import Observer
 from gatekeeper.usecases.parts import Parts, once, tell
@@ -105,7 +105,9 @@ class Desk:
         elif card.kind == "review":
             await questions.replied(parts, event, card)
         elif card.kind == "removals":
-            await stages.replied(parts, event, card, await presses.is_admin(parts, event.who))
+            await words_on_removals.replied(
+                parts, event, card, await presses.is_admin(parts, event.who)
+            )
 
     async def _chat_taken(self, event: ChatTaken) -> None:
         """What waits for the chat is looked at again at once."""

@@ -6,7 +6,7 @@ from gatekeeper.domain.applications import Application
 from gatekeeper.domain.clubs import Pass
 from gatekeeper.domain.errors import Refused
 from gatekeeper.domain.identity import Account, Identity
-from gatekeeper.usecases import comeback, passes, stages
+from gatekeeper.usecases import comeback, passes, stage_ends
 from gatekeeper.usecases.naming import number_of
 from gatekeeper.usecases.parts import Parts
 
@@ -80,7 +80,7 @@ async def _here(parts: Parts, secret: str) -> str:
         account = await tx.first(Account, identity=used.identity)
         if account is None:
             raise Refused("link-withdrawn")
-        decision = await stages.alive(tx, parts, account.person_id, now, "link")
+        decision = await stage_ends.alive(tx, parts, account.person_id, now, "link")
     return "link.here.done" if decision is not None else "link.here.nothing"
 
 

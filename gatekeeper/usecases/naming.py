@@ -2,12 +2,13 @@
 
 from gatekeeper.domain.applications import Application
 from gatekeeper.domain.identity import Account, Identity
+from gatekeeper.domain.memberships import Membership
 from gatekeeper.ports import Tx
 
 
-def subject_of(app: Application) -> str:
-    """How records and orders name an application."""
-    return f"application:{app.id}"
+def subject_of(one: Application | Membership) -> str:
+    """How records and orders name an application or a membership: `membership:3`."""
+    return f"{type(one).__name__.lower()}:{one.id}"
 
 
 def number_of(subject: str) -> int:

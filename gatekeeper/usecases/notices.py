@@ -10,15 +10,11 @@ from gatekeeper.domain.memberships import Membership
 from gatekeeper.policy.texts import iso
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import passes
+from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, order, tell
 
 HERE = "✋"
 LINK_VALID = timedelta(days=365)  # it ends earlier with its use, or with the membership
-
-
-def subject_of(member: Membership) -> str:
-    """How records and orders name a membership."""
-    return f"membership:{member.id}"
 
 
 async def language_of(tx: Tx, parts: Parts, member: Membership) -> str:

@@ -1,6 +1,6 @@
 """What every use case is given, and the few things that all of them do."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -131,6 +131,17 @@ async def order(
             even_paused=even_paused,
         )
     )
+
+
+async def cancel(tx: Tx, subject: str, purposes: Collection[str], reason: str) -> None:
+    """Take back what is still on its way about a subject; `reason` is a code."""
+    for pending in await tx.find(
+        Order,
+        subject=subject,
+        purpose__in=tuple(purposes),
+        progress__in=(Progress.DUE, Progress.WAITING),
+    ):
+        await tx.change(pending, progress=Progress.CANCELLED, reason=reason)
 
 
 async def record(

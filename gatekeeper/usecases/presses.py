@@ -6,7 +6,7 @@ from gatekeeper.domain.clubs import EarlyPress, StandingCard
 from gatekeeper.domain.events import Pressed, PressTakenBack
 from gatekeeper.domain.identity import Identity
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import rights, stages, votes, words
+from gatekeeper.usecases import rights, votes, words, words_on_removals
 from gatekeeper.usecases.parts import Parts
 
 KEPT = timedelta(days=1)  # an early press whose message never had choices is forgotten
@@ -55,7 +55,7 @@ async def _take(parts: Parts, event: Pressed, card: StandingCard) -> None:
         await words.pressed_resume(parts, event, card)
     else:
         admin = await is_admin(parts, event.who) if card.kind != "notice" else False
-        await stages.pressed(parts, event, card, admin)
+        await words_on_removals.pressed(parts, event, card, admin)
 
 
 async def is_admin(parts: Parts, who: Identity) -> bool:

@@ -5,7 +5,7 @@ reached. A press confirms exactly those that the card showed at the moment of th
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -26,8 +26,9 @@ from gatekeeper.domain.memberships import Event, Membership, State, SweepItem, a
 from gatekeeper.policy.texts import iso
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import cards
-from gatekeeper.usecases.notices import language_of, say_evidence, subject_of
-from gatekeeper.usecases.parts import Parts, order, record
+from gatekeeper.usecases.naming import subject_of
+from gatekeeper.usecases.notices import language_of, say_evidence
+from gatekeeper.usecases.parts import Parts, cancel, order, record
 
 CLUB = "club"
 CONFIRM, KEEP = "✅", "❌"
@@ -226,7 +227,7 @@ async def confirm(tx: Tx, parts: Parts, member: Membership, by: str, now: dateti
         subject=subject_of(member),
         seen={"evidence": dict(item.evidence) if item else {}},
     )
-    await cancel(tx, member, ("notice",), "removal-confirmed")
+    await cancel(tx, subject_of(member), ("notice",), "removal-confirmed")
     number = await tx.count(Order, subject=subject_of(member), purpose="removal")
     language = await language_of(tx, parts, member)
     return await order(
@@ -239,14 +240,3 @@ async def confirm(tx: Tx, parts: Parts, member: Membership, by: str, now: dateti
         lane=Lane.REMOVAL,
         now=now,
     )
-
-
-async def cancel(tx: Tx, member: Membership, purposes: Collection[str], reason: str) -> None:
-    """Take back what is still on its way to a member."""
-    for pending in await tx.find(
-        Order,
-        subject=subject_of(member),
-        purpose__in=tuple(purposes),
-        progress__in=(Progress.DUE, Progress.WAITING),
-    ):
-        await tx.change(pending, progress=Progress.CANCELLED, reason=reason)

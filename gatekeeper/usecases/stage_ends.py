@@ -9,8 +9,8 @@ from gatekeeper.domain.identity import Identity
 from gatekeeper.domain.memberships import INSIDE, STAGED, Event, Membership, State, advance
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import cards, notices, passes, removals
-from gatekeeper.usecases.notices import subject_of
-from gatekeeper.usecases.parts import Parts, record
+from gatekeeper.usecases.naming import subject_of
+from gatekeeper.usecases.parts import Parts, cancel, record
 from gatekeeper.usecases.removals import FREE
 
 # How somebody was found alive; these are no signs by themselves, so they do not move the last one.
@@ -71,7 +71,7 @@ async def set_free(
     entry = await record(
         tx, parts, decision, now=now, actor=actor, subject=subject_of(member), seen=seen
     )
-    await removals.cancel(tx, member, ("notice",), decision.code)
+    await cancel(tx, subject_of(member), ("notice",), decision.code)
     await end_links(tx, member, now)
     item = await removals.last_item(tx, member)
     if item is not None and not item.outcome:
@@ -144,7 +144,7 @@ async def _end(
         welcome_due_at=None,
     )
     await record(tx, parts, decision, now=now, actor=actor, subject=subject_of(member), seen=seen)
-    await removals.cancel(tx, member, ("notice", "removal", "goodbye"), cause)
+    await cancel(tx, subject_of(member), ("notice", "removal", "goodbye"), cause)
     await end_links(tx, member, now)
     if was in STAGED:
         await removals.refresh(tx, parts, now)

@@ -12,22 +12,8 @@ from gatekeeper.domain.memberships import Event, Membership, State, advance
 from gatekeeper.domain.pruning import why_not_removed
 from gatekeeper.ports import Standing, Tx
 from gatekeeper.usecases import cards, comeback, member_facts, notices, removals, stage_ends
-from gatekeeper.usecases.naming import number_of
-from gatekeeper.usecases.notices import subject_of
+from gatekeeper.usecases.naming import number_of, subject_of
 from gatekeeper.usecases.parts import Parts, record
-from gatekeeper.usecases.stage_ends import alive, departed, end_links, removed_by_hand
-from gatekeeper.usecases.words_on_removals import pressed, replied
-
-__all__ = [
-    "alive",
-    "departed",
-    "may_still",
-    "on_failure",
-    "on_receipt",
-    "pressed",
-    "removed_by_hand",
-    "replied",
-]
 
 # ---- What platforms answer ---------------------------------------------------------------------
 
@@ -137,7 +123,7 @@ async def _removed(tx: Tx, parts: Parts, member: Membership, done: Order, now: d
     )
     if item is not None:
         await tx.change(item, outcome="removed")
-    await end_links(tx, member, now)
+    await stage_ends.end_links(tx, member, now)
     url = await comeback.issue(tx, parts, member, now)
     number = done.key.rpartition("/")[2]
     evidence = item.evidence if item else {"known_since": member.known_since.isoformat()}

@@ -22,7 +22,7 @@ from gatekeeper.domain.pruning import Brake, Line, Plan, judge, plan_sweep
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import audit, held, notices, removals, stage_ends
 from gatekeeper.usecases.member_facts import Look, Outlook, look_at, look_out
-from gatekeeper.usecases.notices import subject_of
+from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, club_state, once, record
 
 LOOK_AGAIN = timedelta(days=1)  # at someone whose Grace is over and whom no rule removes

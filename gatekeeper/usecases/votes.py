@@ -42,8 +42,9 @@ async def pressed(parts: Parts, event: Pressed, card: StandingCard) -> None:
 
 
 async def _vote_of(tx: Tx, card: StandingCard) -> Vote | None:
-    kind, _, number = card.subject.partition(":")
-    return await tx.get(Vote, int(number)) if kind == "vote" else None
+    if not card.subject.startswith("vote:"):
+        return None
+    return await tx.get(Vote, number_of(card.subject))
 
 
 async def _refusal(

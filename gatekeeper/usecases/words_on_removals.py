@@ -11,8 +11,8 @@ from gatekeeper.domain.identity import Account
 from gatekeeper.domain.memberships import STAGED, Event, Membership, State
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import held, notices, removals, stage_ends, sweep, votes
-from gatekeeper.usecases.naming import name_of
-from gatekeeper.usecases.notices import HERE, subject_of
+from gatekeeper.usecases.naming import name_of, number_of, subject_of
+from gatekeeper.usecases.notices import HERE
 from gatekeeper.usecases.parts import Parts, once, order
 
 _WORD = re.compile(r"^\s*(keep|behalten|remove|entfernen)\s+(\S+)\s*(.*)$", re.I | re.S)
@@ -48,8 +48,7 @@ async def _here(tx: Tx, parts: Parts, event: Pressed, card: StandingCard, now: d
     """✋: only the one who was asked can answer, and the answer counts whenever it comes."""
     if event.symbol != HERE:
         return
-    _, _, number = card.subject.partition(":")
-    member = await tx.get(Membership, int(number))
+    member = await tx.get(Membership, number_of(card.subject))
     account = await tx.first(Account, identity=event.who)
     if account is not None and account.person_id == member.person_id:
         await stage_ends.alive(tx, parts, member.person_id, now, "press")

@@ -301,9 +301,8 @@ class Door(Chapters):
                 await admin.react(self.rooms[KEEPERS], card.id, APPROVE)
             await mia.wait_for_invite(lambda i: i.room == self.rooms[SPACE])
         async with self.step("both join: the space opens its rooms; greeted later, and together"):
-            for newcomer in (ada, mia):
-                await newcomer.join(self.rooms[SPACE])
-                await newcomer.join(self.rooms[HALL])
+            for room in (self.rooms[SPACE], self.rooms[HALL]):
+                await asyncio.gather(ada.join(room), mia.join(room))
             await asyncio.sleep(1.5)
             assert not await self._greeting(alice), "greeted at once"
             greeting = await eventually(lambda: self._greeting(alice), 15, what="the greeting")

@@ -36,7 +36,7 @@ spec:
   declineReasons:
     - {{id: not-our-topic, text: "Your interests lie elsewhere; we would not be a good home."}}
     - {{id: too-early, text: "It is too early. Please try again in half a year."}}
-  welcome: {{after: 4s, together: 3s}}
+  welcome: {{after: 4s, together: 4s}}
   invitation: {{remindAfter: 5s, endsAfter: 12s}}
   comeback: {{validFor: 30d}}
 ---

@@ -376,6 +376,21 @@ async def test_a_ban_ends_an_open_application(club: Club) -> None:
     assert again.state is State.UNPROVEN
 
 
+async def test_news_that_waited_is_not_told_once_it_is_over(club: Club) -> None:
+    ada = club.platform.person("@ada:fake")
+    number = await club.apply(ada)
+    await club.platform.leave_chat(ada)
+    for admin in (club.alice, club.boris):
+        await club.platform.press(admin, club.card_of("Ada").ref, "✅")
+    await club.settle()
+    told = await club.one(Order, purpose="approve-told")
+    assert told.progress is Progress.WAITING
+    await club.platform.ban(ada, club.alice)
+    await club.settle()
+    assert await state(club, number) is State.LAPSED
+    assert (await club.one(Order, purpose="approve-told")).progress is Progress.CANCELLED
+
+
 async def test_pause_stops_all_writing_and_resume_shows_first(club: Club) -> None:
     await pause.pause(club.parts, "operator:test")
     bob = club.platform.person("@bob:fake", takes_chats=True)

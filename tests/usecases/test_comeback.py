@@ -4,7 +4,7 @@ from gatekeeper.domain.decisions import Order
 from gatekeeper.domain.errors import Refused
 from gatekeeper.domain.identity import Account
 from gatekeeper.domain.memberships import Membership, State
-from gatekeeper.usecases import links, stages
+from gatekeeper.usecases import links, stage_ends
 from tests.journeys.club import CLUB
 
 
@@ -71,7 +71,7 @@ async def test_not_after_a_removal_for_cause(club):
     assert member.cause == "cause"
     async with club.store.transaction(CLUB) as tx:
         assert not await club_joined(tx, club, carl)
-        assert await stages.departed(tx, club.parts, carl, club.clock.now()) is None
+        assert await stage_ends.departed(tx, club.parts, carl, club.clock.now()) is None
 
 
 async def club_joined(tx, club, who):

@@ -8,7 +8,7 @@ from gatekeeper.domain.decisions import Order, Progress
 from gatekeeper.domain.errors import Refused
 from gatekeeper.domain.identity import Account
 from gatekeeper.domain.memberships import State
-from gatekeeper.usecases import due, exempt, leave, links, pause, stages
+from gatekeeper.usecases import due, exempt, leave, links, pause, stage_ends
 from tests.journeys.club import CLUB
 from tests.usecases.conftest import GRACE, QUIET
 
@@ -316,7 +316,7 @@ async def test_a_sign_that_crosses_the_removal_brings_them_back(club):
     assert not (await club.platform.standing(carl)).inside
     account = await club.member(carl)
     async with club.store.transaction(CLUB) as tx:
-        await stages.alive(tx, club.parts, account.person_id, club.clock.now(), "chat")
+        await stage_ends.alive(tx, club.parts, account.person_id, club.clock.now(), "chat")
     await club.pass_time(seconds=5)
     assert (await club.platform.standing(carl)).invited
     assert "Sorry" in " ".join(m.text for m in club.told(carl))
