@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from gatekeeper.engine.relay import Relay
     from gatekeeper.usecases.intake import Desk
     from gatekeeper.usecases.observe import Observer
-    from gatekeeper.usecases.perform import Performer
 
 log = structlog.get_logger(__name__)
 
@@ -250,7 +249,6 @@ class Running:
     roles: frozenset[str]
     engine: Engine
     relay: "Relay"
-    performer: "Performer"
     desk: "Desk"
     observer: "Observer"
     stopping: bool = False
@@ -336,7 +334,6 @@ def build(opened: Opened, roles: Collection[str] = ROLES) -> Running:
         roles=frozenset(roles),
         engine=engine,
         relay=relay,
-        performer=performer,
         desk=desk,
         observer=observer,
     )

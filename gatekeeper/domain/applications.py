@@ -83,8 +83,10 @@ class Application:
         policy: digest of the policy version frozen when the review opened.
         electorate: the admins at that moment; a vote counts only from one of them.
         involved: identities that have no vote in this case (besides the applicant).
-        rulings: what each rule said when the review opened.
+        rule, results: the rule that fired, "" for none, and what each of them said.
+        previous_answers: those voted on before an edit, shown on the card as old.
         reason: code of the decline or of the end; `reason_text` the sentence the person was told.
+        decided_by: names of the admins whose votes decided, operator:<name>; empty for a rule.
         due_at: the next moment at which time alone changes something; None for never.
         browser: digest of the browser session that sent an unproven form.
     """
@@ -145,7 +147,7 @@ class Vote:
 class Question:
     """What an admin asks an applicant; `text` is "" until the admin has written it.
 
-    `thread` is the ref of our own prompt beneath the card; `told` the ref in the direct chat.
+    `ended_at`: the application was decided or withdrawn, so that no answer is awaited any more.
     """
 
     id: int = 0

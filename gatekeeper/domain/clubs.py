@@ -41,8 +41,9 @@ class StandingCard:
     """One of our messages whose choices can be pressed, and what a press there is about.
 
     Attributes:
-        kind: review, reasons, question, removals, notice, resume.
-        subject: application:<id>, membership:<id>, sweep:<id>, vote:<id>, question:<id>, club.
+        kind: review, reasons, removals, notice, resume.
+        subject: application:<id>, vote:<id>, membership:<id>, pause:<event id>, club (all planned
+            removals), club:sweep-<id> (a held Sweep).
         ref: the platform's id of the message.
         ended_at: no longer current; presses on it change nothing.
         shown: digest of what it shows, so that an update that changes nothing is not sent.

@@ -262,6 +262,3 @@ class Order:
     receipt: Receipt | None = None
     reason: str = ""
     even_paused: bool = False  # the answer to the very word that paused us
-
-
-LANES = tuple(Lane)

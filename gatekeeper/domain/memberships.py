@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from gatekeeper.domain.errors import Value, WrongState
 from gatekeeper.domain.identity import ClubId, Identity
@@ -172,6 +172,3 @@ class SweepItem:
     rule: str
     evidence: Mapping[str, Value] = field(default_factory=dict)
     outcome: str = ""  # "", kept, removed, unreachable, alive
-
-
-Evidence: TypeAlias = Mapping[str, Any]

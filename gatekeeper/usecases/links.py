@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from gatekeeper.domain.applications import Application
-from gatekeeper.domain.clubs import Pass
 from gatekeeper.domain.errors import Refused
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.usecases import comeback, passes, stage_ends
@@ -76,7 +75,7 @@ async def use(parts: Parts, secret: str, browser: str, language: str = "") -> Li
 async def _here(parts: Parts, secret: str) -> str:
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()
-        used: Pass = await passes.use(tx, parts, secret, now)
+        used = await passes.use(tx, parts, secret, now)
         account = await tx.first(Account, identity=used.identity)
         if account is None:
             raise Refused("link-withdrawn")

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gatekeeper.domain.activity import Activity, Kind, Span, seen, seen_enough_at
-from gatekeeper.domain.decisions import Decision, Verdict
+from gatekeeper.domain.decisions import Decision
 from gatekeeper.domain.errors import Value
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import Exemption, Leave, Membership, State
@@ -286,5 +286,4 @@ def replay(policy: Policy, seen_then: Mapping[str, Any], at: datetime) -> Decisi
     )
     ruling = policy.judge_member(MemberFacts.model_validate(seen_then["facts"]), at)
     candidate = Candidate(membership=member, ruling=ruling, protected=seen_then["protected"])
-    decision = judge(candidate, at)
-    return Decision(Verdict(decision.verdict), decision.code, decision.values)
+    return judge(candidate, at)

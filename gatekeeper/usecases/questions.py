@@ -21,6 +21,7 @@ from gatekeeper.usecases.review import refresh
 async def start(
     tx: Tx, parts: Parts, app: Application, event: Pressed, card: StandingCard, now: datetime
 ) -> None:
+    """❓: ask its presser for the question, once until they have written it."""
     open_one = await tx.first(
         Question, application_id=app.id, asked_by=event.who, text="", ended_at=None
     )
