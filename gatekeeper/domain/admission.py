@@ -13,16 +13,22 @@ def standing_votes(
     app: Application, votes: Sequence[Vote], admins: Collection[Identity]
 ) -> tuple[Vote, ...]:
     """The votes that count: not taken back, from the electorate, by someone who holds the right
-    now, with a reason where they decline, one for each person, none from the involved."""
+    now, with a reason where they decline, one for each person, none from the involved.
+
+    A ❌ that has no reason yet counts for nothing, but the ✅ before it counts no more either.
+    """
     counted: dict[int, Vote] = {}
     for vote in sorted(votes, key=lambda vote: (vote.at, vote.id)):
         if vote.ended_at is not None or vote.voter not in app.electorate:
             continue
         if vote.voter not in admins or vote.voter in {app.identity, *app.involved}:
             continue
-        if vote.person_id == app.person_id or (vote.choice is Choice.DECLINE and not vote.reason):
+        if vote.person_id == app.person_id:
             continue
-        counted[vote.person_id] = vote
+        if vote.choice is Choice.DECLINE and not vote.reason:
+            counted.pop(vote.person_id, None)
+        else:
+            counted[vote.person_id] = vote
     return tuple(counted.values())
 
 

@@ -50,7 +50,7 @@ async def _adopt(tx: Tx, parts: Parts, guest: Guest, by: str, now: datetime) -> 
             club=tx.club,
             person_id=account.person_id,
             identity=guest.identity,
-            name=guest.name or guest.identity.account,
+            name=account.name,
             origin="adopted",
             since=now,
             known_since=now,

@@ -211,7 +211,7 @@ async def edit(
     """Change the answers; votes cast on the old ones end, and their voters are told.
 
     Raises:
-        BadInput, WrongState (not open any more), Refused (another browser's).
+        BadInput, WrongState (not open any more), Refused (another browser's), TooMany.
     """
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()
@@ -222,6 +222,8 @@ async def edit(
         answers = validate_answers(policy.club.spec.form, raw)
         if answers == app.answers:
             return app
+        most = policy.club.spec.limits.forms_by_address
+        await limits.spend(tx, f"edits:{app.id}", most, now)
         voters = await _end_votes(tx, app, now)
         app = await tx.change(
             app,
@@ -338,6 +340,9 @@ async def knocked(parts: Parts, event: Knocked) -> None:
         )
         if fresh is not None:
             return
+        most = parts.policy.club.spec.limits.codes_by_target
+        if not await limits.within(tx, f"links-to:{event.who}", most, now):
+            return
         url = await passes.issue(
             tx,
             parts,
@@ -365,8 +370,9 @@ async def knocked(parts: Parts, event: Knocked) -> None:
 async def code_still_open(tx: Tx, placed: Order, now: datetime) -> bool:
     """Whether a code or a form link that is about to be sent still works."""
     if placed.purpose == "code":
-        sent = await tx.get(Proof, int(placed.key.partition(":")[2].partition("/")[0]))
-        return sent.used_at is None and sent.expires_at > now
+        number = int(placed.key.partition(":")[2].partition("/")[0])
+        sent = await tx.first(Proof, id=number)  # None: it went with its application
+        return sent is not None and sent.used_at is None and sent.expires_at > now
     knock = placed.key.rpartition("/")[0]
     return await tx.count(Pass, subject=knock, used_at=None, void_at=None, expires_at__gt=now) > 0
 

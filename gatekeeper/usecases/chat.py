@@ -13,7 +13,7 @@ from gatekeeper.domain.identity import Account
 from gatekeeper.domain.memberships import INSIDE, Membership
 from gatekeeper.policy.texts import say_time
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import apply, leave, passes, proof, questions, stage_ends
+from gatekeeper.usecases import apply, leave, limits, passes, proof, questions, stage_ends
 from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, once, tell
 
@@ -152,6 +152,8 @@ async def _say(
     links: tuple[Link, ...] = (),
     **values: Value,
 ) -> None:
+    if not await limits.within(tx, f"answers-to:{event.who}", limits.ANSWERS, now):
+        return
     account = await tx.first(Account, identity=event.who)
     await tell(
         tx,

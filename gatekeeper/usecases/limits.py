@@ -7,6 +7,7 @@ from gatekeeper.domain.errors import TooMany
 from gatekeeper.ports import Tx
 
 HOUR = timedelta(hours=1)
+ANSWERS = 30  # to one person in private; whoever goes on asking is heard, and no longer answered
 
 
 async def spend(tx: Tx, key: str, limit: int, now: datetime) -> None:
@@ -19,6 +20,15 @@ async def spend(tx: Tx, key: str, limit: int, now: datetime) -> None:
         raise TooMany(hour + HOUR - now)
     else:
         await tx.change(tally, count=tally.count + 1)
+
+
+async def within(tx: Tx, key: str, limit: int, now: datetime) -> bool:
+    """Count one more; whether that was within `limit`."""
+    try:
+        await spend(tx, key, limit, now)
+    except TooMany:
+        return False
+    return True
 
 
 async def forget(tx: Tx, now: datetime) -> None:

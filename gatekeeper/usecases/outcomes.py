@@ -50,8 +50,10 @@ async def on_failure(
         await stages.on_failure(tx, parts, failed, reason, now)
     if failed.purpose == "invitation":
         await admit.on_refused(tx, parts, failed, reason, now)
-    if failed.purpose == "failure":
-        return  # a report that cannot be posted stands in the log and in `doctor`
+    if failed.purpose in {"failure", "code", "form-link"}:
+        # A report that cannot be posted stands in the log and in `doctor`. Where a stranger asked
+        # for a code or a link, nobody has proven anything: the admins are not to be bothered.
+        return
     text = parts.say(
         "order-failed",
         {

@@ -24,6 +24,8 @@ from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.parse import load_policy
 from gatekeeper.ports import Clock, Platform, Store, Tx
 
+NAME_LETTERS = 100
+
 
 class Shelf:
     """The policy in force, and earlier versions by their digest, compiled once."""
@@ -181,7 +183,11 @@ async def _by_number(tx: Tx, actor: str) -> str:
 
 
 async def account_of(tx: Tx, identity: Identity, name: str, now: datetime) -> Account:
-    """The Account of an Identity, made with its Person when we meet it for the first time."""
+    """The Account of an Identity, made with its Person when we meet it for the first time.
+
+    A name is one line: more of them would stand among ours on a card.
+    """
+    name = " ".join(name.split())[:NAME_LETTERS]
     known = await tx.first(Account, identity=identity)
     if known is not None:
         return known if known.name == name or not name else await tx.change(known, name=name)

@@ -1,5 +1,6 @@
 """Pause: all writing stops at the next action while intake goes on; resume shows first."""
 
+from gatekeeper.domain.clubs import StandingCard
 from gatekeeper.domain.decisions import Decision, Order, Progress, Verdict
 from gatekeeper.usecases.parts import Parts, club_state, record
 
@@ -12,6 +13,8 @@ async def pause(parts: Parts, by: str) -> bool:
         if state.paused_at is not None:
             return False
         await tx.change(state, paused_at=now, paused_by=by)
+        for card in await tx.find(StandingCard, kind="resume", ended_at=None):
+            await tx.change(card, ended_at=now)  # what it lists is of an earlier pause
         await record(
             tx, parts, Decision(Verdict.RECORD, "paused"), now=now, actor=by, subject="club"
         )

@@ -16,6 +16,7 @@ from gatekeeper.usecases import cards, rights
 from gatekeeper.usecases.naming import name_of, number_of, subject_of
 from gatekeeper.usecases.parts import Parts, once, order, record, tell
 from gatekeeper.usecases.review import refresh
+from gatekeeper.usecases.review_card import quoted
 
 
 async def start(
@@ -120,7 +121,7 @@ async def take_answer(
         tx,
         Post(
             place="admins",
-            text=parts.say("answer-shown", {"applicant": app.name, "answer": text}),
+            text=parts.say("answer-shown", {"applicant": app.name, "answer": quoted(text)}),
             thread=standing.ref if standing else "",
             mentions=(question.asked_by,),
         ),

@@ -87,14 +87,19 @@ def _answers(parts: Parts, policy: Policy, app: Application) -> list[tuple[str, 
     language = parts.policy.club.spec.language
     found = []
     if app.knock_reason:
-        found.append((parts.say("card.knock"), app.knock_reason))
+        found.append((parts.say("card.knock"), quoted(app.knock_reason)))
     before = app.previous_answers
     for question in policy.club.spec.form.questions:
         answer = _plain(parts, (app.answers or {}).get(question.id))
         old = _plain(parts, before.get(question.id)) if before is not None else answer
         shown = answer if old == answer else f"{old} → {answer}"
-        found.append((question.words(language).label, shown))
+        found.append((question.words(language).label, quoted(shown)))
     return found
+
+
+def quoted(text: str) -> str:
+    """What somebody typed: its further lines are marked, so that none passes for one of ours."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\n│ ")
 
 
 def _plain(parts: Parts, answer: object) -> str:
@@ -109,7 +114,9 @@ def _plain(parts: Parts, answer: object) -> str:
 
 async def _questions(tx: Tx, parts: Parts, app: Application) -> list[tuple[str, str]]:
     asked = [q for q in await tx.find(Question, application_id=app.id) if q.text]
-    return [(f"❓ {q.text}", q.answer or parts.say("card.no-answer-yet")) for q in asked]
+    return [
+        (f"❓ {quoted(q.text)}", quoted(q.answer) or parts.say("card.no-answer-yet")) for q in asked
+    ]
 
 
 def _rules(parts: Parts, app: Application) -> list[str]:

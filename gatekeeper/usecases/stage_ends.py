@@ -105,8 +105,9 @@ async def removed_by_hand(
 ) -> Decision | None:
     """An admin put someone out, or banned them, in their own client: recorded as theirs.
 
-    Our own removal is told to us in the same way; while it is on its way this changes nothing.
-    A ban ends every open link and every invitation, also of someone who is outside already.
+    A removal of ours that is still on its way ends with this: it must neither bring them back nor
+    give them a way back. A ban ends every open link and every invitation, also of someone who is
+    outside already.
     """
     if banned:
         await passes.void(tx, identity, now)
@@ -114,7 +115,7 @@ async def removed_by_hand(
     member = await tx.first(Membership, identity=identity, order="-id")
     if member is None or member.state is State.BANNED:
         return None
-    if not banned and (member.state not in INSIDE or await removals.open_removal(tx, member)):
+    if not banned and member.state not in INSIDE:
         return None
     cause = "banned" if banned else "cause" if reason else "by-hand"
     decision = Decision(Verdict.RECORD, "banned" if banned else "removed-by-hand")

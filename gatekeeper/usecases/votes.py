@@ -1,17 +1,18 @@
 """Votes: an admin's ✅ or ❌ on a review card, the reason for a ❌, and taking either back."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from gatekeeper.domain.applications import Application, State, Vote
 from gatekeeper.domain.applications import Choice as Ballot
 from gatekeeper.domain.clubs import StandingCard
-from gatekeeper.domain.decisions import Choice, Lane, Post
+from gatekeeper.domain.decisions import Choice, Lane, Order, Post, Progress
 from gatekeeper.domain.errors import Refused, Value
 from gatekeeper.domain.events import Pressed, PressTakenBack, Wrote
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import questions, rights
+from gatekeeper.usecases import cards, limits, questions, rights
 from gatekeeper.usecases.naming import name_of, number_of, subject_of
 from gatekeeper.usecases.parts import Parts, account_of, once, order, tell
 from gatekeeper.usecases.review import refresh, weigh
@@ -30,7 +31,7 @@ async def pressed(parts: Parts, event: Pressed, card: StandingCard) -> None:
         vote = await _vote_of(tx, card)
         application_id = vote.application_id if vote else number_of(card.subject)
         app = await tx.get(Application, application_id)
-        refusal = await _refusal(tx, app, event.who, admins, card)
+        refusal = await _refusal(tx, app, event, admins, card)
         if refusal is not None:
             await refuse(tx, parts, event, subject_of(app), refusal, now)
         elif vote is not None:
@@ -48,9 +49,10 @@ async def _vote_of(tx: Tx, card: StandingCard) -> Vote | None:
 
 
 async def _refusal(
-    tx: Tx, app: Application, who: Identity, admins: Collection[Identity], card: StandingCard
+    tx: Tx, app: Application, event: Pressed, admins: Collection[Identity], card: StandingCard
 ) -> Refused | None:
     """Why this press counts for nothing, None where it counts."""
+    who = event.who
     account = await tx.first(Account, identity=who)
     if who == app.identity or (account is not None and account.person_id == app.person_id):
         return Refused("own-application")
@@ -65,13 +67,31 @@ async def _refusal(
         return Refused("involved")
     if who not in app.electorate:
         return Refused("not-in-electorate")
+    if event.symbol in {APPROVE, DECLINE} and not await _saw_the_edit(tx, app, event):
+        return Refused("edited-meanwhile")
     return None
+
+
+async def _saw_the_edit(tx: Tx, app: Application, event: Pressed) -> bool:
+    """Whether the card showed the answers as they are now when it was pressed."""
+    if app.edited_at is None:
+        return True
+    drawn = await tx.find(
+        Order,
+        subject=subject_of(app),
+        purpose__in=(cards.CARD, cards.UPDATE),
+        progress__in=(Progress.DUE, Progress.DONE),
+        created_at__gte=app.edited_at,
+    )
+    return not drawn or any(one.receipt and one.receipt.at <= event.at for one in drawn)
 
 
 async def refuse(
     tx: Tx, parts: Parts, event: Pressed | Wrote, subject: str, why: Refused, now: datetime
 ) -> None:
-    """Tell someone in private why what they did changes nothing."""
+    """Tell someone in private why what they did changes nothing; for so often an hour."""
+    if not await limits.within(tx, f"answers-to:{event.who}", limits.ANSWERS, now):
+        return
     values: dict[str, Value] = {k: v for k, v in why.values.items() if k != "reason"}
     await tell(
         tx,
@@ -150,16 +170,23 @@ async def _give_reason(
     if vote.voter != event.who:
         await refuse(tx, parts, event, subject_of(app), Refused("reason-of-another"), now)
     elif vote.ended_at is None and not vote.reason and event.symbol in reasons:
-        await tx.change(vote, reason=reasons[event.symbol].id)
+        await tx.change(vote, reason=reasons[event.symbol].id, at=now)  # their last word
         await weigh(tx, parts, app, admins, now)
 
 
 async def taken_back(parts: Parts, event: PressTakenBack) -> None:
-    """A press is gone: before the decision the vote goes with it."""
+    """A press is gone: before the decision the vote goes with it.
+
+    A press that we are told of only later counts for nothing. Somebody else's hand, be it an
+    admin's, takes back no vote.
+    """
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()
         vote = await tx.first(Vote, event_id=event.press_id, ended_at=None)
-        if vote is None or not await once(tx, event, now):
+        if vote is None:
+            await once(tx, replace(event, event_id=event.press_id), now)
+            return
+        if vote.voter != event.who or not await once(tx, event, now):
             return
         app = await tx.get(Application, vote.application_id)
         if app.state is State.IN_REVIEW:

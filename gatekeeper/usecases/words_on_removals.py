@@ -8,7 +8,7 @@ from gatekeeper.domain.decisions import Decision, Lane, Post, Verdict
 from gatekeeper.domain.errors import Refused
 from gatekeeper.domain.events import Pressed, Wrote
 from gatekeeper.domain.identity import Account
-from gatekeeper.domain.memberships import STAGED, Event, Membership, State
+from gatekeeper.domain.memberships import STAGED, Event, Membership
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import held, notices, removals, stage_ends, sweep, votes
 from gatekeeper.usecases.naming import name_of, number_of, subject_of
@@ -155,8 +155,8 @@ async def _called(tx: Tx, name: str) -> Membership | None:
 async def _remove_by_name(
     tx: Tx, parts: Parts, member: Membership, event: Wrote, now: datetime
 ) -> str:
-    unreachable = member.state is State.NOTIFYING and member.unreachable_since is not None
-    if not unreachable and not await removals.to_confirm(tx, member):
+    unreached = await removals.unreachable(tx, parts, now)
+    if member not in unreached and not await removals.to_confirm(tx, member):
         return "removals.not-yet"
     await removals.confirm(tx, parts, member, str(event.who), now)
     await removals.refresh(tx, parts, now)
