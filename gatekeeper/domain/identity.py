@@ -28,7 +28,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Someone known to a club; `erased_at` means that only the number is left."""
+    """Someone known to a club; `erased_at` means that only the number is left.
+
+    `language` is the one in which they last applied, "" for none: the club's is used then.
+    """
 
     id: int = 0
     club: ClubId

@@ -22,7 +22,7 @@ from gatekeeper.domain.clubs import Pass, Proof
 from gatekeeper.domain.decisions import Decision, Lane, Link, Order, Retract, Verdict
 from gatekeeper.domain.errors import PlatformBusy, PlatformDown, Refused, WrongState
 from gatekeeper.domain.events import Knocked
-from gatekeeper.domain.identity import Identity
+from gatekeeper.domain.identity import Identity, Person
 from gatekeeper.domain.memberships import INSIDE, Membership
 from gatekeeper.policy.judge import validate_answers
 from gatekeeper.ports import Tx
@@ -147,6 +147,7 @@ async def _proven(tx: Tx, parts: Parts, app: Application, now: datetime) -> Appl
     """The identity is theirs: on to the review, unless they are inside or have applied already."""
     account = await account_of(tx, app.identity, "", now)
     await tx.change(account, proven_at=account.proven_at or now, refuses_proofs_at=None)
+    await tx.change(await tx.get(Person, account.person_id), language=app.language)
     earlier = await tx.first(
         Application, person_id=account.person_id, state__in=PROVEN, order="-id"
     )
@@ -229,7 +230,7 @@ async def edit(
             app,
             answers=answers,
             edited_at=now,
-            previous_answers=(app.previous_answers or app.answers) if voters else None,
+            previous_answers=app.previous_answers or (app.answers if voters else None),
         )
         if app.opened_at is not None:
             await record(

@@ -13,7 +13,16 @@ from gatekeeper.domain.identity import Account
 from gatekeeper.domain.memberships import INSIDE, Membership
 from gatekeeper.policy.texts import say_time
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import apply, leave, limits, passes, proof, questions, stage_ends
+from gatekeeper.usecases import (
+    apply,
+    leave,
+    limits,
+    notices,
+    passes,
+    proof,
+    questions,
+    stage_ends,
+)
 from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, once, tell
 
@@ -155,11 +164,12 @@ async def _say(
     if not await limits.within(tx, f"answers-to:{event.who}", limits.ANSWERS, now):
         return
     account = await tx.first(Account, identity=event.who)
+    language = await notices.language_of(tx, parts, account.person_id) if account else ""
     await tell(
         tx,
         parts,
         event.who,
-        parts.say(code, {"club": parts.policy.title, **values}),
+        parts.say(code, {"club": parts.policy.title, **values}, language),
         key=f"told/{event.event_id}",
         purpose="told",
         subject=f"person:{account.person_id}" if account else "club",

@@ -70,7 +70,7 @@ async def _open(tx: Tx, pass_: Pass) -> Membership:
 
 async def open_door(tx: Tx, parts: Parts, member: Membership, number: str, now: datetime) -> Order:
     """Order the invitation with which a removed member may come in again."""
-    language = await language_of(tx, parts, member)
+    language = await language_of(tx, parts, member.person_id)
     return await order(
         tx,
         Admit(who=member.identity, reason=parts.say("comeback-reason", {}, language)),

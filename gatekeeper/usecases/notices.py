@@ -17,9 +17,9 @@ HERE = "✋"
 LINK_VALID = timedelta(days=365)  # it ends earlier with its use, or with the membership
 
 
-async def language_of(tx: Tx, parts: Parts, member: Membership) -> str:
-    """The language that a member reads, else the club's."""
-    person = await tx.first(Person, id=member.person_id)
+async def language_of(tx: Tx, parts: Parts, person_id: int) -> str:
+    """The language in which a person last applied, else the club's."""
+    person = await tx.first(Person, id=person_id)
     return (person.language if person else "") or parts.policy.club.spec.language
 
 
@@ -105,7 +105,7 @@ async def order_goodbye(
     now: datetime,
 ) -> Order:
     """Order the goodbye: why, what it rests on, the way back, how to object."""
-    language = await language_of(tx, parts, member)
+    language = await language_of(tx, parts, member.person_id)
     valid = parts.policy.club.spec.comeback.valid_for
     text = "\n\n".join(
         [
@@ -133,7 +133,7 @@ async def tell_member(
     tx: Tx, parts: Parts, member: Membership, code: str, key: str, now: datetime
 ) -> Order:
     """Order one sentence to a member."""
-    language = await language_of(tx, parts, member)
+    language = await language_of(tx, parts, member.person_id)
     return await tell(
         tx,
         parts,

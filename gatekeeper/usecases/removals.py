@@ -229,7 +229,7 @@ async def confirm(tx: Tx, parts: Parts, member: Membership, by: str, now: dateti
     )
     await cancel(tx, subject_of(member), ("notice",), "removal-confirmed")
     number = await tx.count(Order, subject=subject_of(member), purpose="removal")
-    language = await language_of(tx, parts, member)
+    language = await language_of(tx, parts, member.person_id)
     return await order(
         tx,
         Remove(who=member.identity, reason=parts.say("removal-reason", {}, language)),

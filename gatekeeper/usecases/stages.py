@@ -62,7 +62,7 @@ async def renew(tx: Tx, parts: Parts, member: Membership, placed: Order, read_at
         removals.values_of(item),
         item.evidence,
         until,
-        await notices.language_of(tx, parts, member),
+        await notices.language_of(tx, parts, member.person_id),
     )
     if text != placed.action.text:
         await tx.change(item, evidence={**item.evidence, "until": until.isoformat()})

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gatekeeper.domain.admission import standing_votes
-from gatekeeper.domain.applications import Application, Choice, Question, State, Vote
+from gatekeeper.domain.applications import OPEN, Application, Choice, Question, State, Vote
 from gatekeeper.domain.errors import Value
 from gatekeeper.policy.texts import say_time
 from gatekeeper.usecases.parts import Parts
@@ -53,5 +53,5 @@ async def view(parts: Parts, application_id: int) -> StandingPage:
         sentences=tuple(sentences),
         open_questions=tuple(question for question in asked if question.text),
         can_edit=app.state is State.IN_REVIEW and app.opened_at is not None,
-        can_withdraw=app.state in {State.UNPROVEN, State.IN_REVIEW, State.APPROVED, State.INVITED},
+        can_withdraw=app.state in OPEN,
     )

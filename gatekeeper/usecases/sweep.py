@@ -179,7 +179,7 @@ async def _notify(
         notice_policy=parts.policy.digest,
     )
     await _record(tx, parts, look, decision, now)
-    language = await notices.language_of(tx, parts, member)
+    language = await notices.language_of(tx, parts, member.person_id)
     until = now + parts.policy.pruning.grace
     text = notices.notice_text(
         parts, decision.code, decision.values, look.candidate.evidence, until, language

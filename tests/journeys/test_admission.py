@@ -295,6 +295,11 @@ async def test_an_edit_clears_the_votes_and_tells_the_voters(club: Club) -> None
     shown = club.card_of("Ada").card
     assert shown is not None
     assert any(f"{WHY} → " in value for _, value in shown.facts)
+    await apply.edit(club.parts, number, f"browser of {ada}", changed | {"why": f"{WHY} Truly."})
+    await club.settle()
+    shown = club.card_of("Ada").card
+    assert shown is not None
+    assert any(f"{WHY} → {WHY} Truly." in value for _, value in shown.facts)
     await club.platform.press(club.boris, card.ref, "✅")
     await club.settle()
     assert await state(club, number) is State.IN_REVIEW
@@ -318,6 +323,19 @@ async def test_a_question_goes_out_and_its_answer_comes_back(club: Club) -> None
     question = page.open_questions[0]
     with pytest.raises(WrongState):
         await apply.answer(club.parts, number, f"browser of {ada}", question.id, "And more.")
+
+
+async def test_people_are_answered_in_the_language_they_applied_in(club: Club) -> None:
+    ada = club.platform.person("@ada:fake", takes_chats=True)
+    form = apply.Submission(
+        identity=ada, answers=dict(ANSWERS), language="de", browser="b", address="192.0.2.1"
+    )
+    app = await apply.submit(club.parts, form)
+    await club.settle()
+    await apply.prove(club.parts, app.id, "b", club.code(ada))
+    await club.platform.write(ada, "status")
+    await club.settle()
+    assert "Dein Antrag" in club.told(ada)[-1].text
 
 
 async def test_withdrawn_is_withdrawn(club: Club) -> None:
