@@ -1,6 +1,7 @@
 """What all commands share: settings, a club opened for a moment, waiting for Receipts."""
 
 import asyncio
+import getpass
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-OPERATOR: Final = "operator"
 LOOK_EVERY: Final = 0.25  # seconds between two looks at what was ordered
 
+All = Annotated[bool, typer.Option("--all", help="Those that have ended, too.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it, without asking.")]
 Wait = Annotated[
@@ -40,6 +41,19 @@ class _State:
 
 
 STATE = _State()
+
+
+def operator() -> str:
+    """Who gives this command, for the record."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "operator"
+
+
+def actor() -> str:
+    """The same, as the record has it."""
+    return f"operator:{operator()}"
 
 
 def settings() -> Settings:

@@ -11,7 +11,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from gatekeeper.cli import people, record, render, rules, service, setup
+from gatekeeper.cli import applications, members, record, render, rules, service, setup
 from gatekeeper.cli.frame import STATE
 from gatekeeper.domain.errors import (
     BadInput,
@@ -43,7 +43,7 @@ def _all(
     STATE.settings_file = settings or None
 
 
-for part in (setup, service, rules, people, record):
+for part in (setup, service, rules, applications, members, record):
     part.add_to(app)
 
 

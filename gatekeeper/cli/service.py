@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gatekeeper.cli import frame, render
-from gatekeeper.cli.frame import STATE, Json, Yes
+from gatekeeper.cli.frame import STATE, Json, Yes, actor
 from gatekeeper.domain.errors import BadInput, Refused
 from gatekeeper.ports import Check
 
@@ -58,7 +58,6 @@ def demo(
 
 def pause(as_json: Json = False) -> None:
     """Stop all writing at the next action; intake goes on."""
-    from gatekeeper.cli.people import actor
     from gatekeeper.usecases import pause as use
 
     async def work() -> bool:
@@ -74,7 +73,6 @@ def pause(as_json: Json = False) -> None:
 
 def resume(yes: Yes = False, as_json: Json = False) -> None:
     """Show what would happen, and go on with --yes."""
-    from gatekeeper.cli.people import actor
     from gatekeeper.domain.clubs import ClubState
     from gatekeeper.usecases import pause as use
 

@@ -1,0 +1,163 @@
+"""applications: who asks to join."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gatekeeper.cli import frame, render
+from gatekeeper.cli.frame import WAIT, All, Json, Wait
+from gatekeeper.domain.applications import OPEN, Application, Question, State, Vote
+from gatekeeper.domain.decisions import Entry
+from gatekeeper.domain.errors import BadInput
+
+if TYPE_CHECKING:
+    from gatekeeper.usecases.parts import Parts
+
+applications = typer.Typer(help="Who asks to join.", no_args_is_help=True)
+
+Number = Annotated[int, typer.Argument(metavar="NUMBER", help="The application's number.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.add_typer(applications, name="applications")
+
+
+@applications.command("list")
+def list_applications(
+    every: All = False,
+    state: Annotated[str, typer.Option(help="Only those in this state.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Applications that the admins have to do with, the oldest first."""
+
+    async def work() -> list[Application]:
+        criteria: dict[str, Any] = {} if every else {"state__in": tuple(OPEN - {State.UNPROVEN})}
+        if state:
+            if state not in list(State):
+                raise BadInput({"state": "not-a-state"}, known=", ".join(State))
+            criteria = {"state": State(state)}
+        async with frame.club() as club, club.parts.store.look(club.parts.club) as tx:
+            return await tx.find(Application, **criteria)
+
+    found = frame.run(work())
+    if as_json:
+        render.show_json([_public(each) for each in found])
+        return
+    render.table(
+        ("number", "state", "who", "name", "since"),
+        [(each.id, each.state, each.identity, each.name, each.submitted_at) for each in found],
+    )
+
+
+@applications.command("show")
+def show_application(number: Number, as_json: Json = False) -> None:
+    """One application with its answers, votes, questions and record."""
+
+    async def work() -> tuple[Application, list[Vote], list[Question], list[Entry]]:
+        async with frame.club() as club, club.parts.store.look(club.parts.club) as tx:
+            app = await tx.get(Application, number)
+            return (
+                app,
+                await tx.find(Vote, application_id=number),
+                await tx.find(Question, application_id=number),
+                await tx.entries(subject=f"application:{number}"),
+            )
+
+    app, votes, questions, entries = frame.run(work())
+    if as_json:
+        render.show_json(
+            {**_public(app), "votes": votes, "questions": questions, "record": entries}
+        )
+        return
+    rows: list[tuple[str, Any]] = [
+        ("who", app.identity),
+        ("name", app.name),
+        ("state", app.state),
+        ("submitted", app.submitted_at),
+        ("rule", app.rule or None),
+        ("quorum", f"{app.quorum.approvals} to admit, {app.quorum.declines} to decline"),
+        ("decided by", ", ".join(app.decided_by) or None),
+        ("reason", app.reason_text or app.reason or None),
+        *((f"answer {name}", value) for name, value in (app.answers or {}).items()),
+        *((f"vote of {each.voter}", _vote(each)) for each in votes),
+        *(
+            (f"asked by {each.asked_by}", f"{each.text} → {each.answer or '—'}")
+            for each in questions
+        ),
+        *((render.plain(each.at)[:19], each.sentence) for each in entries),
+    ]
+    render.table(("", f"application {number}"), rows)
+
+
+def _vote(vote: Vote) -> str:
+    text = f"{vote.choice} {vote.reason}".strip()
+    return f"{text} (ended: {vote.ended_by})" if vote.ended_at else text
+
+
+def _public(app: Application) -> dict[str, Any]:
+    shown: dict[str, Any] = render.plain(app)
+    shown.pop("browser")
+    return shown
+
+
+@applications.command("approve")
+def approve(
+    number: Number,
+    reason: Annotated[str, typer.Option(help="For the record.")] = "",
+    wait: Wait = WAIT,
+    as_json: Json = False,
+) -> None:
+    """Admit an applicant, as operator."""
+    _decide(number, True, reason, wait, as_json)
+
+
+@applications.command("decline")
+def decline(
+    number: Number,
+    reason: Annotated[str, typer.Option(help="One of the policy's decline reasons.")],
+    wait: Wait = WAIT,
+    as_json: Json = False,
+) -> None:
+    """Decline an applicant, as operator; the reason's text reaches them."""
+    _decide(number, False, reason, wait, as_json)
+
+
+def _decide(number: int, yes: bool, reason: str, wait: float, as_json: bool) -> None:
+    from gatekeeper.usecases import review
+
+    async def act(parts: "Parts") -> Application:
+        return await review.decide_by_operator(parts, number, yes, reason, frame.operator())
+
+    frame.leave(frame.run(_on_application(number, act, wait, as_json)))
+
+
+@applications.command("ask")
+def ask(
+    number: Number,
+    text: Annotated[str, typer.Argument(help="The question.")],
+    wait: Wait = WAIT,
+    as_json: Json = False,
+) -> None:
+    """Ask an applicant something, as operator."""
+    from gatekeeper.usecases import questions
+
+    async def act(parts: "Parts") -> object:
+        return await questions.ask_by_operator(parts, number, text, frame.operator())
+
+    frame.leave(frame.run(_on_application(number, act, wait, as_json)))
+
+
+async def _on_application(number: int, act: "frame.Act[Any]", wait: float, as_json: bool) -> int:
+    async with frame.club(platforms=True) as club:
+        parts = club.parts
+        before = await frame.last_order(parts)
+        await act(parts)
+        orders = await frame.carried_out(parts, before, f"application:{number}", wait)
+        async with parts.store.look(parts.club) as tx:
+            app = await tx.get(Application, number)
+        if as_json:
+            render.show_json({**_public(app), "orders": orders})
+        else:
+            render.say(f"application {number} of {app.name}: {app.state}")
+        return frame.outcome(orders, parts)
