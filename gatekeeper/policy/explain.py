@@ -1,22 +1,9 @@
-"""Rulings and Decisions as sentences, for cards, status pages and terminals."""
+"""What the rules said, as sentences for cards and terminals."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from gatekeeper.domain.decisions import Decision, RuleResult, Ruling
-from gatekeeper.policy.texts import DEFAULT, NO_TEXTS, sentence
-
-
-def explain_ruling(
-    ruling: Ruling,
-    language: str = DEFAULT,
-    overrides: Mapping[str, Mapping[str, str]] = NO_TEXTS,
-) -> tuple[str, ...]:
-    """The outcome in a word, its sentence, then what every rule said; one sentence each."""
-    return (
-        sentence(f"verdict-{ruling.verdict.value}", {}, language),
-        sentence(ruling.code, ruling.values, language, overrides),
-        *explain_results(ruling.results, language),
-    )
+from gatekeeper.domain.decisions import RuleResult
+from gatekeeper.policy.texts import DEFAULT, sentence
 
 
 def explain_results(results: Iterable[RuleResult], language: str = DEFAULT) -> tuple[str, ...]:
@@ -33,12 +20,3 @@ def explain_results(results: Iterable[RuleResult], language: str = DEFAULT) -> t
             code = "rule-fired" if result.matched else code
         told.append(sentence(code, {"rule": result.rule, "fault": result.fault}, language))
     return tuple(told)
-
-
-def explain_decision(
-    decision: Decision,
-    language: str = DEFAULT,
-    overrides: Mapping[str, Mapping[str, str]] = NO_TEXTS,
-) -> str:
-    """The sentence of a Decision."""
-    return sentence(decision.code, decision.values, language, overrides)
