@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from gatekeeper.cli import frame, render
-from gatekeeper.cli.frame import All, Json, Yes, actor
+from gatekeeper.cli.frame import WAIT, All, Json, Wait, Yes, actor
 from gatekeeper.domain.activity import Activity
 from gatekeeper.domain.errors import BadInput, NotFound, Refused
 from gatekeeper.domain.identity import Account
@@ -201,6 +201,7 @@ def erase(
     remove: Annotated[
         bool, typer.Option("--remove", help="Take them out of the club's places as well.")
     ] = False,
+    wait: Wait = WAIT,
     as_json: Json = False,
 ) -> None:
     """Erase a person: only the number is left, and the record stays whole. Needs --yes."""
@@ -209,13 +210,16 @@ def erase(
     if not yes:
         raise Refused("erase-needs-yes")
 
-    async def work() -> object:
+    async def work() -> int:
         async with frame.club(platforms=True) as club:
-            return await use.erase(
-                club.parts, frame.identity(club.parts, who), actor(), remove=remove
-            )
+            parts = club.parts
+            before = await frame.last_order(parts)
+            done = await use.erase(parts, frame.identity(parts, who), actor(), remove=remove)
+            _told(done, f"{who} is erased; the record of decisions stays whole.", as_json)
+            orders = await frame.carried_out(parts, before, "", wait) if remove else []
+            return frame.outcome(orders, parts)
 
-    _told(frame.run(work()), f"{who} is erased; the record of decisions stays whole.", as_json)
+    frame.leave(frame.run(work()))
 
 
 def _told(result: object, text: str, as_json: bool) -> None:

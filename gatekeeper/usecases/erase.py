@@ -31,7 +31,8 @@ from gatekeeper.domain.decisions import (
 )
 from gatekeeper.domain.errors import NotFound
 from gatekeeper.domain.identity import Account, Identity, Person
-from gatekeeper.domain.memberships import INSIDE, Exemption, Leave, Membership, State, SweepItem
+from gatekeeper.domain.memberships import INSIDE, Exemption, Leave, Membership, SweepItem, advance
+from gatekeeper.domain.memberships import Event as Leaving
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import cards, removals
 from gatekeeper.usecases.parts import Parts, order, record
@@ -47,9 +48,8 @@ async def export(parts: Parts, identity: Identity) -> dict[str, Any]:
     """Everything we hold on the person behind an identity, as plain JSON values. NotFound."""
     async with parts.store.look(parts.club) as tx:
         person = await _person(tx, identity)
-        only = {"person_id": person.id}
-        apps = await tx.find(Application, order="id", limit=None, person_id=person.id)
-        accounts = await tx.find(Account, order="id", limit=None, person_id=person.id)
+        apps = await tx.find(Application, person_id=person.id)
+        accounts = await tx.find(Account, person_id=person.id)
         kept: dict[str, Any] = {"person": person, "accounts": accounts, "applications": apps}
         for name, kind in (
             ("memberships", Membership),
@@ -58,17 +58,17 @@ async def export(parts: Parts, identity: Identity) -> dict[str, Any]:
             ("activity", Activity),
             ("votes", Vote),
         ):
-            kept[name] = await tx.find(kind, order="id", limit=None, **only)
+            kept[name] = await tx.find(kind, person_id=person.id)
         ids = tuple(app.id for app in apps)
         kept["questions"] = await tx.find(Question, application_id__in=ids) if ids else []
         numbers = tuple(member.id for member in kept["memberships"])
         kept["sweeps"] = await tx.find(SweepItem, membership_id__in=numbers) if numbers else []
+        subjects = _subjects(person, apps, kept["memberships"])
         kept["record"] = [
             {"entry": entry, "seen": await tx.seen_by(entry)}
-            for subject in _subjects(person, apps, kept["memberships"])
+            for subject in subjects
             for entry in await tx.entries(subject=subject, limit=100_000)
         ]
-        subjects = _subjects(person, apps, kept["memberships"])
         kept["told"] = [
             {"at": one.created_at, "text": one.action.text}
             for one in await tx.find(Order, subject__in=subjects)
@@ -179,18 +179,14 @@ async def _end(
 ) -> None:
     """What was open ends, and names nobody any more."""
     for app in apps:
-        ends = (
-            {
-                "state": advance_application(
-                    app.state,
-                    Event.EXPIRE if app.state is Standing.UNPROVEN else Event.WITHDRAW,
-                ),
+        ends: dict[str, Any] = {}
+        if app.state in OPEN:
+            event = Event.EXPIRE if app.state is Standing.UNPROVEN else Event.WITHDRAW
+            ends = {
+                "state": advance_application(app.state, event),
                 "ended_at": now,
                 "reason": "erased",
             }
-            if app.state in OPEN
-            else {}
-        )
         await tx.change(
             app,
             identity=nobody.get(app.identity, app.identity),
@@ -204,7 +200,9 @@ async def _end(
             **ends,
         )
     for member in members:
-        over = {"state": State.DEPARTED, "ended_at": now} if member.state in INSIDE else {}
+        over: dict[str, Any] = {}
+        if member.state in INSIDE:
+            over = {"state": advance(member.state, Leaving.DEPART), "ended_at": now}
         await tx.change(
             member,
             identity=nobody.get(member.identity, member.identity),

@@ -105,13 +105,7 @@ async def _delivered(
 
 async def _removed(tx: Tx, parts: Parts, member: Membership, done: Order, now: datetime) -> None:
     item = await removals.last_item(tx, member)
-    member = await tx.change(
-        member,
-        state=advance(member.state, Event.REMOVED),
-        ended_at=now,
-        cause="silence",
-        welcome_due_at=None,
-    )
+    member = await _outside(tx, member, now)
     decision = Decision(Verdict.REMOVE, "removed-for-silence", {"by": member.confirmed_by})
     await record(
         tx,
@@ -133,13 +127,7 @@ async def _removed(tx: Tx, parts: Parts, member: Membership, done: Order, now: d
 
 async def _crossed(tx: Tx, parts: Parts, member: Membership, done: Order, now: datetime) -> None:
     """They gave a sign of life in the very moment of their removal: they are asked back at once."""
-    member = await tx.change(
-        member,
-        state=advance(member.state, Event.REMOVED),
-        ended_at=now,
-        cause="silence",
-        welcome_due_at=None,
-    )
+    member = await _outside(tx, member, now)
     entry = await record(
         tx,
         parts,
@@ -151,6 +139,16 @@ async def _crossed(tx: Tx, parts: Parts, member: Membership, done: Order, now: d
     await comeback.open_door(tx, parts, member, f"crossed-{entry.sequence}", now)
     key = f"{subject_of(member)}/crossed/{entry.sequence}"
     await notices.tell_member(tx, parts, member, "removal-crossed", key, now)
+
+
+async def _outside(tx: Tx, member: Membership, now: datetime) -> Membership:
+    return await tx.change(
+        member,
+        state=advance(member.state, Event.REMOVED),
+        ended_at=now,
+        cause="silence",
+        welcome_due_at=None,
+    )
 
 
 async def _forget_whom(tx: Tx, done: Order) -> None:

@@ -75,6 +75,13 @@ def test_export_and_erasure_leave_the_record_whole(adopted, gatekeeper):
     assert gatekeeper("audit", "verify")[0] == 0
 
 
+def test_a_removal_that_comes_with_an_erasure_is_waited_for(adopted, gatekeeper):
+    words = ("members", "erase", "@carl:example.org", "--yes", "--remove", "--wait", "1")
+    code, out, err = gatekeeper(*words)
+    assert (code, "is erased" in out) == (3, True)
+    assert "[service-absent]" in err
+
+
 def test_an_applicant_is_shown_without_tricks_on_the_terminal(zoe, gatekeeper):
     for words in (("applications", "list"), ("applications", "show", str(zoe.id))):
         code, out, _ = gatekeeper(*words)
