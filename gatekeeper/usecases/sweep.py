@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from gatekeeper.domain.clubs import StandingCard
 from gatekeeper.domain.decisions import Decision, Verdict
-from gatekeeper.domain.errors import Value
+from gatekeeper.domain.errors import Refused, Value
 from gatekeeper.domain.events import Pressed
 from gatekeeper.domain.memberships import (
     INSIDE,
@@ -20,7 +20,7 @@ from gatekeeper.domain.memberships import (
 )
 from gatekeeper.domain.pruning import Brake, Line, Plan, judge, plan_sweep
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import audit, held, notices, removals, stage_ends
+from gatekeeper.usecases import audit, held, notices, removals, stage_ends, votes
 from gatekeeper.usecases.member_facts import Look, Outlook, look_at, look_out
 from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, club_state, once, record
@@ -223,6 +223,9 @@ async def answered(parts: Parts, event: Pressed, card: StandingCard) -> None:
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()
         if not await once(tx, event, now):
+            return
+        if (await tx.get(StandingCard, card.id)).ended_at is not None:  # another was faster
+            await votes.refuse(tx, parts, event, removals.CLUB, Refused("card-ended"), now)
             return
         sweep = await tx.get(Sweep, held.sweep_id(card))
         items = await tx.find(SweepItem, sweep_id=sweep.id, outcome="")

@@ -3,9 +3,10 @@
 import pytest
 
 from gatekeeper.domain.applications import Application, State, Vote
-from gatekeeper.domain.clubs import Pass
+from gatekeeper.domain.clubs import Pass, StandingCard
 from gatekeeper.domain.decisions import Admit, Order, Progress, Remove
 from gatekeeper.domain.errors import TooMany
+from gatekeeper.domain.events import Pressed
 from gatekeeper.domain.identity import Identity
 from gatekeeper.domain.memberships import Membership
 from gatekeeper.domain.memberships import State as Stage
@@ -210,6 +211,24 @@ async def test_who_was_only_just_asked_is_not_removed_by_name(club: Club) -> Non
     await club.settle()
     assert await stage(club, zoe) is Stage.REMOVED
     assert carl
+
+
+async def test_of_two_who_answer_a_held_sweep_at_once_the_first_decides(club: Club) -> None:
+    for number in range(8):
+        club.platform.person(f"@m{number}:fake", inside=True, takes_chats=True)
+    await adopt.adopt(club.parts, "operator:root")
+    await club.pass_time(seconds=20)
+    await sweep.run(club.parts, "held")
+    await club.settle()
+    ref = club.cards()[-1].ref
+    as_boris_found_it = await club.one(StandingCard, ref=ref)
+    await club.platform.press(club.alice, ref, "❌")
+    late = Pressed(
+        who=club.boris, at=club.clock.now(), event_id="$late", ref=ref, symbol="✅", place="admins"
+    )
+    await sweep.answered(club.parts, late, as_boris_found_it)
+    await club.settle()
+    assert not await club.find(Order, purpose="notice")
 
 
 # ---- The service goes on -----------------------------------------------------------------------

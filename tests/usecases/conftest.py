@@ -11,10 +11,13 @@ from gatekeeper.storage.store import TortoiseStore
 from gatekeeper.testing.fakes import FakeStore, ManualClock
 from gatekeeper.usecases import adopt, sweep
 from tests.journeys.club import Club, a_club
-from tests.storage.fresh import RECORD_KEY, fresh_sqlite
+from tests.storage.fresh import RECORD_KEY, fresh_postgres, fresh_sqlite
 
-# Every test in memory; with GATEKEEPER_TEST_ALL_STORES=1 each on SQLite too.
-STORES = ["memory", *(["sqlite"] if os.environ.get("GATEKEEPER_TEST_ALL_STORES") else [])]
+# Every test in memory; with GATEKEEPER_TEST_ALL_STORES=1 each on SQLite and PostgreSQL too.
+STORES = [
+    "memory",
+    *(["sqlite", "postgres"] if os.environ.get("GATEKEEPER_TEST_ALL_STORES") else []),
+]
 QUIET, GRACE = 20, 7  # seconds: longer than the policy's silence; its grace
 
 
@@ -71,7 +74,11 @@ async def club(request, monkeypatch, tmp_path) -> AsyncIterator[Roll]:
         async with a_club(FakeStore(ManualClock())) as found:
             yield found
         return
-    store = TortoiseStore(fresh_sqlite(tmp_path), RECORD_KEY, ManualClock())
+    if request.param == "sqlite":
+        url = fresh_sqlite(tmp_path)
+    else:
+        url = fresh_postgres(request.getfixturevalue("postgres"))
+    store = TortoiseStore(url, RECORD_KEY, ManualClock())
     await store.open()
     async with a_club(store) as found:
         yield found
