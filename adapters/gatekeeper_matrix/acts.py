@@ -218,11 +218,21 @@ class Acts:
     async def _show(self, action: ShowCard, once: "_Once") -> Receipt:
         room, content = self._room(action.place), card_content(action.card)
         if action.ref:
-            await self._send(room, edit_of(action.ref, content), once)
-            return self._receipt(True, action.ref)
+            edit = await self._send(room, edit_of(action.ref, content), once)
+            return Receipt(changed=True, at=await self._shown_at(room, edit), ref=action.ref)
         ref = await self._send(room, content, once)
+        at = await self._shown_at(room, ref)
         await self._offer(room, ref, action.card.choices, once)
-        return self._receipt(True, ref)
+        return Receipt(changed=True, at=at, ref=ref)
+
+    async def _shown_at(self, room: str, event_id: str) -> datetime:
+        """The homeserver's own time of an event: presses are dated by the same clock, and decide
+        what the card showed when they were made."""
+        told = await self.api.find(room_path(room, "event", event_id)) or {}
+        stamp = told.get("origin_server_ts")
+        if not isinstance(stamp, int):
+            return self.clock.now()
+        return datetime.fromtimestamp(stamp / 1000, UTC)
 
     async def _offer(self, room: str, ref: str, choices: Sequence[Choice], once: "_Once") -> None:
         """Set the choices ourselves, so that a tap decides."""
