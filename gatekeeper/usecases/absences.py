@@ -1,12 +1,22 @@
-"""What leaves and exemptions share: finding the member, and the dates that may be asked for."""
+"""What leaves and exemptions share: whose they are, until when, and how they end."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Final, TypeVar
 
+from gatekeeper.domain.decisions import Decision, Verdict
 from gatekeeper.domain.errors import BadInput, Refused
 from gatekeeper.domain.identity import Account, Identity
-from gatekeeper.domain.memberships import INSIDE, Membership
+from gatekeeper.domain.memberships import INSIDE, Exemption, Leave, Membership
 from gatekeeper.ports import Tx
+from gatekeeper.usecases.parts import Parts, record
 
+Absence = TypeVar("Absence", Leave, Exemption)
+
+OVER: Final[Mapping[type[Leave | Exemption], Decision]] = {
+    Leave: Decision(Verdict.RECORD, "leave-over"),
+    Exemption: Decision(Verdict.RECORD, "exemption-over"),
+}
 LETTERS = 500  # of a note or a reason
 
 
@@ -26,3 +36,44 @@ def check_until(until: datetime, now: datetime, longest: timedelta) -> None:
         raise BadInput({"until": "date-not-in-future"})
     if until > now + longest:
         raise BadInput({"until": "date-too-far"}, days=longest.days)
+
+
+async def make_room(tx: Tx, kind: type[Absence], member: Membership, now: datetime) -> None:
+    """End the open one that a new one takes the place of; the new one's record tells of it."""
+    for old in await tx.find(kind, person_id=member.person_id, ended_at=None):
+        await tx.change(old, ended_at=min(now, old.until))
+
+
+async def end_early(
+    parts: Parts, kind: type[Absence], identity: Identity, by: str, none: Refused
+) -> Absence:
+    """End the open one before its date. Refused: not-a-member; `none` where there is none."""
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        member = await member_of(tx, identity)
+        kept = await tx.first(kind, person_id=member.person_id, ended_at=None)
+        if kept is None:
+            raise none
+        return await _end(tx, parts, kept, min(now, kept.until), by, now)
+
+
+async def end_ripe(parts: Parts, kind: type[Absence], now: datetime) -> datetime | None:
+    """End all whose date has come; when the next one ends."""
+    async with parts.store.look(parts.club) as tx:
+        first = await tx.first(kind, ended_at=None, order="until")
+    if first is None or first.until > now:
+        return first.until if first else None
+    async with parts.store.transaction(parts.club) as tx:
+        for kept in await tx.find(kind, ended_at=None, until__lte=now):
+            await _end(tx, parts, kept, kept.until, "schedule", now)
+        first = await tx.first(kind, ended_at=None, order="until")
+    return first.until if first else None
+
+
+async def _end(
+    tx: Tx, parts: Parts, kept: Absence, ended_at: datetime, by: str, now: datetime
+) -> Absence:
+    kept = await tx.change(kept, ended_at=ended_at)
+    subject = f"person:{kept.person_id}"
+    await record(tx, parts, OVER[type(kept)], now=now, actor=by, subject=subject)
+    return kept

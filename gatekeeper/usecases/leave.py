@@ -8,7 +8,14 @@ from gatekeeper.domain.identity import Identity
 from gatekeeper.domain.memberships import Leave
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import stage_ends
-from gatekeeper.usecases.absences import LETTERS, check_until, member_of
+from gatekeeper.usecases.absences import (
+    LETTERS,
+    check_until,
+    end_early,
+    end_ripe,
+    make_room,
+    member_of,
+)
 from gatekeeper.usecases.parts import Parts, record
 
 LONGEST = timedelta(days=366)
@@ -30,8 +37,7 @@ async def announce_in(
     """`announce` inside a transaction."""
     check_until(until, now, LONGEST)
     member = await member_of(tx, identity)
-    for old in await tx.find(Leave, person_id=member.person_id, ended_at=None):
-        await tx.change(old, ended_at=min(now, old.until))
+    await make_room(tx, Leave, member, now)
     leave = await tx.add(
         Leave(
             club=tx.club,
@@ -58,38 +64,9 @@ async def announce_in(
 
 async def end(parts: Parts, identity: Identity, by: str) -> Leave:
     """End an absence before its date. Refused: not-a-member, no-leave."""
-    async with parts.store.transaction(parts.club) as tx:
-        now = parts.clock.now()
-        member = await member_of(tx, identity)
-        leave = await tx.first(Leave, person_id=member.person_id, ended_at=None)
-        if leave is None:
-            raise Refused("no-leave")
-        return await _end(tx, parts, leave, min(now, leave.until), by, now)
-
-
-async def _end(
-    tx: Tx, parts: Parts, leave: Leave, ended_at: datetime, by: str, now: datetime
-) -> Leave:
-    leave = await tx.change(leave, ended_at=ended_at)
-    await record(
-        tx,
-        parts,
-        Decision(Verdict.RECORD, "leave-over"),
-        now=now,
-        actor=by,
-        subject=f"person:{leave.person_id}",
-    )
-    return leave
+    return await end_early(parts, Leave, identity, by, Refused("no-leave"))
 
 
 async def due(parts: Parts, now: datetime) -> datetime | None:
     """End the absences whose date has come; when the next one ends."""
-    async with parts.store.look(parts.club) as tx:
-        first = await tx.first(Leave, ended_at=None, order="until")
-    if first is None or first.until > now:
-        return first.until if first else None
-    async with parts.store.transaction(parts.club) as tx:
-        for leave in await tx.find(Leave, ended_at=None, until__lte=now):
-            await _end(tx, parts, leave, leave.until, "schedule", now)
-        first = await tx.first(Leave, ended_at=None, order="until")
-    return first.until if first else None
+    return await end_ripe(parts, Leave, now)
