@@ -132,11 +132,17 @@ class Roll(Chapters):
                 room=keepers, timeout=30,
             )  # fmt: skip
 
+            for person in (carl, lars):  # each grace began with a delivery of its own
+                await eventually(
+                    lambda p=person: self.state_of(p, "planned"), 30, what=f"{person.name} planned"
+                )
+
             async def whole() -> str:
                 text = await alice.text_of(keepers, card.id)
                 assert all(name in text for name in ("Carl", "Lars", "Zoe")), text
                 assert "could not be reached" in text, text
                 assert "Eve" not in text, text
+                assert text.count("could not be reached") == 1, text
                 return text
 
             await eventually(whole, 25, every=0.3, what="the card of removals")
