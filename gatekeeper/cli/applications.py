@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 applications = typer.Typer(help="Who asks to join.", no_args_is_help=True)
 
-Number = Annotated[int, typer.Argument(metavar="NUMBER", help="The application's number.")]
+Number = Annotated[
+    int,
+    typer.Argument(metavar="NUMBER", help="The application's number.", min=1, max=2**63 - 1),
+]
 
 
 def add_to(app: typer.Typer) -> None:

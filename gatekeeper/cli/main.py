@@ -23,6 +23,13 @@ from gatekeeper.domain.errors import (
     TooMany,
 )
 
+
+class FileFault(GatekeeperError):
+    """The system would not let us read or write something: `detail` says what and why."""
+
+    code = "file-fault"
+
+
 WRONG_USE: Final = (SettingsError, BadInput)
 TRY_LATER: Final = (PlatformBusy, PlatformDown, ServiceAbsent, TooMany)
 
@@ -69,11 +76,15 @@ def run(argv: Sequence[str] | None = None) -> int:
         if said := str(getattr(wrong, "message", wrong)).strip():
             render.note(f"error: {said} [usage] — see: gatekeeper --help")
         return 2
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
         sys.stderr.close()  # whoever read us has gone: nobody is left to be told
         return 0
+    except OSError as fault:  # a folder that cannot be read or written, a disk that is full
+        for line in render.error_lines(FileFault(detail=str(fault))):
+            render.note(line)
+        return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 def main() -> NoReturn:
