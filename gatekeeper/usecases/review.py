@@ -1,8 +1,9 @@
 """A review: the rules speak first, then the admins; what they say is carried out once."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
@@ -22,9 +23,9 @@ from gatekeeper.domain.applications import (
     Vote,
     advance,
 )
-from gatekeeper.domain.decisions import Admit, Decision, Lane, Order, Post, Retract, Verdict
+from gatekeeper.domain.decisions import Admit, Decision, Lane, Order, Post, Quorum, Retract, Verdict
 from gatekeeper.domain.errors import BadInput, PlatformRefused, WrongState
-from gatekeeper.domain.identity import Identity
+from gatekeeper.domain.identity import ClubId, Identity
 from gatekeeper.ports import Profile, Tx
 from gatekeeper.usecases import cards, rights
 from gatekeeper.usecases.facts import application_facts
@@ -231,8 +232,59 @@ async def weigh(
     names = tuple([await name_of(tx, vote.voter) for vote in deciders])
     actor = ", ".join(str(vote.voter) for vote in deciders) or "schedule"
     reason = deciders[-1].reason if ballot is Choice.DECLINE and deciders else ""
-    seen = {"votes": [{"voter": str(v.voter), "choice": v.choice} for v in counted]}
+    seen = _seen(app, counted)
     return await conclude(tx, parts, app, decision, actor, now, reason=reason, seen=seen, by=names)
+
+
+def _seen(app: Application, counted: Sequence[Vote]) -> dict[str, Any]:
+    """The input of the admins' decision, enough to decide it again; it names people by number."""
+    return {
+        "opened_at": app.opened_at.isoformat() if app.opened_at else None,
+        "quorum": asdict(app.quorum),
+        "votes": [
+            {"person": vote.person_id, "choice": vote.choice, "reason": vote.reason}
+            for vote in counted
+        ],
+    }
+
+
+def replay(seen_then: Mapping[str, Any], at: datetime) -> Decision:
+    """The admins' decision, made again from what its record keeps.
+
+    Args:
+        seen_then: the input as `Tx.seen_by` gives it.
+        at: the moment of the record.
+    """
+    quorum, opened_at = seen_then["quorum"], seen_then["opened_at"]
+    nobody, club = Identity("nobody", "nobody"), ClubId("")
+    votes = [
+        Vote(
+            id=number,
+            club=club,
+            application_id=0,
+            person_id=kept["person"],
+            voter=Identity("person", str(kept["person"])),
+            choice=Choice(kept["choice"]),
+            reason=kept["reason"],
+            event_id="",
+            at=at,
+        )
+        for number, kept in enumerate(seen_then["votes"])
+    ]
+    voters = tuple(vote.voter for vote in votes)
+    app = Application(
+        club=club,
+        person_id=0,
+        identity=nobody,
+        name="",
+        origin="",
+        state=State.IN_REVIEW,
+        submitted_at=at,
+        opened_at=datetime.fromisoformat(opened_at) if opened_at else None,
+        quorum=Quorum(**{**quorum, "on_deadline": Verdict(quorum["on_deadline"])}),
+        electorate=voters,
+    )
+    return decide_admission(app, votes, voters, at)
 
 
 async def refresh(

@@ -106,7 +106,7 @@ async def _delivered(
 async def _removed(tx: Tx, parts: Parts, member: Membership, done: Order, now: datetime) -> None:
     item = await removals.last_item(tx, member)
     member = await _outside(tx, member, now)
-    decision = Decision(Verdict.REMOVE, "removed-for-silence", {"by": member.confirmed_by})
+    decision = Decision(Verdict.REMOVE, "removed-for-silence")
     await record(
         tx,
         parts,

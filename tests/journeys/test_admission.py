@@ -4,10 +4,11 @@ import pytest
 
 from gatekeeper.domain.applications import Application, State, Vote
 from gatekeeper.domain.clubs import Proof
-from gatekeeper.domain.decisions import Entry, Order, Progress
+from gatekeeper.domain.decisions import Entry, Order, Progress, Verdict
 from gatekeeper.domain.errors import BadInput, Refused, TooMany, WrongState
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import Membership
+from gatekeeper.policy.facts import ApplicationFacts
 from gatekeeper.usecases import apply, links, pause, review, standing
 from tests.journeys.club import ANSWERS, CLUB, WHY, Club
 
@@ -56,6 +57,21 @@ async def test_two_admins_admit_ada(club: Club) -> None:
     assert len(club.cards()) == 1
     assert [e.code for e in await entries(club)].count("quorum") == 1
     assert await club.store.verify(CLUB) > 0
+
+
+async def test_what_was_decided_is_decided_again_from_its_record(club: Club) -> None:
+    await club.admit("ada")
+    async with club.store.look(CLUB) as tx:
+        rows = await tx.entries(limit=1000)
+        [ruled] = [entry for entry in rows if entry.verdict is Verdict.WAIT]
+        [decided] = [entry for entry in rows if entry.code == "quorum"]
+        votes, facts = await tx.seen_by(decided), await tx.seen_by(ruled)
+    assert votes is not None
+    again = review.replay(votes, decided.at)
+    assert (again.code, dict(again.values)) == ("quorum", {"approvals": 2, "needed": 2})
+    assert "alice" not in str(votes)
+    ruling = club.policy.judge_application(ApplicationFacts.model_validate(facts), ruled.at)
+    assert (ruling.code, ruling.verdict) == (ruled.code, ruled.verdict)
 
 
 async def test_greeted_later_and_once(club: Club) -> None:
