@@ -166,7 +166,7 @@ async def record(
     return await tx.record(
         decision,
         at=now,
-        actor=", ".join([await _by_number(tx, one) for one in actor.split(", ")]),
+        actor=", ".join([await _by_number(tx, parts, one, now) for one in actor.split(", ")]),
         subject=subject,
         sentence=parts.say(decision.code, decision.values, language),
         policy=policy or parts.policy.digest,
@@ -174,12 +174,11 @@ async def record(
     )
 
 
-async def _by_number(tx: Tx, actor: str) -> str:
-    try:
-        account = await tx.first(Account, identity=Identity.parse(actor))
-    except ValueError:  # schedule, policy
+async def _by_number(tx: Tx, parts: Parts, actor: str, now: datetime) -> str:
+    if actor.partition(":")[0] not in parts.platforms:  # schedule, rule:<id>, operator:<name>
         return actor
-    return f"person:{account.person_id}" if account else actor
+    account = await account_of(tx, Identity.parse(actor), "", now)
+    return f"person:{account.person_id}"
 
 
 async def account_of(tx: Tx, identity: Identity, name: str, now: datetime) -> Account:

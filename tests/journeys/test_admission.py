@@ -410,6 +410,15 @@ async def test_a_ban_ends_an_open_application(club: Club) -> None:
     assert again.state is State.UNPROVEN
 
 
+async def test_an_admin_we_never_met_stands_in_the_record_by_number(club: Club) -> None:
+    ada = club.platform.person("@ada:fake")
+    assert not await club.find(Account, identity=club.fay)
+    await club.platform.ban(ada, club.fay)
+    [entry] = [entry for entry in await entries(club) if entry.code == "banned"]
+    fay = await club.one(Account, identity=club.fay)
+    assert entry.actor == f"person:{fay.person_id}"
+
+
 async def test_news_that_waited_is_not_told_once_it_is_over(club: Club) -> None:
     ada = club.platform.person("@ada:fake")
     number = await club.apply(ada)
