@@ -183,6 +183,8 @@ def verify(as_json: Json = False) -> None:
     found, sequence, mac = frame.run(work())
     if as_json:
         render.show_json({"whole": True, "rows": found, "head": sequence, "mac": mac})
+    elif not sequence:
+        render.say("The record is empty: nothing has been decided, or this is not your database.")
     else:
         render.say(f"The record is whole: its head is row {sequence}, {mac[:16]}.")
 

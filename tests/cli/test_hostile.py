@@ -16,3 +16,11 @@ def test_what_the_system_refuses_is_a_line(club, gatekeeper) -> None:
     assert code == 1
     assert "[file-fault]" in err
     assert "a-file" in err
+
+
+def test_an_empty_record_is_not_called_whole(club, gatekeeper) -> None:
+    for file in (club.folder / "data").glob("*.db*"):
+        file.unlink()
+    code, out, _ = gatekeeper("audit", "verify")
+    assert code == 0
+    assert "not your database" in out
