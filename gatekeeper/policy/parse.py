@@ -168,6 +168,7 @@ class _Reader:
         self.text, self.name = text, name
         self.findings: list[Finding] = []
         self.nodes: dict[str, yaml.Node] = {}
+        self.looked_at: set[int] = set()  # ids of nodes; the file's one tree keeps them alive
         self.documents: dict[str, Document] = {}
 
     def sorted(self) -> tuple[Finding, ...]:
@@ -252,6 +253,9 @@ class _Reader:
             self.add(1, 1, "yaml-syntax", detail=str(error))
 
     def duplicates(self, node: yaml.Node) -> None:
+        if id(node) in self.looked_at:
+            return  # an alias: looked at where it was named, however often it is used
+        self.looked_at.add(id(node))
         if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()
             for key, value in node.value:

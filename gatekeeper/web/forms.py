@@ -147,9 +147,12 @@ def read_account(
     if not typed:
         return None, {ACCOUNT: "answer-required"}
     try:
-        return platforms[named].parse_identity(typed), {}
+        found = platforms[named].parse_identity(typed)
     except BadInput as wrong:
         return None, {ACCOUNT: next(iter(wrong.problems.values()), "not-an-identity")}
+    if found == platforms[named].bot:  # nobody reads what we write to ourselves
+        return None, {ACCOUNT: "not-an-identity"}
+    return found, {}
 
 
 def check_name(posted: Posted) -> dict[str, str]:

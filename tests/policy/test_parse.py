@@ -1,6 +1,7 @@
 """Text to Policy, or everything that is wrong with it in its place."""
 
 import hashlib
+from itertools import pairwise
 
 import pytest
 import yaml
@@ -236,3 +237,11 @@ def test_a_slip_of_the_pen_is_found_or_harmless(index, letter):
 
 def test_a_rule_in_a_block_is_checked():
     assert check_policy(policy_text(rule("application.vouches > 1"))) == ()
+
+
+def test_aliases_of_aliases_take_no_time() -> None:
+    lines = ["a: &a [x, x]"]
+    for one, other in pairwise("abcdefghijklmnopqrstuvwxyz"):
+        lines.append(f"{other}: &{other} [{', '.join([f'*{one}'] * 9)}]")
+    with pytest.raises(PolicyError):
+        load_policy("\n".join(lines), "bomb.yaml")

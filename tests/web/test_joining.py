@@ -302,3 +302,9 @@ async def test_a_code_sent_twice_at_once_says_how_to_go_on(club: Club, browser: 
     browser.cookies.set("gatekeeper", old, domain="club.example")
     assert (await browser.post("/join/code", data=sent)).headers["location"] == "/standing"
     assert "apply again with the same account" in (await browser.see("/standing")).text
+
+
+async def test_nobody_applies_in_our_own_name(club: Club, browser: Browser):
+    page = Page(await browser.fill("/join", {**GOOD, "your-account": "@gatekeeper:fake"}))
+    assert page.answer.status_code == 422
+    assert not await applications(club)
