@@ -30,7 +30,7 @@ from gatekeeper.ports import Profile, Tx
 from gatekeeper.usecases import cards, rights
 from gatekeeper.usecases.facts import application_facts
 from gatekeeper.usecases.naming import name_of, subject_of
-from gatekeeper.usecases.parts import Parts, account_of, order, record, tell
+from gatekeeper.usecases.parts import Parts, account_of, cancel, order, record, tell
 from gatekeeper.usecases.review_card import draw
 
 log = structlog.get_logger(__name__)
@@ -166,6 +166,7 @@ async def conclude(
     )
     for question in await tx.find(Question, application_id=app.id, ended_at=None):
         await tx.change(question, ended_at=now)
+    await cancel(tx, subject_of(app), ("question",), "decided")
     await (_invite if admitted else _turn_away)(tx, parts, app, told, now)
     # The invitation first: once it stands the card says both at once, and one update is saved.
     await refresh(tx, parts, app, now, lane=Lane.ADMISSION if admitted else Lane.CARD)

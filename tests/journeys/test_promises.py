@@ -115,3 +115,19 @@ async def test_a_lost_browser_gets_back_by_a_word(club: Club) -> None:
     found = await apply.mine(club.parts, "another browser")
     assert found is not None
     assert found.id == number
+
+
+async def test_a_question_nobody_has_read_yet_ends_with_the_decision(club: Club) -> None:
+    ada = club.platform.person("@ada:fake")
+    await club.apply(ada)
+    ref = club.card_of("Ada").ref
+    await club.platform.leave_chat(ada)
+    await club.platform.press(club.alice, ref, "❓")
+    await club.settle()
+    await club.platform.write(club.alice, "Which clocks?", place="admins", thread=ref)
+    await club.settle()
+    for admin in (club.boris, club.fay):
+        await club.platform.press(admin, ref, "✅")
+    await club.settle()
+    asked = await club.one(Order, purpose="question")
+    assert (asked.progress.value, asked.reason) == ("cancelled", "decided")
