@@ -23,7 +23,7 @@ demo: environments ## play a club's whole story on a real homeserver (KEEP=1 lea
 	$(BIN)/gatekeeper demo$(if $(filter-out matrix,$(PLATFORM)), --platform $(PLATFORM))$(if $(filter-out 0,$(KEEP)), --keep)
 
 test: environments ## run the tests (PYTEST_ARGS="-m slow" for those that take minutes)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 serve: $(VENV)/.stamp ## run the service in this folder
 	$(BIN)/gatekeeper serve
