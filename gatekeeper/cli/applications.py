@@ -29,10 +29,10 @@ def add_to(app: typer.Typer) -> None:
 @applications.command("list")
 def list_applications(
     every: All = False,
-    state: Annotated[str, typer.Option(help="Only those in this state.")] = "",
+    state: Annotated[str, typer.Option(help=f"Only those in one state: {', '.join(State)}.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Applications that the admins have to do with, the oldest first."""
+    """Open applications, the oldest first; --all and --state show others."""
 
     async def work() -> list[Application]:
         criteria: dict[str, Any] = {} if every else {"state__in": tuple(OPEN - {State.UNPROVEN})}
@@ -73,7 +73,7 @@ def show_application(number: Number, as_json: Json = False) -> None:
             {**_public(app), "votes": votes, "questions": questions, "record": entries}
         )
         return
-    rows: list[tuple[str, Any]] = [
+    rows: list[tuple[Any, Any]] = [
         ("who", app.identity),
         ("name", app.name),
         ("state", app.state),
@@ -88,7 +88,7 @@ def show_application(number: Number, as_json: Json = False) -> None:
             (f"asked by {each.asked_by}", f"{each.text} → {each.answer or '—'}")
             for each in questions
         ),
-        *((render.plain(each.at)[:19], each.sentence) for each in entries),
+        *((each.at, each.sentence) for each in entries),
     ]
     render.table(("", f"application {number}"), rows)
 
@@ -138,7 +138,7 @@ def _decide(number: int, yes: bool, reason: str, wait: float, as_json: bool) -> 
 @applications.command("ask")
 def ask(
     number: Number,
-    text: Annotated[str, typer.Argument(help="The question.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The question.")],
     wait: Wait = WAIT,
     as_json: Json = False,
 ) -> None:

@@ -2,10 +2,12 @@
 
 import asyncio
 import getpass
+import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
@@ -13,9 +15,16 @@ import typer
 from gatekeeper.cli import render
 from gatekeeper.domain.clubs import ClubState
 from gatekeeper.domain.decisions import Order, Progress
-from gatekeeper.domain.errors import BadInput, ServiceAbsent
+from gatekeeper.domain.errors import BadInput, ServiceAbsent, SettingsError
 from gatekeeper.domain.identity import Identity
-from gatekeeper.settings import Settings, load_settings
+from gatekeeper.settings import (
+    FILE_NAME,
+    Settings,
+    find_file,
+    find_place,
+    known_names,
+    load_settings,
+)
 
 if TYPE_CHECKING:
     from gatekeeper.usecases.parts import Parts
@@ -27,7 +36,7 @@ LOOK_EVERY: Final = 0.25  # seconds between two looks at what was ordered
 
 All = Annotated[bool, typer.Option("--all", help="Those that have ended, too.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do it, without asking.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this nothing is changed.")]
 Wait = Annotated[
     float, typer.Option("--wait", min=0, metavar="SECONDS", help="How long to wait for it.")
 ]
@@ -56,10 +65,24 @@ def actor() -> str:
     return f"operator:{operator()}"
 
 
+def has_club() -> bool:
+    """Whether there is anything to go by here: a settings file, a policy, or the environment."""
+    named = STATE.settings_file
+    told = any(name in os.environ for name in known_names())
+    return told or find_file(named) is not None or find_place("policy", named).is_file()
+
+
 def settings() -> Settings:
-    """The settings of this command; logs go where they say."""
+    """The settings of this command; logs go where they say.
+
+    Raises:
+        SettingsError: they cannot be used, or this folder is no club's.
+    """
     from gatekeeper import logs
 
+    if not has_club():
+        advice = "go to your club's folder, name its file with --settings, or `gatekeeper init`"
+        raise SettingsError((f"{Path.cwd()} holds no club, no {FILE_NAME} is here: {advice}",))
     found = load_settings(STATE.settings_file)
     logs.configure("warning" if found.log_level == "info" else found.log_level, found.log_format)
     return found

@@ -73,8 +73,10 @@ def run(argv: Sequence[str] | None = None) -> int:
             render.note(line)
         return exit_code(error)
     except TyperException as wrong:
-        if said := str(getattr(wrong, "message", wrong)).strip():
-            render.note(f"error: {said} [usage] — see: gatekeeper --help")
+        if said := _said(wrong):
+            context = getattr(wrong, "ctx", None)
+            command = context.command_path if context else "gatekeeper"
+            render.note(f"error: {said} [usage] — see: {command} --help")
         return 2
     except BrokenPipeError:
         sys.stderr.close()  # whoever read us has gone: nobody is left to be told
@@ -85,6 +87,13 @@ def run(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _said(wrong: TyperException) -> str:
+    """What is wrong with a command line; "" where its help was shown instead."""
+    if not wrong.message and getattr(wrong, "param", None) is None:
+        return ""  # a group of commands without a command
+    return wrong.format_message().strip().rstrip(".")
 
 
 def main() -> NoReturn:

@@ -109,7 +109,7 @@ def show_member(who: Who, as_json: Json = False) -> None:
             for each in found["exemptions"]
             if each.ended_at is None
         ),
-        *((render.plain(each.at)[:19], each.sentence) for each in found["record"]),
+        *((each.at, each.sentence) for each in found["record"]),
     ]
     render.table(("", f"member {member.id}"), rows)
 
@@ -179,7 +179,7 @@ def _wanted(over: bool, **options: str) -> None:
     """Wrong use: an option that is missing where nothing is ended."""
     missing = [f"--{name}" for name, given in options.items() if not (over or given)]
     if missing:
-        raise typer.BadParameter(f"{' and '.join(missing)}, or --end")
+        raise typer.BadParameter(f"give {' and '.join(missing)}; or --end")
 
 
 @members.command("export")

@@ -1,8 +1,9 @@
 """sweep, audit, db: what was done about silence, the record of it, and where it is kept."""
 
 import json
+from datetime import UTC
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -14,12 +15,15 @@ from gatekeeper.domain.memberships import STAGED, Membership, Sweep, SweepItem
 from gatekeeper.domain.pruning import Line, Plan
 from gatekeeper.settings import Settings
 
+if TYPE_CHECKING:
+    from gatekeeper.usecases.parts import Parts
+
 # Beside the databases while they are open; an online backup needs none of it.
 PASSING: Final = (".lock", ".upgrade", "-wal", "-shm", "-journal")
 
 sweep = typer.Typer(help="Who has gone silent.", no_args_is_help=True)
 audit = typer.Typer(help="The record of all decisions.", no_args_is_help=True)
-db = typer.Typer(help="Where it is kept.", no_args_is_help=True)
+db = typer.Typer(help="The database: its tables, and a backup of everything.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -33,7 +37,7 @@ def add_to(app: typer.Typer) -> None:
 
 @sweep.command("plan")
 def plan(as_json: Json = False) -> None:
-    """Who would be noticed or removed now, and why. Nothing is done."""
+    """Who would be asked or let go now, and why. Nothing is done."""
     from gatekeeper.usecases import sweep as use
 
     async def work() -> tuple[Plan, dict[str, str]]:
@@ -61,7 +65,7 @@ def plan(as_json: Json = False) -> None:
         )
         return
     for title, lines in (
-        ("Would be noticed", found.notify),
+        ("Would be asked", found.notify),
         ("Would be planned for removal", found.remove),
         ("Could not be reached; to be decided by name", found.unreachable),
     ):
@@ -74,7 +78,9 @@ def plan(as_json: Json = False) -> None:
     kept = sum(found.counts.values()) - len(found.notify) - len(found.remove)
     render.say(f"Left be: {kept}. Nothing has been done.")
     if found.held:
-        render.say(f"Held: {found.held}; the admins would be asked.")
+        from gatekeeper.policy.texts import sentence
+
+        render.say(f"It would be held, and the admins asked: {sentence(found.held)} [{found.held}]")
 
 
 def _row(line: Line, texts: dict[str, str]) -> tuple[Any, ...]:
@@ -119,29 +125,36 @@ def run(wait: Wait = WAIT, as_json: Json = False) -> None:
             if as_json:
                 render.show_json({"sweep": done, "orders": orders})
             else:
-                render.say(_told(done))
+                render.say("\n".join(_told(done, parts)))
             return frame.outcome(orders, parts)
 
     frame.leave(frame.run(work()))
 
 
-def _told(done: Sweep) -> str:
-    counts = ", ".join(f"{code} {count}" for code, count in sorted(done.counts.items()))
-    return f"sweep {done.id} of {done.at:%Y-%m-%d %H:%M}: {counts or 'nobody'}" + (
-        f"; held: {done.held}" if done.held else ""
-    )
+def _told(done: Sweep, parts: "Parts") -> list[str]:
+    """A heading, and a line for each thing that was decided: of how many, and what."""
+    looked_at = f"{sum(done.counts.values())} looked at"
+    held = f"; held: {parts.say(done.held)}" if done.held else ""
+    return [
+        f"Sweep {done.id}, {done.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: {looked_at}{held}",
+        *(
+            f"{count:>5}  {parts.say(code, {'club': parts.policy.title})} [{code}]"
+            for code, count in sorted(done.counts.items())
+        ),
+    ]
 
 
 @sweep.command("status")
 def status(as_json: Json = False) -> None:
     """The last sweep, who is at which stage, and when the next one is."""
 
-    async def work() -> dict[str, Any]:
+    async def work() -> tuple[dict[str, Any], list[str]]:
         async with frame.club() as club:
             parts = club.parts
             async with parts.store.look(parts.club) as tx:
                 last = await tx.first(Sweep, order="-id")
                 state = await tx.first(ClubState)
+                told = _told(last, parts) if last else ["There was no sweep yet."]
                 return {
                     "last": last,
                     "items": await tx.find(SweepItem, sweep_id=last.id) if last else [],
@@ -149,16 +162,16 @@ def status(as_json: Json = False) -> None:
                     "schedule": parts.policy.pruning.schedule,
                     "watched_since": state.watched_since if state else None,
                     "paused": bool(state and state.paused_at),
-                }
+                }, told
 
-    found = frame.run(work())
+    found, told = frame.run(work())
     if as_json:
         render.show_json(found)
         return
-    render.say(_told(found["last"]) if found["last"] else "There was no sweep yet.")
+    render.say("\n".join(told))
     if found["staged"]:
         render.table(
-            ("who", "state", "last sign", "noticed", "grace ends"),
+            ("who", "state", "last sign", "asked", "time ends"),
             [
                 (m.identity, m.state, m.last_seen_at, m.noticed_at, m.grace_ends_at)
                 for m in found["staged"]
@@ -218,7 +231,7 @@ def upgrade(as_json: Json = False) -> None:
     if as_json:
         render.show_json({"upgraded": done})
     else:
-        render.say(f"{len(done)} migrations: the tables are those of this release.")
+        render.say(f"{len(done)} steps were needed: the tables are now those of this release.")
 
 
 @db.command("check")
@@ -243,7 +256,9 @@ def _prepare(settings: Settings) -> None:
 
 @db.command("backup")
 def backup(
-    folder: Annotated[str, typer.Argument(help="A folder to make; it must not exist.")],
+    folder: Annotated[
+        str, typer.Argument(metavar="FOLDER", help="A folder to make; it must not exist.")
+    ],
     as_json: Json = False,
 ) -> None:
     """Copy data folder, keys and policy, also while the service runs."""
@@ -259,6 +274,7 @@ def backup(
         render.show_json({"folder": str(target), "files": kept})
     else:
         render.say(f"{len(kept)} files are in {target}; keep them as secret as the keys in them.")
+        render.say("The settings and the bot's token are not among them: copy those yourself.")
 
 
 async def copy_home(settings: Settings, target: Path) -> list[str]:

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from pathlib import PurePath
 from typing import Any
@@ -69,7 +69,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return "—"
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S")
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     return visible(str(plain(value)))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 policy = typer.Typer(help="The club's rules.", no_args_is_help=True)
 
 File = Annotated[
-    str, typer.Argument(metavar="[FILE]", help="Instead of the one that the settings name.")
+    str, typer.Argument(metavar="FILE", help="Instead of the one that the settings name.")
 ]
 
 

@@ -97,13 +97,13 @@ def resume(yes: Yes = False, as_json: Json = False) -> None:
     for line in lines:
         render.say(line)
     if yes:
-        render.say(f"Resumed; due with this: {done}.")
+        render.say(f"Goes on; {done} that waited are carried out now.")
     else:
         render.say(f"{len(lines)} would be done; go on with: gatekeeper resume --yes")
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check settings, keys, database, policy, platforms, admins and the service."""
+    """Look at settings, keys, database, policy, homeserver, admins and service: what is wrong."""
     from gatekeeper import logs
     from gatekeeper.cli import doctor as look
     from gatekeeper.policy.texts import sentence
@@ -111,7 +111,12 @@ def doctor(as_json: Json = False) -> None:
     logs.configure("error", "console")  # what goes wrong is told in its line
 
     async def work() -> list[Check]:
-        found = []
+        found: list[Check] = []
+        if not frame.has_club():
+            found.append(look.bad("no-club", folder=str(Path.cwd())))
+            if not as_json:
+                render.say(_line(found[0]))
+            return found
         async for check in look.examine(STATE.settings_file):
             found.append(check)
             if not as_json:

@@ -31,7 +31,9 @@ def policies() -> Path:
 
 
 def init(
-    folder: Annotated[str, typer.Argument(metavar="[DIR]", help="Where; else here.")] = ".",
+    folder: Annotated[
+        str, typer.Argument(metavar="DIR", help="The folder; else this one.", show_default=False)
+    ] = ".",
     as_json: Json = False,
 ) -> None:
     """Write policy, cases, settings, keys, tables and first steps; what is there is kept."""
