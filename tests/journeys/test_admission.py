@@ -351,7 +351,7 @@ async def test_people_are_answered_in_the_language_they_applied_in(club: Club) -
     await apply.prove(club.parts, app.id, "b", club.code(ada))
     await club.platform.write(ada, "status")
     await club.settle()
-    assert "Dein Antrag" in club.told(ada)[-1].text
+    assert "Deine Bewerbung" in club.told(ada)[-1].text
 
 
 async def test_withdrawn_is_withdrawn(club: Club) -> None:
