@@ -115,6 +115,7 @@ class Service:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                start_new_session=True,  # a Ctrl-C is ours: we end it in good order
             )
 
         async def ready() -> bool:
