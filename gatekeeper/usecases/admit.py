@@ -15,15 +15,26 @@ from gatekeeper.domain.decisions import (
     Verdict,
 )
 from gatekeeper.domain.events import Banned, Departed, Invited, Joined, KnockTakenBack, PutOut
-from gatekeeper.domain.identity import Identity
+from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import INSIDE, Membership
+from gatekeeper.domain.memberships import State as Stage
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import comeback, passes, review, rights, stage_ends, welcome
+from gatekeeper.usecases import (
+    comeback,
+    notices,
+    passes,
+    review,
+    rights,
+    stage_ends,
+    stages,
+    welcome,
+)
 from gatekeeper.usecases.naming import number_of, subject_of
 from gatekeeper.usecases.parts import Parts, account_of, cancel, once, order, record, tell
 
 AWAITED = frozenset({State.APPROVED, State.INVITED})
 INVITING = ("invitation", "invitation-reminder")
+NOT_TAKEN_UP, ARRIVED_LATE = "invitation-not-taken-up", "arrived-late"  # why it ended
 
 
 # ---- The invitation ---------------------------------------------------------------------------
@@ -109,7 +120,7 @@ async def due(parts: Parts, app: Application) -> None:
             return
         ends_at = app.invited_at + parts.policy.club.spec.invitation.ends_after
         if now >= ends_at:
-            await lapse(tx, parts, app, "invitation-not-taken-up", "schedule", now)
+            await lapse(tx, parts, app, NOT_TAKEN_UP, "schedule", now)
             return
         await tx.change(app, reminded_at=now, due_at=ends_at)
         if app.reminded_at is None:
@@ -191,6 +202,8 @@ async def joined(parts: Parts, event: Joined) -> None:
             await _arrive(tx, parts, app, now, by=event.by)
         elif await comeback.joined(tx, parts, event.who, now):
             return
+        elif (late := await _late(tx, parts, account, event)) is not None:
+            await _arrive_late(tx, parts, late, now, event.by)
         else:
             code = "by-hand" if event.by in admins else "inside-unasked"
             await record(
@@ -201,6 +214,14 @@ async def joined(parts: Parts, event: Joined) -> None:
                 actor=str(event.by or event.who),
                 subject=f"person:{account.person_id}",
             )
+
+
+async def _late(tx: Tx, parts: Parts, account: Account, event: Joined) -> Application | None:
+    """Whose invitation of ours was taken up while we were about to end it for its time."""
+    newest = await tx.first(Application, person_id=account.person_id, order="-id")
+    if newest is None or newest.reason != NOT_TAKEN_UP or newest.state is not State.LAPSED:
+        return None
+    return newest if event.by == parts.platform(event.who).bot else None
 
 
 async def _arrive(
@@ -226,13 +247,38 @@ async def _arrive(
         policy=app.policy,
     )
     await cancel(tx, subject_of(app), INVITING, "arrived")
+    await _enrol(tx, parts, app, "by-hand" if by_hand else "application", now)
+    await review.refresh(tx, parts, app, now)
+
+
+async def _arrive_late(
+    tx: Tx, parts: Parts, app: Application, now: datetime, by: Identity | None
+) -> None:
+    """What has ended stays ended, but the admins have approved them and they are inside."""
+    why = parts.say(ARRIVED_LATE, {}, app.language)
+    app = await tx.change(app, reason=ARRIVED_LATE, reason_text=why)
+    await record(
+        tx,
+        parts,
+        Decision(Verdict.RECORD, ARRIVED_LATE),
+        now=now,
+        actor=str(by or app.identity),
+        subject=subject_of(app),
+        policy=app.policy,
+    )
+    await cancel(tx, subject_of(app), ("retract",), "arrived")
+    await _enrol(tx, parts, app, "application", now)
+    await review.refresh(tx, parts, app, now)
+
+
+async def _enrol(tx: Tx, parts: Parts, app: Application, origin: str, now: datetime) -> None:
     member = await tx.add(
         Membership(
             club=tx.club,
             person_id=app.person_id,
             identity=app.identity,
             name=app.name,
-            origin="by-hand" if by_hand else "application",
+            origin=origin,
             since=now,
             known_since=now,
             last_seen_at=now,
@@ -240,7 +286,6 @@ async def _arrive(
         )
     )
     await welcome.schedule(tx, parts, member, now)
-    await review.refresh(tx, parts, app, now)
 
 
 async def invited_by_hand(parts: Parts, event: Invited) -> None:
@@ -282,9 +327,11 @@ async def knock_taken_back(parts: Parts, event: KnockTakenBack) -> None:
 async def put_out(parts: Parts, event: PutOut | Banned) -> None:
     """An admin's own hand put someone out, took an invitation back, or banned.
 
-    What we did ourselves comes back here too: it is known by its Receipt already.
+    What we did ourselves comes back here too: it is known by its Receipt already. But whoever
+    came in at the very moment in which we took the invitation back is asked in again.
     """
     if event.by == parts.platform(event.who).bot:
+        await _put_out_by_us(parts, event)
         return
     banned = isinstance(event, Banned)
     async with parts.store.transaction(parts.club) as tx:
@@ -312,6 +359,23 @@ async def put_out(parts: Parts, event: PutOut | Banned) -> None:
                 subject=f"person:{account.person_id}",
                 seen={"reason": event.reason},
             )
+
+
+async def _put_out_by_us(parts: Parts, event: PutOut | Banned) -> None:
+    async with parts.store.transaction(parts.club) as tx:
+        member = await tx.first(Membership, identity=event.who, state=Stage.ACTIVE)
+        if member is None or await tx.count(
+            Order,
+            subject=subject_of(member),
+            purpose="removal",
+        ):
+            return
+        app = await tx.first(Application, person_id=member.person_id, order="-id")
+        if app is None or app.reason != ARRIVED_LATE:
+            return
+        now = parts.clock.now()
+        if await once(tx, event, now):
+            await stages.crossed(tx, parts, member, "arrival-crossed", now)
 
 
 async def _turn_away_banned(tx: Tx, parts: Parts, event: PutOut | Banned, now: datetime) -> None:

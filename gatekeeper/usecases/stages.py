@@ -33,7 +33,7 @@ async def on_receipt(tx: Tx, parts: Parts, done: Order, receipt: Receipt, now: d
     elif member.state is State.CONFIRMED:
         await _removed(tx, parts, member, done, now)
     elif member.state is State.ACTIVE and receipt.changed:
-        await _crossed(tx, parts, member, done, now)
+        await crossed(tx, parts, member, "removal-crossed", now)
 
 
 async def _not_reached(
@@ -125,20 +125,21 @@ async def _removed(tx: Tx, parts: Parts, member: Membership, done: Order, now: d
     await removals.refresh(tx, parts, now)
 
 
-async def _crossed(tx: Tx, parts: Parts, member: Membership, done: Order, now: datetime) -> None:
-    """They gave a sign of life in the very moment of their removal: they are asked back at once."""
+async def crossed(tx: Tx, parts: Parts, member: Membership, code: str, now: datetime) -> None:
+    """They were put out in the very moment in which they gave a sign of life (removal-crossed) or
+    came in (arrival-crossed): they are asked back at once."""
     member = await _outside(tx, member, now)
     entry = await record(
         tx,
         parts,
-        Decision(Verdict.ADMIT, "removal-crossed"),
+        Decision(Verdict.ADMIT, code),
         now=now,
         actor="schedule",
         subject=subject_of(member),
     )
     await comeback.open_door(tx, parts, member, f"crossed-{entry.sequence}", now)
     key = f"{subject_of(member)}/crossed/{entry.sequence}"
-    await notices.tell_member(tx, parts, member, "removal-crossed", key, now)
+    await notices.tell_member(tx, parts, member, code, key, now)
 
 
 async def _outside(tx: Tx, member: Membership, now: datetime) -> Membership:
@@ -193,7 +194,7 @@ async def may_still(
         await renew(tx, parts, member, placed, now)
         return True
     if member.state is State.ACTIVE and standing is not None and not standing.inside:
-        await _crossed(tx, parts, member, placed, now)
+        await crossed(tx, parts, member, "removal-crossed", now)
         return False
     if member.state is not State.CONFIRMED:
         return False

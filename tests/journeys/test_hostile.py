@@ -231,6 +231,46 @@ async def test_of_two_who_answer_a_held_sweep_at_once_the_first_decides(club: Cl
     assert not await club.find(Order, purpose="notice")
 
 
+async def invited(club: Club) -> Identity:
+    """Ada, whose invitation stands and whose time to take it up has just passed."""
+    ada = club.platform.person("@ada:fake", takes_chats=True)
+    number = await club.apply(ada)
+    for admin in (club.alice, club.boris):
+        await club.platform.press(admin, club.card_of("Ada").ref, "✅")
+    await club.settle()
+    club.clock.advance(seconds=6)
+    await club.settle()
+    club.clock.advance(seconds=7)
+    await due.due(club.parts)
+    assert await state(club, number) is State.LAPSED
+    return ada
+
+
+async def test_whoever_takes_up_an_invitation_as_it_ends_is_in(club: Club) -> None:
+    ada = await invited(club)
+    await club.platform.join(ada)
+    await club.settle()
+    assert await stage(club, ada) is Stage.ACTIVE
+    assert (await club.one(Order, purpose="retract")).progress is Progress.CANCELLED
+    assert club.platform.people[ada.account].places["space"] == "join"
+
+
+async def test_whoever_is_put_out_by_the_end_of_an_invitation_is_asked_in_again(club: Club) -> None:
+    ada = await invited(club)
+    desk, club.platform._desk = club.platform._desk, None
+    await club.platform.join(ada)
+    club.platform._put_out(ada, "not taken up")  # looked at before she came, carried out after
+    club.platform.people[ada.account].places.clear()
+    await club.platform.start(desk)
+    await club.settle()
+    assert "at the very moment" in club.told(ada)[-1].text
+    await club.platform.join(ada)
+    await club.settle()
+    assert await stage(club, ada) is Stage.ACTIVE
+    assert len(await club.find(Membership, identity=ada)) == 1
+    assert len(performed(club, Admit)) == 2
+
+
 # ---- The service goes on -----------------------------------------------------------------------
 
 
