@@ -21,7 +21,6 @@ from gatekeeper.domain.memberships import State as Stage
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import (
     comeback,
-    notices,
     passes,
     review,
     rights,

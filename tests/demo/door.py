@@ -165,7 +165,7 @@ class Door(Chapters):
         async with self.step("typed into the browser that asked, it proves her; she sees where"):
             await browser.send({"code": code_in(message.body)}, "/join/code")
             assert "/standing" in str(browser.page and browser.page.url), browser.text
-            assert "0 of 2" in browser.text, browser.text
+            assert "0 of the 2" in browser.text, browser.text
         self.ada_browser = browser
 
     # ---- 4 ----
