@@ -213,7 +213,7 @@ class Roll(Chapters):
         async with self.step("`!gk resume` in the admin room shows what would happen, ▶ goes on"):
             await alice.say(keepers, "!gk resume")
             listed = await alice.wait_for_message(
-                lambda e: "resuming" in e.body.lower(), room=keepers
+                lambda e: "would be done" in e.body.lower(), room=keepers
             )
             assert "otto" in listed.body, listed.body
             assert not any(i.direct for i in otto.invites())
