@@ -1,8 +1,10 @@
 """What tests share; a part that is missing skips on a desk and fails in CI."""
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
+import structlog
 
 from tests.support.parts import SYNAPSE_PYTHON, all_required, missing
 from tests.support.people import MatrixPerson
@@ -30,6 +32,19 @@ def pytest_make_collect_report(collector):
         report.outcome = "failed"
         report.longrepr = f"{collector.nodeid} skipped, but GATEKEEPER_TESTS_REQUIRE=all"
     return report
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """A command under test sets up its log; a handler on its closed stream must not outlive it."""
+    root, config = logging.getLogger(), structlog.get_config()
+    before, level = list(root.handlers), root.level
+    yield
+    for handler in list(root.handlers):
+        if handler not in before and not type(handler).__module__.startswith("_pytest"):
+            root.removeHandler(handler)
+    root.setLevel(level)
+    structlog.configure(**config)
 
 
 @pytest.fixture(scope="session")
