@@ -179,7 +179,7 @@ def _wanted(over: bool, **options: str) -> None:
     """Wrong use: an option that is missing where nothing is ended."""
     missing = [f"--{name}" for name, given in options.items() if not (over or given)]
     if missing:
-        raise typer.BadParameter(f"give {' and '.join(missing)}; or --end")
+        raise typer.BadParameter(f"{' and '.join(missing)} must be given, or --end")
 
 
 @members.command("export")
