@@ -221,9 +221,10 @@ class Lane(StrEnum):
     ANSWER = "1-answer"  # someone has just pressed or written and waits
     CARD = "2-card"
     ADMISSION = "3-admission"
-    NOTICE = "4-notice"
-    REMOVAL = "5-removal"
-    PROOF = "6-proof"
+    UPDATE = "4-update"  # a card that stands tells what has just been done
+    NOTICE = "5-notice"
+    REMOVAL = "6-removal"
+    PROOF = "7-proof"
 
 
 class Progress(StrEnum):

@@ -25,7 +25,7 @@ PERFORM = "perform"
 BATCH = 200
 # Of one nudge or look so many start at once; the rest goes through the queue, which has a limit.
 AT_ONCE = 16
-INTERACTIVE = frozenset({Lane.ANSWER, Lane.CARD, Lane.ADMISSION, Lane.PROOF})
+INTERACTIVE = frozenset({Lane.ANSWER, Lane.CARD, Lane.ADMISSION, Lane.UPDATE, Lane.PROOF})
 # An Order that is still due so long after it was handed over: did its job end without a result?
 RETRY = 30.0
 CLUBS_EVERY = 60.0

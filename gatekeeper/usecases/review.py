@@ -169,7 +169,7 @@ async def conclude(
     await cancel(tx, subject_of(app), ("question",), "decided")
     await (_invite if admitted else _turn_away)(tx, parts, app, told, now)
     # The invitation first: once it stands the card says both at once, and one update is saved.
-    await refresh(tx, parts, app, now, lane=Lane.ADMISSION if admitted else Lane.CARD)
+    await refresh(tx, parts, app, now, lane=Lane.UPDATE if admitted else Lane.CARD)
     return app
 
 
