@@ -49,8 +49,9 @@ def decide_admission(
         now: aware, UTC.
 
     Returns:
-        DECLINE at the bar of declines, whatever the approvals; else ADMIT at the quorum; else,
-        once the review's time is over, `quorum.on_deadline`; else WAIT. Its sentence names nobody.
+        DECLINE at the bar of declines, whatever the approvals; else ADMIT at the quorum, where
+        the policy asks for an interview once a question was answered; else, once the review's
+        time is over, `quorum.on_deadline`; else WAIT. Its sentence names nobody.
 
     Raises:
         WrongState: the application is not in review.
@@ -65,10 +66,13 @@ def decide_admission(
     tally = {"approvals": approvals, "needed": app.quorum.approvals}
     if len(declines) >= app.quorum.declines:
         return Decision(Verdict.DECLINE, "declined", {"reason": declines[-1].reason})
-    if approvals >= app.quorum.approvals:
+    heard = app.interviewed_at is not None or not app.quorum.interview
+    if approvals >= app.quorum.approvals and heard:
         return Decision(Verdict.ADMIT, "quorum", tally)
     if review_over(app, now) and app.quorum.on_deadline is Verdict.DECLINE:
         return Decision(Verdict.DECLINE, "review-over", tally)
+    if approvals >= app.quorum.approvals:
+        return Decision(Verdict.WAIT, "interview-missing", tally)
     return Decision(Verdict.WAIT, "short-of-quorum", tally)
 
 

@@ -81,6 +81,7 @@ class Application:
         origin: "web" or "knock".
         answers: question id to answer, as `validate_answers` gave them; None once erased.
         policy: digest of the policy version frozen when the review opened.
+        interviewed_at: when the first question of the admins was answered; None for not yet.
         electorate: the admins at that moment; a vote counts only from one of them.
         involved: identities that have no vote in this case (besides the applicant).
         rule, results: the rule that fired, "" for none, and what each of them said.
@@ -103,6 +104,7 @@ class Application:
     knock_reason: str = ""
     submitted_at: datetime
     opened_at: datetime | None = None
+    interviewed_at: datetime | None = None
     decided_at: datetime | None = None
     invited_at: datetime | None = None
     admitted_at: datetime | None = None

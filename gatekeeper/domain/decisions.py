@@ -57,6 +57,7 @@ class Quorum:
         remind_after: seconds until a waiting application is brought up again; None for never.
         open_for: seconds until the review ends by `on_deadline`; None for no end.
         on_deadline: verdict at the end of `open_for`: decline or wait (goes on, brought up again).
+        interview: nobody is admitted before they have answered a question of the admins.
     """
 
     approvals: int = 1
@@ -64,6 +65,7 @@ class Quorum:
     remind_after: float | None = None
     open_for: float | None = None
     on_deadline: Verdict = Verdict.DECLINE
+    interview: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -369,6 +369,12 @@ class Review(Model):
     on_deadline: Literal["decline", "wait"] = Field(
         "decline", description="At the end of openFor: decline, or wait for the admins still."
     )
+    interview: bool = Field(
+        False, description="Nobody is admitted before they have answered a question (❓)."
+    )
+    sponsors_decide: bool = Field(
+        True, description="Whether admins who vouch for somebody may vote on them too."
+    )
 
 
 class ReviewChange(Model):
@@ -379,6 +385,8 @@ class ReviewChange(Model):
     remind_after: Duration | None = Field(None, description="Until it is brought up again.")
     open_for: Duration | None = Field(None, description="Until onDeadline.")
     on_deadline: Literal["decline", "wait"] | None = Field(None, description="At the end.")
+    interview: bool | None = Field(None, description="Whether a question must be answered.")
+    sponsors_decide: bool | None = Field(None, description="Whether those who vouch may vote.")
 
 
 class AdmissionOutput(Model):

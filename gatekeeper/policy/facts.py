@@ -55,6 +55,7 @@ class ApplicationFacts(Facts):
     was_removed: bool = Field(False, description="Whether they were removed for a cause.")
     vouches: int = Field(0, description="Members who vouch for them.")
     objections: int = Field(0, description="Members who object.")
+    sponsors: tuple[str, ...] = Field((), description="Who vouches, each as platform:account.")
 
 
 class MemberFacts(Facts):

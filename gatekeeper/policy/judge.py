@@ -143,9 +143,11 @@ class Policy:
                 code=code or CODES[Verdict.WAIT],
                 results=_as_audit(results) if audit else results,
                 quorum=quorum_of(self.admission.review),
+                involved=_sponsors(self.admission.review, facts),
                 policy=self.digest,
             )
         verdict = VERDICTS[rule.output.decision]
+        review = merged_review(self.admission.review, rule.output.review)
         code = rule.output.message or ("declined" if rule.output.reason else CODES[verdict])
         values = {**self._values(code, self.admission_rules.params), **extra}
         if rule.output.reason:
@@ -156,9 +158,9 @@ class Policy:
             code=code,
             values=values,
             results=results,
-            quorum=quorum_of(self.admission.review, rule.output.review),
+            quorum=quorum_of(review),
             reason=rule.output.reason,
-            involved=rule.output.involved,
+            involved=(*rule.output.involved, *_sponsors(review, facts)),
             policy=self.digest,
         )
 
@@ -194,23 +196,27 @@ class Policy:
         return shown
 
 
-def quorum_of(review: Review, change: ReviewChange | None = None) -> Quorum:
-    """The Quorum of a policy's `review`, with one rule's changes."""
-    merged = review.model_copy(
-        update={
-            name: value
-            for name in type(change).model_fields
-            if (value := getattr(change, name)) is not None
-        }
-        if change
-        else {}
-    )
+def _sponsors(review: Review, facts: ApplicationFacts) -> tuple[str, ...]:
+    """Who vouches and therefore has no vote, where the policy wants it so."""
+    return () if review.sponsors_decide else facts.sponsors
+
+
+def merged_review(review: Review, change: ReviewChange | None = None) -> Review:
+    """A policy's `review`, with one rule's changes."""
+    fields = type(change).model_fields if change else {}
+    wanted = {name: value for name in fields if (value := getattr(change, name)) is not None}
+    return review.model_copy(update=wanted)
+
+
+def quorum_of(merged: Review) -> Quorum:
+    """The Quorum that a review asks for."""
     return Quorum(
         approvals=merged.approvals,
         declines=merged.declines,
         remind_after=_seconds(merged.remind_after),
         open_for=_seconds(merged.open_for),
         on_deadline=Verdict(merged.on_deadline),
+        interview=merged.interview,
     )
 
 

@@ -72,6 +72,7 @@ class Application(Row):
     knock_reason = words()
     submitted_at = fields.DatetimeField()
     opened_at = moment()
+    interviewed_at = moment()
     decided_at = moment()
     invited_at = moment()
     admitted_at = moment()

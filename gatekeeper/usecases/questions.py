@@ -3,7 +3,8 @@
 from dataclasses import replace
 from datetime import datetime
 
-from gatekeeper.domain.applications import Application, Question, State
+from gatekeeper.domain.admission import decide_admission
+from gatekeeper.domain.applications import Application, Question, State, Vote
 from gatekeeper.domain.clubs import StandingCard
 from gatekeeper.domain.decisions import Decision, Lane, Post, Verdict
 from gatekeeper.domain.errors import BadInput, WrongState
@@ -106,6 +107,7 @@ async def take_answer(
     if not text or len(text) > ANSWER_LETTERS:
         raise BadInput({"answer": "answer-too-long" if text else "answer-required"})
     await tx.change(question, answer=text, answered_at=now)
+    app = await _interviewed(tx, app, now)
     await record(
         tx,
         parts,
@@ -133,6 +135,16 @@ async def take_answer(
         now=now,
     )
     await refresh(tx, parts, app, now)
+
+
+async def _interviewed(tx: Tx, app: Application, now: datetime) -> Application:
+    """Keep that they were heard; where only this was missing, the votes are weighed at once."""
+    if app.interviewed_at is not None:
+        return app
+    app = await tx.change(app, interviewed_at=now)
+    votes = await tx.find(Vote, application_id=app.id)
+    decision = decide_admission(app, votes, app.electorate, now)
+    return await tx.change(app, due_at=now) if decision.verdict is Verdict.ADMIT else app
 
 
 async def ask_by_operator(parts: Parts, application_id: int, text: str, operator: str) -> Question:

@@ -241,6 +241,7 @@ def _seen(app: Application, counted: Sequence[Vote]) -> dict[str, Any]:
     """The input of the admins' decision, enough to decide it again; it names people by number."""
     return {
         "opened_at": app.opened_at.isoformat() if app.opened_at else None,
+        "interviewed_at": app.interviewed_at.isoformat() if app.interviewed_at else None,
         "quorum": asdict(app.quorum),
         "votes": [
             {"person": vote.person_id, "choice": vote.choice, "reason": vote.reason}
@@ -257,6 +258,7 @@ def replay(seen_then: Mapping[str, Any], at: datetime) -> Decision:
         at: the moment of the record.
     """
     quorum, opened_at = seen_then["quorum"], seen_then["opened_at"]
+    heard_at = seen_then["interviewed_at"]
     nobody, club = Identity("nobody", "nobody"), ClubId("")
     votes = [
         Vote(
@@ -282,6 +284,7 @@ def replay(seen_then: Mapping[str, Any], at: datetime) -> Decision:
         state=State.IN_REVIEW,
         submitted_at=at,
         opened_at=datetime.fromisoformat(opened_at) if opened_at else None,
+        interviewed_at=datetime.fromisoformat(heard_at) if heard_at else None,
         quorum=Quorum(**{**quorum, "on_deadline": Verdict(quorum["on_deadline"])}),
         electorate=voters,
     )

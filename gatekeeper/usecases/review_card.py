@@ -143,6 +143,8 @@ def _missing(parts: Parts, app: Application, votes: Sequence[Vote]) -> list[str]
         "declines": app.quorum.declines,
     }
     lines = [parts.say("card.quorum", values)]
+    if app.quorum.interview and app.interviewed_at is None:
+        lines.append(parts.say("card.interview"))
     if len(app.electorate) < app.quorum.approvals:
         lines.append(parts.say("card.too-few-admins", {"admins": len(app.electorate)}))
     return lines

@@ -50,6 +50,17 @@ def test_admission(cast, code):
     assert decide_admission(an_application(), cast, ADMINS, NOW).code == code
 
 
+def test_where_an_interview_is_asked_for_the_quorum_waits_for_an_answer():
+    asks = Quorum(approvals=2, declines=2, interview=True)
+    cast = [a_vote("ann"), a_vote("ben")]
+    told = decide_admission(an_application(quorum=asks), cast, ADMINS, NOW)
+    assert (told.verdict, told.code) == (Verdict.WAIT, "interview-missing")
+    heard = an_application(quorum=asks, interviewed_at=NOW)
+    assert decide_admission(heard, cast, ADMINS, NOW).code == "quorum"
+    no = [a_vote("ann", NO), a_vote("ben", NO)]
+    assert decide_admission(an_application(quorum=asks), no, ADMINS, NOW).code == "declined"
+
+
 def test_a_right_that_is_lost_takes_its_vote_with_it():
     cast = [a_vote("ann"), a_vote("ben")]
     left = ADMINS - {an_identity("ben")}

@@ -9,8 +9,9 @@ from gatekeeper.domain.errors import BadInput, Refused, TooMany, WrongState
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import Membership
 from gatekeeper.policy.facts import ApplicationFacts
+from gatekeeper.testing.fakes import FakeStore
 from gatekeeper.usecases import apply, links, pause, review, standing
-from tests.journeys.club import ANSWERS, CLUB, WHY, Club
+from tests.journeys.club import ANSWERS, CLUB, WHY, Club, a_club
 
 
 async def sent(club: Club, who: Identity, browser: str = "b", **answers: str) -> Application:
@@ -339,6 +340,28 @@ async def test_a_question_goes_out_and_its_answer_comes_back(club: Club) -> None
     question = page.open_questions[0]
     with pytest.raises(WrongState):
         await apply.answer(club.parts, number, f"browser of {ada}", question.id, "And more.")
+
+
+async def test_where_an_interview_is_asked_for_two_approvals_wait_for_an_answer() -> None:
+    asks = {"review: {approvals: 2": "review: {interview: true, approvals: 2"}
+    async with a_club(FakeStore(), **asks) as club:
+        ada = club.platform.person("@ada:fake", takes_chats=True)
+        number = await club.apply(ada)
+        card = club.card_of("Ada")
+        for admin in (club.alice, club.boris):
+            await club.platform.press(admin, card.ref, "✅")
+        await club.settle()
+        assert await state(club, number) is State.IN_REVIEW
+        shown = club.card_of("Ada").card
+        assert shown is not None and any("interview" in line for line in shown.lines)
+        await club.platform.press(club.alice, card.ref, "❓")
+        await club.settle()
+        await club.platform.write(club.alice, "Which clocks?", place="admins", thread=card.ref)
+        await club.settle()
+        assert await state(club, number) is State.IN_REVIEW, "asked is not answered"
+        await club.platform.write(ada, "Marine chronometers.")
+        await club.settle()
+        assert await state(club, number) is State.INVITED
 
 
 async def test_people_are_answered_in_the_language_they_applied_in(club: Club) -> None:

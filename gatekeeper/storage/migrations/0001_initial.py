@@ -75,6 +75,7 @@ class Migration(migrations.Migration):
                 ("knock_reason", fields.TextField(default="")),
                 ("submitted_at", fields.DatetimeField()),
                 ("opened_at", fields.DatetimeField(null=True)),
+                ("interviewed_at", fields.DatetimeField(null=True)),
                 ("decided_at", fields.DatetimeField(null=True)),
                 ("invited_at", fields.DatetimeField(null=True)),
                 ("admitted_at", fields.DatetimeField(null=True)),
