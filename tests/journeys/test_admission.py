@@ -353,7 +353,8 @@ async def test_where_an_interview_is_asked_for_two_approvals_wait_for_an_answer(
         await club.settle()
         assert await state(club, number) is State.IN_REVIEW
         shown = club.card_of("Ada").card
-        assert shown is not None and any("interview" in line for line in shown.lines)
+        assert shown is not None
+        assert any("interview" in line for line in shown.lines)
         await club.platform.press(club.alice, card.ref, "❓")
         await club.settle()
         await club.platform.write(club.alice, "Which clocks?", place="admins", thread=card.ref)
