@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
-from gatekeeper.policy.cases import application_facts, member_facts, run_cases
+from gatekeeper.policy.case_facts import application_facts, facts_of, given_of, member_facts
+from gatekeeper.policy.cases import check_cases, read_cases, run_cases
 from gatekeeper.policy.parse import PolicyError, check_policy, load_policy
 from tests.policy.builders import NOW, a_policy
 
@@ -38,11 +40,12 @@ def test_a_difference_is_told_readably():
     assert not report.passed
     assert report.lines()[:4] == (
         "passed  right",
-        "FAILED  wrong",
-        "        verdict: expected 'keep', got 'notify'",
-        "        code: expected 'kept', got 'silent-notice'",
+        "FAILED  wrong  (cases.yaml:4)",
+        "        verdict: expected keep, got notify",
+        "        code: expected kept, got silent-notice",
     )
     assert "no case fires rule spam" in report.lines()
+    assert any("erwartet keep, bekommen notify" in line for line in report.lines("de"))
 
 
 def test_facts_are_short_to_write():
@@ -70,30 +73,189 @@ def test_shared_facts_are_merged_and_a_case_may_have_its_own_now():
     assert report.passed, report.lines()
 
 
+# ---- Fixtures and matrices -----------------------------------------------------------------------
+
+FIXTURES = """\
+now: 2026-03-01T12:00:00Z
+application: {answers: {why: gardens}}
+fixtures:
+  applications:
+    newcomer: {vouches: 1, answers: {age: 3}}
+    returned: {from: newcomer, earlier_declines: 1}
+  members:
+    quiet: {silent: 91d}
+  parts:
+    spammer: {answers: {why: casino}}
+    busy: {active_days_30d: 9}
+cases:
+"""
+
+
+def tried(*cases: str):
+    return read_cases(FIXTURES + "".join(f"  - {case}\n" for case in cases), POLICY)
+
+
+def test_fixtures_build_on_each_other():
+    tries = tried(
+        "{case: a, application: returned, expect: {rule: default}}",
+        "{case: b, application: {from: [returned, spammer], vouches: 2}, expect: {rule: spam}}",
+        "{case: c, member: {from: [quiet, busy]}, expect: {verdict: notify}}",
+        "{case: d, application: , expect: {rule: default}}",
+    )
+    first, second, third, fourth = (each.facts for each in tries)
+    assert (first.vouches, first.earlier_declines) == (1, 1)
+    assert first.answers == {"why": "gardens", "age": 3}
+    assert (second.vouches, second.answers) == (2, {"why": "casino", "age": 3})
+    assert second.text == "casino"
+    assert (third.silent, third.active_days_30d) == (timedelta(days=91), 9)
+    assert fourth.answers == {"why": "gardens"}
+    assert run_cases(
+        POLICY, FIXTURES + "  - {case: x, member: quiet, expect: {rule: quiet}}"
+    ).passed
+
+
+def test_a_matrix_tries_every_combination_in_order():
+    tries = tried(
+        "{case: a, application: newcomer, matrix: {vouches: [0, 2], answers.why: [x, casino]},"
+        " expect: [{rule: default}, {rule: spam}, {rule: default}, {rule: spam}]}",
+        "{case: b, member: {}, matrix: {from: [quiet, busy]}, expect: {code: kept}}",
+        "{case: c, member: quiet, matrix: {now: [2026-05-01T00:00:00Z, 2026-06-01T00:00:00Z]},"
+        " expect: {rule: quiet}}",
+    )
+    assert [each.case for each in tries] == [
+        "a (vouches: 0, answers: {why: x})",
+        "a (vouches: 0, answers: {why: casino})",
+        "a (vouches: 2, answers: {why: x})",
+        "a (vouches: 2, answers: {why: casino})",
+        "b (from: quiet)",
+        "b (from: busy)",
+        "c (now: 2026-05-01 00:00:00+00:00)",
+        "c (now: 2026-06-01 00:00:00+00:00)",
+    ]
+    assert [each.facts.vouches for each in tries[:4]] == [0, 0, 2, 2]
+    assert tries[0].facts.answers["age"] == 3
+    assert [each.expect.rule for each in tries[:4]] == ["default", "spam"] * 2
+    assert [each.now.month for each in tries[4:]] == [3, 3, 5, 6]
+
+
+def test_rows_may_have_their_own_expectation_and_now():
+    tries = tried(
+        "{case: a, member: quiet, expect: {rule: quiet},"
+        " matrix: [{silent: 1d, expect: {code: kept}}, {now: 2027-01-01T00:00:00Z},"
+        " {admin: true, expect: {rule: staff}}]}"
+    )
+    assert [each.expect.code for each in tries] == ["kept", None, None]
+    assert tries[1].now.year == 2027
+    assert run_cases(
+        POLICY,
+        FIXTURES + "  - {case: a, member: quiet, matrix: [{silent: 1d, expect: {code: kept}}]}\n",
+    ).passed
+
+
+def test_what_a_case_gives_can_be_written_again():
+    for each in tried(
+        "{case: a, application: {from: returned, last_declined_at: 3d, text: other, links: 4,"
+        " account_created_at: 2020-01-01T00:00:00.5Z}, expect: {rule: default}}",
+        "{case: b, member: {silent: 90d12h, roles: [x], seen_share: 0.5}, expect: {code: kept}}",
+    ):
+        given = given_of(POLICY, each.facts, each.now)
+        again = yaml.safe_load(yaml.safe_dump(given))
+        assert facts_of(POLICY, each.subject, again, each.now) == each.facts
+        assert "display_name" not in given
+
+
+# ---- What is wrong with a file -------------------------------------------------------------------
+
 WRONG = [
-    ("- {case: a, member: {silent: 9x}, expect: {}}", "duration"),
-    ("- {case: a, member: {nope: 1}, expect: {}}", "nope"),
-    ("- {case: a, expect: {}}", "either"),
-    ("- {case: a, member: {}, application: {}, expect: {}}", "either"),
+    ("member: {silent: 9x}, expect: {code: kept}", "case-wrong-fact", "9x"),
+    ("member: {silent: 3}, expect: {code: kept}", "case-wrong-fact", "3"),
+    ("member: {roles: staff}, expect: {code: kept}", "case-wrong-fact", "staff"),
+    ("member: {admin: 1}, expect: {code: kept}", "case-wrong-fact", "1"),
+    ("member: {known_since: 2026-01-01T00:00:00}, expect: {code: kept}", "case-wrong-fact", "2026"),
+    ("application: {origin: letter}, expect: {rule: spam}", "case-wrong-fact", "letter"),
+    ("application: {vouches: '3'}, expect: {rule: spam}", "case-wrong-fact", "'3'"),
+    ("application: {answers: {age: young}}, expect: {rule: spam}", "case-wrong-fact", "young"),
+    ("application: {answers: none}, expect: {rule: spam}", "case-wrong-fact", "none"),
+    ("application: {answers: {wy: x}}, expect: {rule: spam}", "case-unknown-fact", "wy"),
+    ("member: {nope: 1}, expect: {code: kept}", "case-unknown-fact", "nope"),
+    ("expect: {code: kept}", "case-no-subject", "{case"),
+    ("member: {}, application: {}, expect: {code: kept}", "case-no-subject", "{case"),
+    ("member: {}, expect: {}", "case-expects-nothing", "{}}"),
+    ("member: {}", "field-missing", "{case"),
+    ("member: {}, expect: {verdict: admit}", "value-unknown", "admit"),
+    ("member: {}, expect: {verdict: maybe}", "value-unknown", "maybe"),
+    ("member: {}, expect: {rule: spam}", "case-unknown-rule", "spam"),
+    ("member: {}, expect: {code: own-words}", "case-unknown-code", "own-words"),
+    ("member: {}, expect: {sentence: x}", "field-unknown", "sentence"),
+    ("member: {}, expects: {code: kept}, expect: {code: kept}", "field-unknown", "expects"),
+    ("member: newcomer, expect: {code: kept}", "case-unknown-fixture", "newcomer"),
+    ("member: {from: spammer}, expect: {code: kept}", "case-foreign-part", "spammer"),
+    ("member: {from: {}}, expect: {code: kept}", "case-wrong-fact", "{}}"),
+    ("member: {}, matrix: {silent: []}, expect: {code: kept}", "case-matrix-empty", "{silent: []"),
+    ("member: {}, matrix: [], expect: {code: kept}", "case-matrix-empty", "[]"),
+    ("member: {}, matrix: {sient: [1d]}, expect: {code: kept}", "case-unknown-fact", "sient"),
+    ("member: {}, matrix: {silent: [1]}, expect: {code: kept}", "case-wrong-fact", "[1]"),
+    ("member: {}, matrix: [{silent: 1}], expect: {code: kept}", "case-wrong-fact", "1}]"),
+    ("member: {}, matrix: {silent: [1d, 2d]}, expect: [{code: kept}]", "case-expect-count", "[{c"),
+    ("member: {}, matrix: {now: [3]}, expect: [{code: kept}]", "value-wrong", "[3]"),
 ]
 
 
-@pytest.mark.parametrize(("case", "told"), WRONG)
-def test_a_case_that_cannot_be_run_fails_with_its_reason(case, told):
-    report = run_cases(POLICY, f"now: 2026-03-01T12:00:00Z\ncases:\n  {case}\n")
-    assert told in report.lines()[1]
+@pytest.mark.parametrize(("case", "code", "there"), WRONG, ids=[row[0] for row in WRONG])
+def test_every_mistake_has_its_place(case, code, there):
+    line = f"  - {{case: a, {case}}}"
+    text = f"{FIXTURES}{line}\n"
+    found = check_cases(text, POLICY, "x.cases.yaml")
+    assert [one.code for one in found] == [code]
+    assert found[0].file == "x.cases.yaml"
+    assert text.splitlines()[found[0].line - 1] == line
+    assert line[found[0].column - 1 :].startswith(there)
+    for language in ("en", "de"):
+        said = found[0].sentence(language) + found[0].remedy(language)
+        assert f"[{code}" not in said
+        assert "{name}" not in said
+    with pytest.raises(PolicyError):
+        run_cases(POLICY, text)
 
 
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [
-        ("cases: []", "cases-wrong"),
-        ("now: 2026-03-01T12:00:00Z\ncases: [{case: a, expect: {verdict: yes}}]", "cases-wrong"),
-        ("now: [", "yaml-syntax"),
-        ("\x00", "yaml-syntax"),
-    ],
-)
+WHOLE = [
+    ("cases: [{case: a, member: {}, expect: {code: kept}}]", "field-missing"),
+    ("now: 2026-03-01T12:00:00\ncases: [{case: a, member: {}, expect: {rule: ''}}]", "value-wrong"),
+    ("now: 2026-03-01T12:00:00Z\ncases: []", "value-wrong"),
+    ("now: 2026-03-01T12:00:00Z\nnow: 2026-03-01T12:00:00Z\ncases: []", "duplicate-key"),
+    ("now: 2026-03-01T12:00:00Z\nfixture: {}\ncases: []", "field-unknown"),
+    ("now: [", "yaml-syntax"),
+    ("\x00", "yaml-syntax"),
+    ("[]", "cases-wrong"),
+    ("", "cases-wrong"),
+    ("a: 1\n---\nb: 1", "yaml-syntax"),
+    ("#" * 500_001, "policy-too-long"),
+]
+
+
+@pytest.mark.parametrize(("text", "code"), WHOLE)
 def test_what_is_no_file_of_cases_gives_findings(text, code):
     with pytest.raises(PolicyError) as caught:
         run_cases(POLICY, text)
-    assert caught.value.findings[0].code == code
+    assert code in {one.code for one in caught.value.findings}
+
+
+def test_fixtures_are_looked_at_even_where_no_case_uses_them():
+    text = FIXTURES.replace("quiet: {silent: 91d}", "quiet: {silent: often}").replace(
+        "returned: {from: newcomer", "returned: {from: returned"
+    )
+    found = check_cases(text + "  - {case: a, member: {}, expect: {code: kept}}\n", POLICY)
+    assert [one.code for one in found] == ["case-fixture-circle", "case-wrong-fact"]
+
+
+def test_cases_with_the_same_words_are_found():
+    one = "  - {case: a, member: {}, expect: {code: kept}}\n"
+    found = check_cases(FIXTURES + one + one, POLICY)
+    assert [(each.code, each.line) for each in found] == [("case-twice", 14)]
+
+
+def test_a_matrix_is_bounded():
+    days = ", ".join(f"{day}d" for day in range(40))
+    case = f"  - {{case: a, member: {{}}, expect: {{code: kept}}, matrix: {{silent: [{days}],"
+    text = f"{FIXTURES}{case} known_since: [{days}]}}}}\n"
+    assert [one.code for one in check_cases(text, POLICY)] == ["case-matrix-too-large"]

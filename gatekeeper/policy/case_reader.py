@@ -1,0 +1,395 @@
+"""A file of cases to inputs that can be judged, and everything that is wrong with it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import product
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from gatekeeper.domain.errors import Value
+from gatekeeper.policy.case_facts import (
+    MODELS,
+    Given,
+    Subject,
+    answer_fits,
+    facts_of,
+    fits,
+    merged,
+    wanted,
+)
+from gatekeeper.policy.case_format import Case, CaseFile, Expect, Row
+from gatekeeper.policy.facts import Facts, Type, schema_of
+from gatekeeper.policy.judge import Policy
+from gatekeeper.policy.outcomes import close, outcomes
+from gatekeeper.policy.parse import LETTERS, Finding, Path, PolicyError
+
+ROWS = 1_000  # a matrix with more is refused
+
+PLURALS: Mapping[Subject, str] = {"application": "applications", "member": "members"}
+_TAGS = {"one", "rows"}  # steps that pydantic adds for a choice of forms; they are not in the file
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One input to be judged and what is expected of it; `line` is where its case stands."""
+
+    case: str
+    line: int
+    subject: Subject
+    facts: Facts
+    now: datetime
+    expect: Expect
+
+
+def read_cases(text: str, policy: Policy, name: str = "cases.yaml") -> tuple[Try, ...]:
+    """Every input of a file of cases; raises PolicyError with all findings."""
+    reader = _Reader(text, policy, name)
+    tries = reader.read()
+    if reader.findings:
+        raise PolicyError(name, reader.sorted())
+    return tries
+
+
+def check_cases(text: str, policy: Policy, name: str = "cases.yaml") -> tuple[Finding, ...]:
+    """Everything wrong with a file of cases, in the order of the file; () for nothing."""
+    reader = _Reader(text, policy, name)
+    reader.read()
+    return reader.sorted()
+
+
+class _Reader:
+    """Reads one file and gathers findings on the way."""
+
+    def __init__(self, text: str, policy: Policy, name: str) -> None:
+        self.text, self.policy, self.name = text, policy, name
+        self.findings: list[Finding] = []
+        self.node: yaml.Node = yaml.ScalarNode("", "", yaml.Mark("", 0, 0, 0, "", 0))
+        self.file: CaseFile | None = None
+        self.schemas = {subject: schema_of(MODELS[subject], policy.form) for subject in MODELS}
+
+    def sorted(self) -> tuple[Finding, ...]:
+        order = sorted(self.findings, key=lambda one: (one.line, one.column, one.code))
+        return tuple(one for index, one in enumerate(order) if one not in order[:index])
+
+    def read(self) -> tuple[Try, ...]:
+        """The inputs of all cases; they count only without findings."""
+        data = self.parsed()
+        if self.findings:
+            return ()
+        try:
+            self.file = CaseFile.model_validate(data)
+        except ValidationError as error:
+            faults = error.errors(include_url=False)
+            for one in faults:  # a list from which wrong ones were taken is not also too short
+                if one["type"] != "too_short" or len(faults) == 1:
+                    self.schema(one)
+            return ()
+        for subject in MODELS:
+            self.facts(subject, getattr(self.file, subject), (subject,))
+            for name, given in getattr(self.file.fixtures, PLURALS[subject]).items():
+                path = ("fixtures", PLURALS[subject], name)
+                self.facts(subject, given, path)
+                self.resolved(subject, given, path)
+        for name, given in self.file.fixtures.parts.items():
+            self.facts(self.kind_of(given), given, ("fixtures", "parts", name))
+        tries: list[Try] = []
+        names: set[str] = set()
+        for index, case in enumerate(self.file.cases):
+            if case.case in names:
+                self.at(("cases", index, "case"), "case-twice", case=case.case)
+            names.add(case.case)
+            tries += self.case(self.file, case, index)
+        return tuple(tries)
+
+    # ---- findings
+
+    def at(self, path: Path, code: str, /, on_key: bool = False, **values: Value) -> None:
+        """A finding at the value at `path`, or at its key."""
+        node, key = self.place(path)
+        mark = (key if on_key and key else node).start_mark
+        self.findings.append(Finding(self.name, mark.line + 1, mark.column + 1, code, values))
+
+    def place(self, path: Path) -> tuple[yaml.Node, yaml.Node | None]:
+        """The node at `path` and its key; steps that the file has not are passed over."""
+        node, key = self.node, None
+        for step in path:
+            if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+                node, key = node.value[step], None
+            elif isinstance(node, yaml.MappingNode):
+                for name, value in node.value:
+                    if name.value == str(step):
+                        node, key = value, name
+        return node, key
+
+    def parsed(self) -> Any:
+        if len(self.text) > LETTERS:
+            self.findings.append(Finding(self.name, 1, 1, "policy-too-long", {"most": LETTERS}))
+            return None
+        try:
+            loader = yaml.SafeLoader(self.text)
+            node = loader.get_single_node()
+            if not isinstance(node, yaml.MappingNode):
+                self.findings.append(Finding(self.name, 1, 1, "cases-wrong", {"detail": "-"}))
+                return None
+            self.node = node
+            self.doubled(node, set())
+            return loader.construct_document(node)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            detail = {"detail": error.problem or ""}
+            self.findings.append(Finding(self.name, line, column, "yaml-syntax", detail))
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            detail = {"detail": str(error).split("\n")[0]}
+            self.findings.append(Finding(self.name, 1, 1, "yaml-syntax", detail))
+        return None
+
+    def doubled(self, node: yaml.Node, looked_at: set[int]) -> None:
+        if id(node) in looked_at or not isinstance(node, yaml.CollectionNode):
+            return
+        looked_at.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            for value in node.value:
+                self.doubled(value, looked_at)
+            return
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = str(key.value)
+            if name in seen:
+                mark = key.start_mark
+                values: dict[str, Value] = {"name": name}
+                place = (self.name, mark.line + 1, mark.column + 1)
+                self.findings.append(Finding(*place, "duplicate-key", values))
+            seen.add(name)
+            self.doubled(value, looked_at)
+
+    def schema(self, error: Any) -> None:
+        """One of pydantic's errors as a finding."""
+        path: Path = tuple(step for step in error["loc"] if step not in _TAGS)
+        name, what = str(path[-1]) if path else "-", error["type"]
+        if what == "missing":
+            self.at(path, "field-missing", name=name)
+        elif what == "extra_forbidden":
+            models = {"fixtures": ("applications", "members", "parts"), "expect": (*_OF["expect"],)}
+            inside = next((str(step) for step in reversed(path[:-1]) if step in models), "")
+            known = models.get(inside) or _OF["case" if path[0] == "cases" else "file"]
+            self.at(path, "field-unknown", True, name=name, known=close(name, known))
+        elif what == "literal_error":
+            expected = str(error["ctx"]["expected"])
+            self.at(path, "value-unknown", value=str(error["input"])[:100], expected=expected)
+        else:
+            detail = error["msg"][:1].lower() + error["msg"][1:]
+            self.at(path, "value-wrong", name=name, detail=detail)
+
+    # ---- facts and fixtures
+
+    def facts(self, subject: Subject, given: Given, path: Path) -> None:
+        """Look at the names and types of facts that stand at `path`."""
+        kinds = self.schemas[subject]
+        for name, value in given.items():
+            here = (*path, name)
+            kind = kinds.get(name)
+            if name == "from":
+                continue
+            if name == "answers":
+                self.answers(value, here)
+            elif not isinstance(kind, Type):
+                known = close(name, kinds)
+                self.at(here, "case-unknown-fact", True, name=f"{subject}.{name}", known=known)
+            elif not fits(kind, value) or not self.model_takes(subject, name, value):
+                told = self.wanted(subject, name, kind)
+                self.at(here, "case-wrong-fact", name=name, wanted=told, value=str(value)[:100])
+
+    def answers(self, value: object, path: Path) -> None:
+        questions = {question.id: question for question in self.policy.form.questions}
+        if not isinstance(value, Mapping):
+            told = "{…: …}"
+            self.at(path, "case-wrong-fact", name="answers", wanted=told, value=str(value)[:100])
+            return
+        for name, answer in value.items():
+            full = f"answers.{name}"
+            if name not in questions:
+                known = close(str(name), questions)
+                self.at((*path, name), "case-unknown-fact", True, name=full, known=known)
+            elif not answer_fits(questions[name], answer):
+                kind = self.schemas["application"]["answers"][name]
+                options = [option.value for option in questions[name].options]
+                told = ", ".join(options) or wanted(kind)
+                value = str(answer)[:100]
+                self.at((*path, name), "case-wrong-fact", name=full, wanted=told, value=value)
+
+    def model_takes(self, subject: Subject, name: str, value: object) -> bool:
+        assert self.file is not None
+        try:
+            facts_of(self.policy, subject, {name: value}, self.file.now)
+        except (ValueError, OverflowError):  # pydantic's is a ValueError
+            return False
+        return True
+
+    def wanted(self, subject: Subject, name: str, kind: Type) -> str:
+        """What a fact takes; the words of a fixed choice."""
+        schema = MODELS[subject].model_json_schema()["properties"][name]
+        return ", ".join(schema["enum"]) if "enum" in schema else wanted(kind)
+
+    def kind_of(self, given: Given) -> Subject:
+        """Whom a part is about: whichever knows its first name."""
+        known = [s for s in MODELS for name in given if name in self.schemas[s]]
+        return known[0] if known else "application"
+
+    def resolved(
+        self, subject: Subject, given: Given, path: Path, trail: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
+        """Facts with those of the fixtures that they name beneath."""
+        assert self.file is not None
+        own = {name: value for name, value in given.items() if name != "from"}
+        names = given.get("from", ())
+        names = [names] if isinstance(names, str) else names
+        if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
+            told = "[newcomer]"
+            self.at((*path, "from"), "case-wrong-fact", name="from", wanted=told, value=str(names))
+            return own
+        known: dict[str, Given] = {
+            **self.file.fixtures.parts,
+            **getattr(self.file.fixtures, PLURALS[subject]),
+        }
+        beneath: list[Given] = []
+        for name in names:
+            if name in trail:
+                self.at((*path, "from"), "case-fixture-circle", name=name)
+            elif name not in known:
+                like = close(name, known)
+                self.at((*path, "from"), "case-unknown-fixture", name=name, known=like)
+            elif set(known[name]) - {"from"} - set(self.schemas[subject]):
+                self.at((*path, "from"), "case-foreign-part", name=name, subject=subject)
+            else:
+                beneath.append(self.resolved(subject, known[name], path, (*trail, name)))
+        return merged({}, *beneath, own)
+
+    # ---- cases
+
+    def case(self, file: CaseFile, case: Case, index: int) -> list[Try]:
+        path: Path = ("cases", index)
+        if (case.application is None) == (case.member is None):
+            self.at(path, "case-no-subject")
+            return []
+        subject: Subject = "application" if case.member is None else "member"
+        given: Given = getattr(case, subject)
+        self.facts(subject, given, (*path, subject))
+        shared = getattr(file, subject)
+        base = merged(shared, self.resolved(subject, given, (*path, subject)))
+        rows = self.rows(case, path)
+        if not rows:
+            return []
+        for row, here in rows:
+            self.facts(subject, row.model_extra or {}, here)
+        expected = self.expected(case, [row for row, _ in rows], path)
+        for expect, here in expected:
+            self.expect(subject, expect, here)
+        if self.findings:
+            return []
+        line = self.line(path)
+        tries = []
+        for (row, here), (expect, _) in zip(rows, expected, strict=True):
+            own = self.resolved(subject, row.model_extra or {}, here)
+            now = row.now or case.now or file.now
+            try:
+                facts = facts_of(self.policy, subject, merged(base, own), now)
+            except (ValueError, OverflowError) as error:
+                self.at(here, "value-wrong", name=subject, detail=str(error).split("\n")[0])
+                continue
+            told = case.case if case.matrix is None else f"{case.case} ({_told(row)})"
+            tries.append(Try(told, line, subject, facts, now, expect))
+        return tries
+
+    def line(self, path: Path) -> int:
+        return int(self.place(path)[0].start_mark.line) + 1
+
+    def rows(self, case: Case, path: Path) -> list[tuple[Row, Path]]:
+        """The rows of a case's matrix with their places; one empty row where it has none."""
+        here: Path = (*path, "matrix")
+        if case.matrix is None:
+            return [(Row(), path)]
+        if not isinstance(case.matrix, Mapping):
+            if not case.matrix:
+                self.at(here, "case-matrix-empty")
+            return [(row, (*here, index)) for index, row in enumerate(case.matrix)]
+        size = 1
+        for name, values in case.matrix.items():
+            size *= len(values)
+            if name == "expect":
+                self.at((*here, name), "field-unknown", True, name=name, known="-")
+        if not case.matrix or not size:
+            self.at(here, "case-matrix-empty")
+            return []
+        if size > ROWS:
+            self.at(here, "case-matrix-too-large", most=ROWS)
+            return []
+        made = []
+        for values in product(*case.matrix.values()):
+            facts: dict[str, Any] = {}
+            for name, value in zip(case.matrix, values, strict=True):
+                first, dot, rest = name.partition(".")
+                facts = merged(facts, {first: {rest: value}} if dot else {name: value})
+            try:
+                made.append((Row.model_validate(facts), here))
+            except ValidationError as error:
+                detail = str(error.errors()[0]["msg"])
+                self.at((*here, "now"), "value-wrong", name="now", detail=detail)
+                return []
+        return made
+
+    def expected(self, case: Case, rows: Sequence[Row], path: Path) -> list[tuple[Expect, Path]]:
+        """What each row should lead to, with its place."""
+        whole: Path = (*path, "expect")
+        if isinstance(case.expect, tuple):
+            if len(case.expect) != len(rows):
+                self.at(whole, "case-expect-count", wanted=len(rows), got=len(case.expect))
+                return []
+            return [(each, (*whole, index)) for index, each in enumerate(case.expect)]
+        found: list[tuple[Expect, Path]] = []
+        for index, row in enumerate(rows):
+            if row.expect is not None:
+                found.append((row.expect, (*path, "matrix", index, "expect")))
+            elif case.expect is not None:
+                found.append((case.expect, whole))
+            else:
+                self.at(path, "field-missing", name="expect")
+        return found
+
+    def expect(self, subject: Subject, expect: Expect, path: Path) -> None:
+        """Look whether this can come about at all under the policy."""
+        if expect == Expect():
+            self.at(path, "case-expects-nothing")
+        verdicts, codes, rules = outcomes(self.policy, subject)
+        if expect.verdict is not None and expect.verdict not in verdicts:
+            known = ", ".join(verdicts)
+            self.at((*path, "verdict"), "value-unknown", value=expect.verdict, expected=known)
+        if expect.code is not None and expect.code not in codes:
+            known = close(expect.code, codes)
+            self.at((*path, "code"), "case-unknown-code", name=expect.code, known=known)
+        if expect.rule and expect.rule not in rules:
+            known = close(expect.rule, rules)
+            self.at((*path, "rule"), "case-unknown-rule", id=expect.rule, known=known)
+
+
+_OF = {
+    "file": tuple(CaseFile.model_fields),
+    "case": tuple(Case.model_fields),
+    "expect": tuple(Expect.model_fields),
+}
+
+
+def _told(row: Row) -> str:
+    """A row in short: its facts."""
+    facts = dict(row.model_extra or {})
+    if row.now:
+        facts["now"] = row.now
+    parts = [
+        f"{name}: {yaml.safe_dump(value, default_flow_style=True, width=10**6)}"
+        for name, value in facts.items()
+    ]
+    told = ", ".join(" ".join(part.removesuffix("...\n").split()) for part in parts)
+    return told if len(told) <= 80 else f"{told[:79]}…"
