@@ -18,7 +18,7 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
 from gatekeeper.domain.errors import GatekeeperError, Value
 from gatekeeper.policy import expressions
-from gatekeeper.policy.document import DURATION, parse_duration
+from gatekeeper.policy.base import DURATION, parse_duration
 from gatekeeper.policy.facts import Schema, Type
 
 Want: TypeAlias = Literal["bool", "string", "any"]

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias, Union, get_args, get_origin
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from gatekeeper.policy.document import Form, Question, QuestionKind
+from gatekeeper.policy.club_document import Form, Question, QuestionKind
 
 Answer: TypeAlias = str | bool | int | float | list[str]
 URL = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
@@ -23,7 +23,7 @@ URL = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 class Facts(BaseModel):
     """Plain values, all times aware."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class ApplicationFacts(Facts):

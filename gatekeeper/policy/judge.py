@@ -13,22 +13,18 @@ from typing import TypeAlias
 from gatekeeper.domain.decisions import Quorum, RuleResult, Ruling, Verdict
 from gatekeeper.domain.errors import BadInput, Value
 from gatekeeper.domain.identity import ClubId
+from gatekeeper.policy.base import write_duration
+from gatekeeper.policy.club_document import ANSWER_LETTERS, Club, Form, Question, QuestionKind
 from gatekeeper.policy.conditions import Condition, Conditions, Outcome, clean_text
 from gatekeeper.policy.document import (
-    ANSWER_LETTERS,
     AdmissionRule,
     AdmissionSpec,
-    Club,
     Exclusion,
-    Form,
     Mode,
     PruningRule,
     PruningSpec,
-    Question,
-    QuestionKind,
     Review,
     ReviewChange,
-    write_duration,
 )
 from gatekeeper.policy.facts import Answer, ApplicationFacts, Facts, MemberFacts, values_of
 from gatekeeper.policy.texts import languages, names_in, sentence

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from gatekeeper.domain.errors import GatekeeperError, Value
+from gatekeeper.policy.club_document import Club, Form
 from gatekeeper.policy.conditions import (
     RESERVED,
     Condition,
@@ -24,10 +25,8 @@ from gatekeeper.policy.conditions import (
 from gatekeeper.policy.document import (
     KINDS,
     AdmissionPolicy,
-    Club,
     Document,
     Exclusion,
-    Form,
     Mode,
     PruningPolicy,
     Review,

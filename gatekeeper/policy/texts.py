@@ -22,7 +22,7 @@ from babel.messages.pofile import read_po
 from babel.units import format_unit
 
 from gatekeeper.domain.errors import Value
-from gatekeeper.policy.document import parse_duration
+from gatekeeper.policy.base import parse_duration
 
 DEFAULT = "en"
 NO_TEXTS: Mapping[str, Mapping[str, str]] = {}

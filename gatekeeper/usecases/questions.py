@@ -10,8 +10,8 @@ from gatekeeper.domain.decisions import Decision, Lane, Post, Verdict
 from gatekeeper.domain.errors import BadInput, WrongState
 from gatekeeper.domain.events import Pressed, Wrote
 from gatekeeper.domain.identity import Identity
+from gatekeeper.policy.club_document import ANSWER_LETTERS
 from gatekeeper.policy.conditions import clean_text
-from gatekeeper.policy.document import ANSWER_LETTERS
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import cards, rights
 from gatekeeper.usecases.naming import name_of, number_of, subject_of

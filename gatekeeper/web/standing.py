@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from gatekeeper.domain.applications import Application, Question, State
 from gatekeeper.domain.errors import BadInput, NotFound, WrongState
-from gatekeeper.policy.document import ANSWER_LETTERS, QuestionKind
+from gatekeeper.policy.club_document import ANSWER_LETTERS, QuestionKind
 from gatekeeper.policy.judge import Policy
 from gatekeeper.usecases import apply, standing
 from gatekeeper.web import forms

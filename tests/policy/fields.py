@@ -8,7 +8,8 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from gatekeeper.policy.document import KINDS, write_duration
+from gatekeeper.policy.base import write_duration
+from gatekeeper.policy.document import KINDS
 from gatekeeper.policy.facts import ApplicationFacts, Facts, MemberFacts
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gatekeeper.policy.club_document import Form
 from gatekeeper.policy.conditions import (
     ConditionError,
     Conditions,
@@ -16,7 +17,6 @@ from gatekeeper.policy.conditions import (
     read_param,
     to_cel,
 )
-from gatekeeper.policy.document import Form
 from gatekeeper.policy.facts import ApplicationFacts, Type, schema_of, values_of
 from tests.policy.builders import NOW, an_application
 

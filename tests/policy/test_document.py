@@ -7,13 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gatekeeper.policy.document import (
-    KINDS,
-    Club,
-    Question,
-    parse_duration,
-    write_duration,
-)
+from gatekeeper.policy.base import parse_duration, write_duration
+from gatekeeper.policy.club_document import Club, Question
+from gatekeeper.policy.document import KINDS
 from tests.policy.builders import a_policy
 from tests.policy.fields import model_in
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from gatekeeper.policy.document import Form
+from gatekeeper.policy.club_document import Form
 from gatekeeper.policy.facts import (
     ApplicationFacts,
     MemberFacts,

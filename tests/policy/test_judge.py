@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gatekeeper.domain.decisions import Quorum, Verdict
 from gatekeeper.domain.errors import BadInput
-from gatekeeper.policy.document import ANSWER_LETTERS, Form
+from gatekeeper.policy.club_document import ANSWER_LETTERS, Form
 from gatekeeper.policy.judge import validate_answers
 from tests.policy.builders import NOW, a_member, a_policy, an_application, rule
 

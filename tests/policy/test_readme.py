@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from gatekeeper.domain.activity import Kind
-from gatekeeper.policy.document import KINDS, QuestionKind
+from gatekeeper.policy.club_document import QuestionKind
+from gatekeeper.policy.document import KINDS
 from gatekeeper.policy.facts import ApplicationFacts, MemberFacts
 from tests.policy.fields import fact_rows, rows
 
