@@ -80,7 +80,9 @@ class MatrixSettings(BaseModel):
         admin_api: the bot is a server admin and may use Synapse's admin API (age of accounts).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )
 
     homeserver_url: Address
     user_id: str = Field(pattern=r"^@[^:\s]+:\S+$", max_length=255)
@@ -122,6 +124,7 @@ class Settings(BaseSettings):
         frozen=True,
         extra="forbid",
         hide_input_in_errors=True,
+        defer_build=True,
         env_prefix=PREFIX,
         env_nested_delimiter="__",
         env_nested_max_split=1,

@@ -164,13 +164,14 @@ async def policy_in_force(
         fresh, fault = None, wrong
     if fresh is not None and adopt:
         return fresh, None
-    earlier = await _earlier(store, fresh.club_id if fresh else None)
-    if earlier is not None:
-        return (fresh if fresh and fresh.digest == earlier.digest else earlier), fault
-    if fresh is None:
+    version = await _version(store, fresh.club_id if fresh else None)
+    if version is None and fresh is None:
         assert fault is not None
         raise fault
-    return fresh, None
+    if fresh is not None and (version is None or version.digest == fresh.digest):
+        return fresh, None
+    assert version is not None
+    return load_policy(version.text, f"{version.digest[:12]}.yaml"), fault
 
 
 def read_policy(file: Path) -> Policy:
@@ -184,7 +185,7 @@ def read_policy(file: Path) -> Policy:
     return load_policy(text, file.name)
 
 
-async def _earlier(store: Store, club: ClubId | None) -> Policy | None:
+async def _version(store: Store, club: ClubId | None) -> PolicyVersion | None:
     """The version in force; of the store's only club where the file does not name one."""
     clubs = await store.clubs()
     if club is None and len(clubs) == 1:
@@ -193,10 +194,9 @@ async def _earlier(store: Store, club: ClubId | None) -> Policy | None:
         return None
     async with store.look(club) as tx:
         state = await tx.first(ClubState)
-        version = (
+        return (
             await tx.first(PolicyVersion, digest=state.policy) if state and state.policy else None
         )
-    return load_policy(version.text, f"{version.digest[:12]}.yaml") if version else None
 
 
 async def open_storage(settings: Settings, keys: Keys) -> tuple[Store, Vault]:

@@ -101,9 +101,10 @@ async def club(*, platforms: bool = False, connect: bool = False) -> AsyncIterat
         platforms: make them, to read what a person typed.
         connect: log in as well, to look things up.
     """
+    found = settings()
     from gatekeeper import wire
 
-    async with wire.opened(settings(), platforms=platforms or connect) as opened:
+    async with wire.opened(found, platforms=platforms or connect) as opened:
         connected = []
         try:
             for platform in opened.parts.platforms.values() if connect else ():

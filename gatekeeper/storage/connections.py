@@ -6,39 +6,35 @@ context variables that jobs started elsewhere do not have.
 """
 
 import asyncio
-import importlib
 import re
 import sqlite3
 from abc import ABC, abstractmethod
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.backends.base.client import TransactionalDBClient
-from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
 from tortoise.exceptions import BaseORMException, IntegrityError
 
 from gatekeeper.domain.errors import StorageError
 
-# Not imported as usual: it has no types, and its errors alone are wanted.
-_asyncpg: Any = importlib.import_module("asyncpg")
-
 # How long a writer waits for another process, in milliseconds.
 BUSY_TIMEOUT: Final = 15_000
 IDLE_READERS: Final = 4
-_FAULTS: Final = (
-    BaseORMException,
-    sqlite3.Error,
-    _asyncpg.PostgresError,
-    _asyncpg.InterfaceError,
-    _asyncpg.InternalClientError,
-    OSError,
-    TimeoutError,
-)
+_faults: tuple[type[Exception], ...] = (BaseORMException, sqlite3.Error, OSError, TimeoutError)
+
+
+def faults() -> tuple[type[Exception], ...]:
+    """What drivers raise; PostgreSQL's is not brought in where nothing needs it."""
+    return _faults
+
+
+def add_faults(*more: type[Exception]) -> None:
+    """What another driver raises."""
+    global _faults
+    _faults += more
 
 
 @contextmanager
@@ -48,7 +44,7 @@ def told() -> Iterator[None]:
         yield
     except IntegrityError:
         raise
-    except _FAULTS as fault:
+    except faults() as fault:
         raise StorageError(detail=f"{type(fault).__name__}: {fault}"[:500]) from fault
 
 
@@ -86,7 +82,7 @@ class Session:
         try:
             yield
         except BaseException:
-            with suppress(*_FAULTS):
+            with suppress(*faults()):
                 await inner.rollback()
             raise
         with told():
@@ -145,6 +141,8 @@ def database(url: str) -> Database:
     if url.startswith("sqlite://"):
         return SqliteDatabase(sqlite_path(url))
     if re.match(r"(postgres|postgresql|asyncpg)://", url):
+        from gatekeeper.storage.postgres import PostgresDatabase
+
         return PostgresDatabase(url)
     raise StorageError(detail="the address must begin with sqlite:// or postgres://")
 
@@ -200,7 +198,7 @@ class SqliteDatabase(Database):
                 with told():
                     await _do(client, "COMMIT")
             except BaseException:
-                with suppress(*_FAULTS):
+                with suppress(*faults()):
                     await client._connection.rollback()
                 raise
 
@@ -217,7 +215,7 @@ class SqliteDatabase(Database):
                 await _do(client, "BEGIN")
             yield Session(client, self.dialect)
         finally:
-            with suppress(*_FAULTS):
+            with suppress(*faults()):
                 await client._connection.rollback()
             if len(self._readers) < IDLE_READERS:
                 self._readers.append(reader)
@@ -237,63 +235,3 @@ async def _connect(client: SqliteClient) -> None:
 async def _do(client: SqliteTransactionWrapper, statement: str) -> None:
     async with client._connection.execute(statement):
         pass
-
-
-class PostgresDatabase(Database):
-    """A pool of connections; whoever writes holds the club's row, in this process also a lock, so
-    that waiting writers do not use up the pool."""
-
-    dialect = "postgres"
-
-    def __init__(self, url: str) -> None:
-        super().__init__()
-        self._client = AsyncpgDBClient(**credentials(url), connection_name="gatekeeper")
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-
-    async def open(self) -> None:
-        with told():
-            await self._client.create_connection(with_db=True)
-
-    async def close(self) -> None:
-        with suppress(*_FAULTS):
-            await self._client.close()
-
-    @asynccontextmanager
-    async def _write(self, club: str) -> AsyncIterator[Session]:
-        async with self._locks[club], self._transaction() as session:
-            yield session
-
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[Session]:
-        async with self._transaction(isolation="repeatable_read", readonly=True) as session:
-            yield session
-
-    @asynccontextmanager
-    async def _transaction(self, **how: Any) -> AsyncIterator[Session]:
-        pool = self._client._pool
-        if pool is None:
-            raise StorageError(detail="not open")
-        with told():
-            connection = await pool.acquire()
-        try:
-            client = TransactionWrapper(self._client)
-            client._connection = connection
-            transaction = connection.transaction(**how)
-            with told():
-                await transaction.start()
-            try:
-                yield Session(client, self.dialect)
-            except BaseException:
-                with suppress(*_FAULTS):  # a dead connection rolls back by itself
-                    await transaction.rollback()
-                raise
-            with told():
-                await transaction.commit()
-        finally:
-            with suppress(*_FAULTS):
-                await pool.release(connection)
-
-
-def credentials(url: str) -> Mapping[str, Any]:
-    """What the client takes, from an address; a query may name a unix socket's folder as host."""
-    return {"maxsize": 10, **expand_db_url(url)["credentials"]}

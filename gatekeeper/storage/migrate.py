@@ -9,16 +9,11 @@ from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any, Final
 
-from tortoise.context import TortoiseContext
-from tortoise.migrations.executor import MigrationExecutor
-from tortoise.transactions import in_transaction
-
 from gatekeeper.domain.errors import StorageError
 from gatekeeper.storage import club_tables, migrations, tables
 from gatekeeper.storage.connections import (
     BUSY_TIMEOUT,
     Session,
-    credentials,
     database,
     sqlite_path,
     told,
@@ -44,6 +39,8 @@ def config(url: str) -> dict[str, Any]:
             ),
         )
     else:
+        from gatekeeper.storage.postgres import credentials
+
         backend, settings = "asyncpg", dict(credentials(url))
     return {
         "connections": {_NAME: {"engine": f"tortoise.backends.{backend}", "credentials": settings}},
@@ -119,6 +116,10 @@ async def upgrade(url: str) -> list[str]:
 
 
 async def _migrate(settings: dict[str, Any]) -> None:
+    from tortoise.context import TortoiseContext
+    from tortoise.migrations.executor import MigrationExecutor
+    from tortoise.transactions import in_transaction
+
     context = TortoiseContext()
     with told():
         async with context:
