@@ -86,6 +86,7 @@ class Conditions:
         schema: names and types of the subject.
         params: name to value: bool, int, float, text, timedelta, or a list of one of these.
         variables: name to type, of the expressions compiled so far.
+        words: names of texts that are given with each subject, such as `verdict`.
     """
 
     def __init__(
@@ -94,9 +95,11 @@ class Conditions:
         schema: Schema,
         params: Mapping[str, object],
         variables: Mapping[str, Type] | None = None,
+        words: tuple[str, ...] = (),
     ) -> None:
         self.subject, self.subject_schema, self.params = subject, schema, params
         self.variables = dict(variables or {})
+        self.words = words
         whole: Schema = {
             subject: schema,
             "params": {name: param_type(value) for name, value in params.items()},
@@ -110,6 +113,7 @@ class Conditions:
             pool,
             variables={
                 **{name: cel.Type(_message(name)) for name in whole},
+                **dict.fromkeys(words, cel.Type.STRING),
                 "now": cel.Type.TIMESTAMP,
             },
             extensions=extensions,
@@ -117,15 +121,24 @@ class Conditions:
         loose = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
         self._run = cel.NewEnv(
             pool,
-            variables={**dict.fromkeys(whole, loose), "now": cel.Type.TIMESTAMP},
+            variables={
+                **dict.fromkeys(whole, loose),
+                **dict.fromkeys(words, cel.Type.STRING),
+                "now": cel.Type.TIMESTAMP,
+            },
             extensions=extensions,
         )
         self._params = {name: to_cel(value) for name, value in params.items()}
 
     def with_variable(self, name: str, kind: Type) -> "Conditions":
         """The same environment with one more variable."""
+        variables = {**self.variables, name: kind}
+        return Conditions(self.subject, self.subject_schema, self.params, variables, self.words)
+
+    def with_words(self, *names: str) -> "Conditions":
+        """The same environment with texts of these names."""
         return Conditions(
-            self.subject, self.subject_schema, self.params, {**self.variables, name: kind}
+            self.subject, self.subject_schema, self.params, self.variables, (*self.words, *names)
         )
 
     def compile(self, source: str, want: Want = "bool") -> Condition:
@@ -158,7 +171,11 @@ class Conditions:
         return Condition(source, kind, program, tree)
 
     def scope(
-        self, values: Mapping[str, object], variables: Mapping[str, Condition], now: datetime
+        self,
+        values: Mapping[str, object],
+        variables: Mapping[str, Condition],
+        now: datetime,
+        words: Mapping[str, str] | None = None,
     ) -> "Scope":
         """One subject to evaluate conditions on; raises ValueError for a naive time."""
         data = {
@@ -166,6 +183,7 @@ class Conditions:
             "params": self._params,
             "variables": {},
             "now": to_cel(now),
+            **(words or {}),
         }
         return Scope(self._run, data, variables)
 

@@ -38,6 +38,17 @@ class Variable(Model):
     expression: str = Field(min_length=1, description="CEL.")
 
 
+class Invariant(Model):
+    """What must hold whatever the rules say; `policy check --invariants` tries to break it."""
+
+    id: Slug = Field(description="Stable name; in what is found.")
+    description: str = Field("", description="What it promises, in words.")
+    condition: str = Field(
+        min_length=1,
+        description="CEL that is true wherever all is well; it may also use verdict and rule.",
+    )
+
+
 class Review(Model):
     """How admins decide on an application, and until when."""
 
@@ -114,6 +125,7 @@ class AdmissionSpec(Model):
     variables: tuple[Variable, ...] = Field((), description="Named expressions.")
     review: Review = Field(default_factory=Review, description="How admins decide.")
     rule: AdmissionRules = Field(description="The rules, first match wins.")
+    invariants: tuple[Invariant, ...] = Field((), description="What must always hold.")
 
 
 class AdmissionPolicy(Model):
@@ -188,6 +200,7 @@ class PruningSpec(Model):
     )
     exclude: tuple[Exclusion, ...] = Field((), description="Exclusions always win.")
     rule: PruningRules = Field(description="The rules, first match wins.")
+    invariants: tuple[Invariant, ...] = Field((), description="What must always hold.")
     confirm: Literal["admins", "none"] = Field(
         "admins", description="Whether removals wait for an admin's word."
     )

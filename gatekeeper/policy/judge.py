@@ -20,6 +20,7 @@ from gatekeeper.policy.document import (
     AdmissionRule,
     AdmissionSpec,
     Exclusion,
+    Invariant,
     Mode,
     PruningRule,
     PruningSpec,
@@ -61,6 +62,15 @@ class CompiledRule:
 
 
 @dataclass(frozen=True, slots=True)
+class CompiledInvariant:
+    """What must hold, with its condition, which may also look at `verdict` and `rule`."""
+
+    invariant: Invariant
+    conditions: Conditions
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
 class RuleSet:
     """The rules of one document in one environment, in their order."""
 
@@ -69,6 +79,7 @@ class RuleSet:
     variables: Mapping[str, Condition] = field(default_factory=dict)
     exclude: tuple[CompiledRule, ...] = ()
     match: tuple[CompiledRule, ...] = ()
+    invariants: tuple[CompiledInvariant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
