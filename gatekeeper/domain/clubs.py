@@ -1,7 +1,7 @@
 """What a club keeps besides its people: its state, policy versions, cards, budgets, checkpoints."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from gatekeeper.domain.identity import ClubId, Identity
 
@@ -10,7 +10,12 @@ from gatekeeper.domain.identity import ClubId, Identity
 class ClubState:
     """One row for each club; whoever changes anything in the club holds it for a moment.
 
-    `watched_since` is when we first listened: nobody is judged for the time before.
+    Attributes:
+        watched_since: when we first listened: nobody is judged for the time before.
+        policy: digest of the version in force.
+        policy_aside: digest of a file's content that people decided against; it stays out of
+            force, over restarts too, until the file changes or it is released.
+        policy_pending: digest of a version that waits for an admin's word; "" for none.
     """
 
     id: int = 0
@@ -19,7 +24,9 @@ class ClubState:
     watched_since: datetime | None = None
     paused_at: datetime | None = None
     paused_by: str = ""
-    policy: str = ""  # digest of the version in force
+    policy: str = ""
+    policy_aside: str = ""
+    policy_pending: str = ""
     head_posted_at: datetime | None = None
     served_at: datetime | None = None  # heartbeat of the running service
     served_by: str = ""
@@ -27,7 +34,7 @@ class ClubState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyVersion:
-    """The text of a policy that was once in force, by the digest of its content."""
+    """The text of a policy that came into force or waits for it, by the digest of its content."""
 
     id: int = 0
     club: ClubId
@@ -37,13 +44,59 @@ class PolicyVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyChange:
+    """One version of the policy coming into force.
+
+    Attributes:
+        before: digest of the version until then; "" for the club's first.
+        actor: file:<name>, operator:<name> or person:<id>.
+        reason: file, promoted, rolled-back, released.
+    """
+
+    id: int = 0
+    club: ClubId
+    at: datetime
+    digest: str
+    before: str = ""
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyDifference:
+    """What a rule or document on trial would have decided otherwise than was decided.
+
+    Attributes:
+        day: `at` in UTC; a subject is kept once a day for each trial, as it was seen last.
+        kind: application or member.
+        trial: document:<name> or rule:<id>.
+        verdict, rule: what was decided, and by which rule.
+        trial_verdict, trial_rule: what the trial would have decided.
+        digest: of the version in which the trial stands.
+    """
+
+    id: int = 0
+    club: ClubId
+    at: datetime
+    day: date
+    kind: str
+    subject: str
+    trial: str
+    verdict: str
+    rule: str
+    trial_verdict: str
+    trial_rule: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StandingCard:
     """One of our messages whose choices can be pressed, and what a press there is about.
 
     Attributes:
-        kind: review, reasons, removals, notice, resume.
+        kind: review, reasons, removals, notice, resume, policy.
         subject: application:<id>, vote:<id>, membership:<id>, pause:<event id>, club (all planned
-            removals), club:sweep-<id> (a held Sweep).
+            removals), club:sweep-<id> (a held Sweep), policy:<digest> (a version that waits).
         ref: the platform's id of the message.
         ended_at: no longer current; presses on it change nothing.
         shown: digest of what it shows, so that an update that changes nothing is not sent.

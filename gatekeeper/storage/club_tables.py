@@ -13,6 +13,8 @@ class ClubState(Row):
     paused_at = moment()
     paused_by = words()
     policy = words()
+    policy_aside = words()
+    policy_pending = words()
     head_posted_at = moment()
     served_at = moment()
     served_by = words()
@@ -30,6 +32,35 @@ class PolicyVersion(Row):
     class Meta:
         table = "policy_versions"
         unique_together = (("club", "digest"),)
+
+
+class PolicyChange(Row):
+    at = fields.DatetimeField()
+    digest = fields.TextField()
+    before = words()
+    actor = fields.TextField()
+    reason = fields.TextField()
+
+    class Meta:
+        table = "policy_changes"
+        indexes = (Index(fields=("club", "digest")),)
+
+
+class PolicyDifference(Row):
+    at = fields.DatetimeField()
+    day = fields.DateField()
+    kind = fields.TextField()
+    subject = fields.TextField()
+    trial = fields.TextField()
+    verdict = fields.TextField()
+    rule = fields.TextField()
+    trial_verdict = fields.TextField()
+    trial_rule = fields.TextField()
+    digest = fields.TextField()
+
+    class Meta:
+        table = "policy_differences"
+        unique_together = (("club", "digest", "trial", "subject", "day"),)
 
 
 class StandingCard(Row):

@@ -35,6 +35,8 @@ MODELS: Final[Mapping[type[Any], type[tables.Row]]] = {
     decisions.Order: tables.Order,
     clubs.ClubState: club_tables.ClubState,
     clubs.PolicyVersion: club_tables.PolicyVersion,
+    clubs.PolicyChange: club_tables.PolicyChange,
+    clubs.PolicyDifference: club_tables.PolicyDifference,
     clubs.StandingCard: club_tables.StandingCard,
     clubs.Budget: club_tables.Budget,
     clubs.Checkpoint: club_tables.Checkpoint,

@@ -20,6 +20,8 @@ from gatekeeper.domain.clubs import (
     EarlyPress,
     Handled,
     Pass,
+    PolicyChange,
+    PolicyDifference,
     PolicyVersion,
     Proof,
     StandingCard,
@@ -44,6 +46,7 @@ UNIQUE: Final[Mapping[type[Any], tuple[str, ...]]] = {
     Activity: ("person_id", "day", "kind"),
     ClubState: ("club",),
     PolicyVersion: ("digest",),
+    PolicyDifference: ("digest", "trial", "subject", "day"),
     Budget: ("platform", "limiter"),
     Checkpoint: ("platform",),
     EarlyPress: ("platform", "event_id"),
@@ -60,7 +63,7 @@ ONE_OPEN: Final[Mapping[type[Any], frozenset[Any]]] = {
 }
 KINDS: Final[frozenset[type[Any]]] = frozenset(
     {*UNIQUE, *ONE_OPEN, Person, Vote, Question, Leave, Exemption, SweepItem, Coverage}
-    | {StandingCard, Proof}
+    | {StandingCard, Proof, PolicyChange}
 )
 
 
