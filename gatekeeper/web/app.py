@@ -9,11 +9,11 @@ from time import perf_counter
 from typing import Any, Final, TypeAlias
 
 import structlog
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatekeeper.domain.errors import GatekeeperError
@@ -63,7 +63,7 @@ def create_app(
     health: HealthOf,
     extra_routes: Sequence[BaseRoute] = (),
     metrics: Metrics | None = None,
-) -> FastAPI:
+) -> Starlette:
     """The pages of one club as an ASGI application.
 
     Args:
@@ -74,26 +74,21 @@ def create_app(
         metrics: where requests are counted; one of its own when left out.
     """
     site = Site(parts, settings, Sessions(secrets, settings, parts.clock))
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    routes: list[BaseRoute] = []
     for path, show, do in PAGES:
         if show is not None:
-            _add(app, path, _endpoint(site, show), "GET", "HEAD")
+            routes.append(Route(path, _endpoint(site, show), methods=["GET"]))
         if do is not None:
-            _add(app, path, _endpoint(site, do), "POST")
-    _add(app, "/static/{name}", _static(site), "GET", "HEAD")
-    _add(app, "/healthz", _alive, "GET", "HEAD")
-    _add(app, "/readyz", _ready(health), "GET", "HEAD")
-    app.router.routes.extend(extra_routes)
+            routes.append(Route(path, _endpoint(site, do), methods=["POST"]))
+    routes.append(Route("/static/{name}", _static(site), methods=["GET"]))
+    routes.append(Route("/healthz", _alive, methods=["GET"]))
+    routes.append(Route("/readyz", _ready(health), methods=["GET"]))
+    app = Starlette(routes=[*routes, *extra_routes])
+    app.router.redirect_slashes = False
     app.add_exception_handler(GatekeeperError, _on_fault(site))
     app.add_exception_handler(HTTPException, _on_http(site))
     app.add_middleware(Door, site=site, metrics=metrics or Metrics())
     return app
-
-
-def _add(app: FastAPI, path: str, endpoint: Endpoint, *methods: str) -> None:
-    app.add_api_route(
-        path, endpoint, methods=list(methods), response_model=None, include_in_schema=False
-    )
 
 
 def _endpoint(site: Site, act: Act) -> Endpoint:

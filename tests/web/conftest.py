@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from gatekeeper.domain.decisions import Link, Order, Tell
 from gatekeeper.domain.identity import Identity
@@ -114,7 +114,7 @@ class Club:
     """The pages of one club, and what a test needs to look behind them."""
 
     parts: Parts
-    app: FastAPI
+    app: Starlette
     clock: ManualClock
     platform: FakePlatform
     health: dict[str, Health]
