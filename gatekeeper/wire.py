@@ -24,8 +24,9 @@ from gatekeeper.domain.errors import SettingsError, StorageError
 from gatekeeper.domain.identity import ClubId
 from gatekeeper.keys import Keys, load_keys
 from gatekeeper.plugins import make_platform
+from gatekeeper.policy.findings import PolicyError
 from gatekeeper.policy.judge import Policy
-from gatekeeper.policy.parse import PolicyError, load_policy
+from gatekeeper.policy.parse import load_policy
 from gatekeeper.ports import Clock, Engine, Health, Platform, Store, Vault
 from gatekeeper.settings import Settings
 from gatekeeper.usecases.parts import Parts, Shelf

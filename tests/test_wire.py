@@ -9,7 +9,7 @@ from gatekeeper.cli import main
 from gatekeeper.domain.clubs import ClubState
 from gatekeeper.domain.errors import SettingsError
 from gatekeeper.domain.identity import ClubId
-from gatekeeper.policy.parse import PolicyError
+from gatekeeper.policy.findings import PolicyError
 from gatekeeper.settings import known_names, load_settings
 from gatekeeper.testing.fakes import ManualClock
 from tests.cli import double

@@ -12,8 +12,8 @@ from gatekeeper.domain.clubs import ClubState
 from gatekeeper.domain.decisions import Order, Progress
 from gatekeeper.domain.errors import GatekeeperError, SettingsError, Value
 from gatekeeper.keys import key_faults
+from gatekeeper.policy.findings import PolicyError
 from gatekeeper.policy.judge import Policy
-from gatekeeper.policy.parse import PolicyError
 from gatekeeper.ports import Check, Platform
 from gatekeeper.settings import find_place, load_settings
 from gatekeeper.usecases import rights

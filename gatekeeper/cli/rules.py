@@ -12,7 +12,7 @@ from gatekeeper.settings import find_place
 
 if TYPE_CHECKING:
     from gatekeeper.policy.cases import Report
-    from gatekeeper.policy.parse import Finding
+    from gatekeeper.policy.findings import Finding
 
 policy = typer.Typer(help="The club's rules.", no_args_is_help=True)
 
@@ -39,7 +39,8 @@ def _read(file: str) -> tuple[Path, str]:
 @policy.command("check")
 def check(file: File = "", as_json: Json = False) -> None:
     """Everything that is wrong with a policy: file, line, column, and what to do."""
-    from gatekeeper.policy.parse import PolicyError, check_policy
+    from gatekeeper.policy.findings import PolicyError
+    from gatekeeper.policy.parse import check_policy
 
     path, text = _read(file)
     findings = check_policy(text, str(path))
@@ -105,7 +106,8 @@ def _test_folder(folder: Path, as_json: bool) -> None:
 
 def _tried(path: Path, text: str, beside: Path) -> "Report":
     from gatekeeper.policy.cases import run_cases
-    from gatekeeper.policy.parse import PolicyError, load_policy
+    from gatekeeper.policy.findings import PolicyError
+    from gatekeeper.policy.parse import load_policy
 
     try:
         told = beside.read_text("utf-8")

@@ -22,9 +22,10 @@ from gatekeeper.policy.case_facts import (
 )
 from gatekeeper.policy.case_format import Case, CaseFile, Expect, Row
 from gatekeeper.policy.facts import Facts, Type, schema_of
+from gatekeeper.policy.findings import Finding, PolicyError
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.outcomes import close, outcomes
-from gatekeeper.policy.parse import LETTERS, Finding, Path, PolicyError
+from gatekeeper.policy.places import LETTERS, Path
 
 ROWS = 1_000  # a matrix with more is refused
 

@@ -127,6 +127,11 @@ class AdmissionSpec(Model):
     rule: AdmissionRules = Field(description="The rules, first match wins.")
     invariants: tuple[Invariant, ...] = Field((), description="What must always hold.")
 
+    @property
+    def mode_in_force(self) -> Mode:
+        """Whether its rules decide."""
+        return self.mode
+
 
 class AdmissionPolicy(Model):
     """The document `kind: AdmissionPolicy`."""
@@ -187,7 +192,11 @@ class PruningSpec(Model):
         "0 6 * * MON", description="Cron, 5 fields; with 6 the first one is seconds."
     )
     time_zone: str = Field("", description="IANA name for the schedule; empty: the club's.")
-    mode: Mode = Field(Mode.ENFORCE, description="audit: plans are shown, nothing is done.")
+    mode: Mode | None = Field(
+        None,
+        description="audit: plans are shown, nothing is done; null: audit where a rule removes, "
+        "else enforce.",
+    )
     failure_policy: Literal["keep"] = Field(
         "keep", description="What a rule that cannot be evaluated leads to."
     )
@@ -208,6 +217,14 @@ class PruningSpec(Model):
     settle: Duration = Field(
         timedelta(days=30), description="A club watched for less than this sweeps nobody."
     )
+
+    @property
+    def mode_in_force(self) -> Mode:
+        """Whether its rules act: nobody is removed where no admin has written so."""
+        if self.mode is not None:
+            return self.mode
+        removes = any(rule.output.action == "remove" for rule in self.rule.match)
+        return Mode.AUDIT if removes else Mode.ENFORCE
 
 
 class PruningPolicy(Model):

@@ -6,9 +6,9 @@ removes: an application then waits for the admins, a member is kept, and the fau
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from gatekeeper.domain.decisions import Quorum, RuleResult, Ruling, Verdict
 from gatekeeper.domain.errors import BadInput, Value
@@ -83,6 +83,21 @@ class RuleSet:
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """Rules that run beside those in force and change nothing.
+
+    Attributes:
+        kind: AdmissionPolicy or PruningPolicy.
+        name: metadata.name of its document.
+    """
+
+    kind: Literal["AdmissionPolicy", "PruningPolicy"]
+    name: str
+    spec: AdmissionSpec | PruningSpec
+    rules: RuleSet
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """One version of a club's policy; made by `gatekeeper.policy.parse.load_policy`.
 
@@ -91,6 +106,8 @@ class Policy:
         text: as it was read; `digest` is its SHA-256 in hex and names the version.
         club: the whole Club document; `form`, `club_id` and `spec` are short ways into it.
         admission, pruning: the specs of the two other documents.
+        trials: second documents of rules, in audit mode.
+        admission_name, pruning_name: metadata.name of the documents in force.
     """
 
     name: str
@@ -101,6 +118,9 @@ class Policy:
     pruning: PruningSpec
     admission_rules: RuleSet
     pruning_rules: RuleSet
+    trials: tuple[Trial, ...] = ()
+    admission_name: str = ""
+    pruning_name: str = ""
 
     @property
     def club_id(self) -> ClubId:
@@ -117,6 +137,13 @@ class Policy:
     def form(self) -> Form:
         """The join form."""
         return self.club.spec.form
+
+    def promoted(self, trial: Trial) -> "Policy":
+        """This policy as it would decide with `trial` in force."""
+        spec = trial.spec.model_copy(update={"mode": Mode.ENFORCE})
+        if isinstance(spec, AdmissionSpec):
+            return replace(self, admission=spec, admission_rules=trial.rules)
+        return replace(self, pruning=spec, pruning_rules=trial.rules)
 
     def say(self, code: str, values: Mapping[str, Value] | None = None, language: str = "") -> str:
         """The sentence of `code` in the club's own words; `language` "" is the club's, and so is
@@ -141,7 +168,7 @@ class Policy:
         `quorum` is the policy's review with what the rule that fired wants otherwise.
         """
         fired, code, results, extra = _first_match(self.admission_rules, facts, now)
-        audit = self.admission.mode is Mode.AUDIT
+        audit = self.admission.mode_in_force is Mode.AUDIT
         rule = fired.rule if fired else None
         if audit or not isinstance(rule, AdmissionRule):
             return Ruling(
@@ -174,7 +201,7 @@ class Policy:
     def judge_member(self, facts: MemberFacts, now: datetime) -> Ruling:
         """What the pruning rules say; KEEP, NOTIFY or REMOVE. Raises ValueError for naive `now`."""
         fired, code, results, extra = _first_match(self.pruning_rules, facts, now)
-        audit = self.pruning.mode is Mode.AUDIT
+        audit = self.pruning.mode_in_force is Mode.AUDIT
         rule = fired.rule if fired else None
         verdict, said, name = Verdict.KEEP, code or CODES[Verdict.KEEP], ""
         if isinstance(rule, Exclusion):

@@ -16,8 +16,6 @@ from gatekeeper.policy.judge import Policy, RuleSet, Trial
 from gatekeeper.policy.lints import check_admission, check_club, check_pruning, check_texts
 from gatekeeper.policy.places import LETTERS, Path, Sheet, find
 from gatekeeper.policy.rule_sets import compile_rules
-from gatekeeper.policy.shadows import check_shadows
-from gatekeeper.policy.unused import check_unused
 
 
 def load_policy(text: str, name: str = "policy.yaml") -> Policy:
@@ -38,7 +36,6 @@ def check_policy(text: str, name: str = "policy.yaml") -> tuple[Finding, ...]:
     """Everything wrong with `text`, warnings too, in the order of the file; () for nothing."""
     reader = _Reader(text, name)
     reader.read()
-    reader.look_closely()
     return reader.sheet.sorted()
 
 
@@ -105,6 +102,8 @@ class _Reader:
             admission_rules=admission.rules,
             pruning_rules=pruning.rules,
             trials=tuple(trials),
+            admission_name=admission.document.metadata.name,
+            pruning_name=pruning.document.metadata.name,
         )
 
     def in_force(self, kind: str) -> _Part | None:
@@ -192,16 +191,6 @@ class _Reader:
         own = (club.node, club.document) if club and isinstance(club.document, Club) else None
         read = [(part.node, part.document) for part in self.parts if part.document]
         check_texts(self.sheet, own, read)
-
-    def look_closely(self) -> None:
-        """What nobody needs to know before a policy is used, and its author should."""
-        club = next((part.document for part in self.parts if isinstance(part.document, Club)), None)
-        own = club.spec.texts if club else {}
-        for part in self.parts:
-            if isinstance(part.document, AdmissionPolicy | PruningPolicy):
-                check_unused(self.sheet, part.node, part.document.spec, own)
-                if part.rules:
-                    check_shadows(self.sheet, part.node, part.rules)
 
 
 def _without(model: type[Document], data: Any, error: ValidationError) -> Document | None:

@@ -60,6 +60,7 @@ spec:
   schedule: "{schedule}"
   settle: {settle}s
   grace: 7s
+  mode: enforce
   params: {{inactive_after: 15s}}
   exclude:
     - {{id: admins, condition: member.admin, message: admin}}

@@ -53,6 +53,7 @@ kind: PruningPolicy
 metadata: {name: roll}
 spec:
   schedule: "0 6 * * MON"
+  mode: enforce
   exclude:
     - {id: staff, condition: member.admin}
   rule:

@@ -8,7 +8,8 @@ import yaml
 
 from gatekeeper.policy.case_facts import application_facts, facts_of, given_of, member_facts
 from gatekeeper.policy.cases import check_cases, read_cases, run_cases
-from gatekeeper.policy.parse import PolicyError, check_policy, load_policy
+from gatekeeper.policy.findings import PolicyError
+from gatekeeper.policy.parse import check_policy, load_policy
 from tests.policy.builders import NOW, a_policy
 
 POLICIES = sorted(

@@ -174,7 +174,7 @@ def test_a_faulty_rule_in_audit_decides_nothing():
 
 def test_a_policy_in_audit_leaves_all_to_people():
     policy = a_policy(("  params: {cooldown", "  mode: audit\n  params: {cooldown"),
-                      ('  schedule: "0', '  mode: audit\n  schedule: "0'))  # fmt: skip
+                      ("  mode: enforce", "  mode: audit"))  # fmt: skip
     ruling = policy.judge_application(an_application(text="casino"), NOW)
     assert (ruling.verdict, ruling.rule) == (Verdict.WAIT, "")
     assert results(ruling)[0] == ("spam", True, False, True)

@@ -8,9 +8,19 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatekeeper.policy.parse import LETTERS, PolicyError, check_policy, load_policy, position
+from gatekeeper.policy.findings import PolicyError
+from gatekeeper.policy.parse import check_policy, load_policy
+from gatekeeper.policy.places import LETTERS, position
 from gatekeeper.policy.texts import codes
-from tests.policy.builders import POLICY, policy_text, rule
+from tests.policy.builders import (
+    NOW,
+    POLICY,
+    a_member,
+    a_policy,
+    an_application,
+    policy_text,
+    rule,
+)
 
 SPAM = "        condition: application.text.matches(params.pattern)\n"
 
@@ -245,3 +255,49 @@ def test_aliases_of_aliases_take_no_time() -> None:
         lines.append(f"{other}: &{other} [{', '.join([f'*{one}'] * 9)}]")
     with pytest.raises(PolicyError):
         load_policy("\n".join(lines), "bomb.yaml")
+
+
+def on_trial(mode: str) -> str:
+    """POLICY with a second AdmissionPolicy, of this mode."""
+    club, admission, pruning = POLICY.split("---\n")
+    second = admission.replace("name: door", "name: wider-door").replace("spec:", f"spec:\n{mode}")
+    return "---\n".join([club, second.replace("casino", "forex"), admission, pruning])
+
+
+def test_a_second_document_in_audit_is_on_trial_and_decides_nothing():
+    text = on_trial("  mode: audit").replace("message: own-words", "message: spam-words", 1)
+    text = text.replace("  texts:", "  texts:\n    spam-words: {en: No.}")
+    policy = load_policy(text)
+    assert [(trial.kind, trial.name) for trial in policy.trials] == [
+        ("AdmissionPolicy", "wider-door")
+    ]
+    facts = an_application(text="forex")
+    assert policy.judge_application(facts, NOW).rule == "default"
+    promoted = policy.promoted(policy.trials[0])
+    assert promoted.judge_application(facts, NOW).rule == "spam"
+    assert promoted.pruning == policy.pruning
+
+
+@pytest.mark.parametrize("mode", ["", "  mode: enforce"])
+def test_two_documents_in_force_are_refused(mode):
+    text = on_trial(mode)
+    second = [i for i, line in enumerate(text.split("\n"), 1) if line == "kind: AdmissionPolicy"][1]
+    found = [(one.code, one.line) for one in check_policy(text)]
+    assert found == [("trial-unclear", second - 1)]
+
+
+def test_two_documents_in_audit_and_a_third_one_are_refused():
+    head = "metadata: {name: door}\nspec:\n"
+    text = on_trial("  mode: audit").replace(head, f"{head}  mode: audit\n")
+    assert [one.code for one in check_policy(text)] == ["trial-unclear"]
+    third = on_trial("  mode: audit") + "---\n" + POLICY.split("---\n")[1]
+    assert [one.code for one in check_policy(third)] == ["kind-twice"]
+
+
+def test_what_removes_is_in_audit_until_an_admin_writes_otherwise():
+    unwritten = a_policy(("  mode: enforce\n", ""))
+    assert unwritten.pruning.mode_in_force == "audit"
+    assert unwritten.judge_member(a_member(grace_over=True), NOW).verdict == "keep"
+    harmless = a_policy(("  mode: enforce\n", ""), ("action: remove", "action: notify"))
+    assert harmless.pruning.mode_in_force == "enforce"
+    assert a_policy().judge_member(a_member(grace_over=True), NOW).verdict == "remove"
