@@ -9,7 +9,7 @@ from typing import Any
 from gatekeeper.domain.activity import Activity, Kind, Span, seen, seen_enough_at
 from gatekeeper.domain.decisions import Decision
 from gatekeeper.domain.errors import Value
-from gatekeeper.domain.identity import Account, Identity
+from gatekeeper.domain.identity import Account, ClubId, Identity
 from gatekeeper.domain.memberships import Exemption, Leave, Membership, State
 from gatekeeper.domain.pruning import Candidate, grace_over, judge
 from gatekeeper.policy.facts import MemberFacts
@@ -49,7 +49,7 @@ def outlook_on(parts: Parts, who: Identity, standing: Standing | None) -> Outloo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Book:
+class Book:
     """The rows that bear on the memberships to be judged, read once."""
 
     coverage: Mapping[str, Sequence[Span]]
@@ -76,7 +76,7 @@ async def look_at(
     """Judge memberships by the policy in force; reads only."""
     if not members:
         return []
-    book = await _read(tx, parts, members, outlook, now)
+    book = await read_book(tx, parts, members, outlook, now)
     return [await _look(tx, parts, member, book, outlook, now) for member in members]
 
 
@@ -90,9 +90,9 @@ async def coverage_of(tx: Tx, parts: Parts, platform: str, start: datetime) -> l
     return spans
 
 
-async def _read(
+async def read_book(
     tx: Tx, parts: Parts, members: Sequence[Membership], outlook: Outlook, now: datetime
-) -> _Book:
+) -> Book:
     only: dict[str, Any] = {"person_id": members[0].person_id} if len(members) == 1 else {}
     since = min(_silent_from(member) for member in members)
     since = min([since, *(member.noticed_at for member in members if member.noticed_at)])
@@ -111,7 +111,7 @@ async def _read(
         roles[account.person_id] = (*roles.get(account.person_id, ()), *account.roles)
         if _decides(parts, account.identity, outlook):
             admins.add(account.person_id)
-    return _Book(
+    return Book(
         coverage={name: await coverage_of(tx, parts, name, since) for name in platforms},
         leaves=leaves,
         exemptions=exemptions,
@@ -132,28 +132,44 @@ def _silent_from(member: Membership) -> datetime:
 
 
 async def _look(
-    tx: Tx, parts: Parts, member: Membership, book: _Book, outlook: Outlook, now: datetime
+    tx: Tx, parts: Parts, member: Membership, book: Book, outlook: Outlook, now: datetime
 ) -> Look:
     spans = book.coverage[member.identity.platform]
-    member = await _stretched(tx, parts, member, spans, now)
-    absences = book.leaves.get(member.person_id, ())
-    came_back = [leave.ended_at for leave in absences if leave.ended_at and leave.ended_at <= now]
-    start = max([_silent_from(member), *came_back])
-    silent = seen(spans, start, now)
-    share = 1.0 if now <= start else silent / (now - start)
-    protected = _protected(parts, member, book, outlook, now)
-    facts = _facts(parts, member, book, outlook, now, silent, share, protected)
+    member = await stretched(tx, parts, member, spans, now)
+    facts, protected = facts_from(parts, member, book, outlook, now)
     ruling = parts.policy.judge_member(facts, now)
     candidate = Candidate(
         membership=member,
         ruling=ruling,
         protected=protected,
-        evidence=_evidence(member, ruling.rule, silent, share),
+        evidence=_evidence(member, ruling.rule, facts.silent, facts.seen_share),
     )
     return Look(candidate=candidate, facts=facts, seen=_seen(facts, member, protected))
 
 
-async def _stretched(
+def facts_from(
+    parts: Parts,
+    member: Membership,
+    book: Book,
+    outlook: Outlook,
+    now: datetime,
+    more: timedelta = timedelta(0),
+) -> tuple[MemberFacts, str]:
+    """What rules see of a member at `now`, and the code of what protects them; reads nothing.
+
+    `more` is seen time of silence that is not in the book yet: what is still to come.
+    """
+    spans = book.coverage[member.identity.platform]
+    absences = book.leaves.get(member.person_id, ())
+    came_back = [leave.ended_at for leave in absences if leave.ended_at and leave.ended_at <= now]
+    start = max([_silent_from(member), *came_back])
+    silent = seen(spans, start, now) + more
+    share = 1.0 if now <= start else silent / (now - start)
+    protected = _protected(parts, member, book, outlook, now)
+    return _facts(parts, member, book, outlook, now, silent, share, protected), protected
+
+
+async def stretched(
     tx: Tx, parts: Parts, member: Membership, spans: Sequence[Span], now: datetime
 ) -> Membership:
     """With its Grace as long as the policy of its notice says, blind time not counted."""
@@ -165,7 +181,7 @@ async def _stretched(
 
 
 def _protected(
-    parts: Parts, member: Membership, book: _Book, outlook: Outlook, now: datetime
+    parts: Parts, member: Membership, book: Book, outlook: Outlook, now: datetime
 ) -> str:
     if member.identity in outlook.bots:
         return "bot"
@@ -183,7 +199,7 @@ def _protected(
     return ""
 
 
-def _on_leave(book: _Book, member: Membership, now: datetime) -> bool:
+def _on_leave(book: Book, member: Membership, now: datetime) -> bool:
     absences = book.leaves.get(member.person_id, ())
     return any(each.ended_at is None and each.until > now for each in absences)
 
@@ -191,7 +207,7 @@ def _on_leave(book: _Book, member: Membership, now: datetime) -> bool:
 def _facts(
     parts: Parts,
     member: Membership,
-    book: _Book,
+    book: Book,
     outlook: Outlook,
     now: datetime,
     silent: timedelta,
@@ -271,19 +287,24 @@ def replay(policy: Policy, seen_then: Mapping[str, Any], at: datetime) -> Decisi
         seen_then: the input as `Tx.seen_by` gives it.
         at: the moment of the record.
     """
+    member = membership_then(policy.club_id, seen_then)
+    ruling = policy.judge_member(MemberFacts.model_validate(seen_then["facts"]), at)
+    candidate = Candidate(membership=member, ruling=ruling, protected=seen_then["protected"])
+    return judge(candidate, at)
+
+
+def membership_then(club: ClubId, seen_then: Mapping[str, Any]) -> Membership:
+    """The membership as it was judged, from a recorded input; it names nobody."""
     kept: dict[str, Any] = {
         name: datetime.fromisoformat(value) if value and name in _TIMES else value
         for name, value in seen_then["membership"].items()
     }
-    member = Membership(
+    return Membership(
         **{**kept, "state": State(kept["state"])},
-        club=policy.club_id,
+        club=club,
         person_id=0,
         identity=Identity("nobody", "nobody"),
         name="",
         origin="",
         since=kept["known_since"],
     )
-    ruling = policy.judge_member(MemberFacts.model_validate(seen_then["facts"]), at)
-    candidate = Candidate(membership=member, ruling=ruling, protected=seen_then["protected"])
-    return judge(candidate, at)
