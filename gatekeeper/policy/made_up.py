@@ -22,6 +22,7 @@ SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 _SPANS = tuple(DAY * days for days in (0, 1, 10, 45, 100, 400, 2000))
 _TEXTS = ("", "x", "I like gardens and old maps.", "LOUD", "12345", "see https://a.example")
 _TYPED = {QuestionKind.TEXT, QuestionKind.LONG_TEXT, QuestionKind.LINK, QuestionKind.TAGS}
+_ALWAYS = {QuestionKind.CONSENT, QuestionKind.MANY, QuestionKind.TAGS}  # no, or none, without
 _CHOICES = {
     "origin": ("web", "knock"),
     "last_kind": tuple(kind.value for kind in Kind),
@@ -83,7 +84,7 @@ class Maker:
                 known = (*known, *self.constants.get(("application", "text"), ()))
                 links = self.constants.get(("application", "links"), ())
                 known = (*known, *(_links(n) for n in links if isinstance(n, int)))
-            if question.required or chance.randrange(2):
+            if question.required or question.kind in _ALWAYS or chance.randrange(2):
                 answers[question.id] = _answer(chance, question, known, now)
         return {name: answer for name, answer in answers.items() if answer is not None}
 
@@ -230,7 +231,7 @@ def _possible_member(made: dict[str, Any], now: datetime) -> None:
             made[f"{name}_until"] = now + DAY
         else:
             made.pop(f"{name}_until", None)
-    if made.get("grace_over") and not made.get("noticed_at"):
+    if made.get("grace_over") and made.get("noticed_at", now) > now - DAY:
         made["noticed_at"] = now - DAY * 30
     silent = made.get("silent", timedelta(0))
     if silent > now - made.get("known_since", now - DAY * 365):

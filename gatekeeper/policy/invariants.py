@@ -1,0 +1,349 @@
+"""What a club has stated must always hold, tried against facts: made up ones and recorded ones.
+
+    invariants:
+      - id: admins-stay
+        description: An admin is never removed.
+        condition: '!(verdict == "remove" && member.admin)'
+
+A condition of an invariant sees what rules see, and the texts `verdict` (admit, wait, decline;
+keep, notify, remove) and `rule` (the id of the one that fired, "" for none). The rules are tried as
+if in force, also those of a document on trial. What breaks an invariant is made as small as can be
+and given as a case to be pasted beside the policy.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import yaml
+
+from gatekeeper.domain.decisions import Ruling
+from gatekeeper.domain.errors import Value
+from gatekeeper.policy.boundaries import constants
+from gatekeeper.policy.case_facts import Given, Subject, facts_of, given_of
+from gatekeeper.policy.document import AdmissionSpec, Mode, PruningSpec
+from gatekeeper.policy.facts import ApplicationFacts, Facts, MemberFacts, values_of
+from gatekeeper.policy.judge import VERDICTS, CompiledInvariant, Policy
+from gatekeeper.policy.made_up import Chance, Maker, as_given
+from gatekeeper.policy.outcomes import WORDS, rules_of
+from gatekeeper.policy.smaller import smallest
+from gatekeeper.policy.texts import DEFAULT, sentence
+
+TRIES = 2_000  # how many made-up facts each kind of subject is tried with, unless said otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Facts that were really judged; `label` names where, such as `application:12`."""
+
+    facts: Facts
+    now: datetime
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """One invariant that does not hold, and the smallest facts found that show it.
+
+    Attributes:
+        given: the facts as a case gives them.
+        fault: why it could not be evaluated, "" where it was simply false.
+        safe: the mildest verdict under which it would hold, "" for none.
+        label: the record that broke it first, "" for made-up facts.
+        trial: name of the document on trial that broke it, "" for the one in force.
+    """
+
+    invariant: str
+    description: str
+    subject: Subject
+    given: Given
+    now: datetime
+    verdict: str
+    rule: str
+    fault: str = ""
+    safe: str = ""
+    label: str = ""
+    trial: str = ""
+
+    def lines(self, language: str = DEFAULT) -> tuple[str, ...]:
+        """What broke, in words."""
+        values: dict[str, Value] = {
+            "id": self.invariant,
+            "verdict": self.verdict,
+            "rule": self.rule or "-",
+            "fault": self.fault,
+            "label": self.label,
+            "trial": self.trial,
+        }
+        code = "invariant-faulty" if self.fault else "invariant-broken"
+        told = [sentence(code, values, language)]
+        if self.description:
+            told.append(f"  {self.description}")
+        if self.label:
+            told.append("  " + sentence("invariant-record", values, language))
+        if self.trial:
+            told.append("  " + sentence("invariant-trial", values, language))
+        return tuple(told)
+
+    def case(self) -> str:
+        """A case that fails until the rules keep the invariant, ready to be pasted under `cases`.
+
+        It expects the mildest verdict that the invariant allows; where it allows none, the verdict
+        of now, to be put right by whoever pastes it.
+        """
+        words = self.description or self.invariant
+        made = {
+            "case": words,
+            "now": self.now,
+            self.subject: dict(self.given),
+            "expect": {"verdict": self.safe or self.verdict},
+        }
+        text = yaml.safe_dump([made], sort_keys=False, allow_unicode=True, width=100)
+        return "".join(f"  {line}\n" for line in text.splitlines())
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What the invariants of a policy went through.
+
+    Attributes:
+        invariants: how many are stated.
+        tries: how many facts they were tried with.
+        broken: those that do not hold, each once.
+        never_fired: ids of rules that no facts led to, so that nothing was shown of them.
+    """
+
+    invariants: int
+    tries: int
+    broken: tuple[Broken, ...]
+    never_fired: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether none was broken."""
+        return not self.broken
+
+    def lines(self, language: str = DEFAULT) -> tuple[str, ...]:
+        """The result in words; a case for each that is broken."""
+        told: list[str] = []
+        for each in self.broken:
+            told += [*each.lines(language), *each.case().splitlines()]
+        count = self.invariants
+        values: dict[str, Value] = {"count": count, "tries": self.tries}
+        values["broken"] = len({each.invariant for each in self.broken})
+        if not count:
+            code = "invariants-none"
+        else:
+            code = "invariants-hold" if self.passed else "invariants-broken"
+        told.append(sentence(code, values, language))
+        if count:
+            told += [
+                sentence("invariants-never-fired", {"rule": rule}, language)
+                for rule in self.never_fired
+            ]
+        return tuple(told)
+
+
+def try_made_up(policy: Policy, chance: Chance, now: datetime, tries: int = TRIES) -> Tried:
+    """Try every invariant against `tries` made-up subjects of its kind.
+
+    Args:
+        policy: with its trials.
+        chance: random.Random with a seed, handed in so that a run can be repeated.
+        now: the moment around which times are made up; some tries are at other hours and days.
+        tries: for each document that states an invariant.
+    """
+    found = _Found()
+    for trial, subject, tried in _documents(policy):
+        rules = rules_of(tried, subject)
+        conditions = [one.condition for one in rules.invariants]
+        maker = Maker(subject, policy.form, constants(rules, conditions))
+        look = _Look(tried, subject, trial)
+        for _ in range(tries):
+            at = now
+            if chance.randrange(4) == 0:  # rules may look at the hour or the day
+                at = now.replace(hour=chance.randrange(24), day=1 + chance.randrange(28))
+            look.at(as_given(maker.make(chance, at), at), at, now, found)
+        found.close(look, tries)
+    return found.tried()
+
+
+def try_recorded(policy: Policy, records: Iterable[Recorded]) -> Tried:
+    """Try every invariant against facts that were really judged, each at its own moment."""
+    found = _Found()
+    looks: dict[Subject, list[_Look]] = {subject: [] for subject in WORDS}
+    for trial, subject, tried in _documents(policy):
+        looks[subject].append(_Look(tried, subject, trial))
+    count = 0
+    for record in records:
+        about = subject_of(record.facts)
+        for look in looks[about]:
+            given = given_of(policy, record.facts, record.now)
+            look.at(given, record.now, record.now, found, record)
+        count += bool(looks[about])
+    for each in looks.values():
+        for look in each:
+            found.close(look, 0)
+    return replace(found.tried(), tries=count)
+
+
+# ---- Trying ------------------------------------------------------------------------------------
+
+
+def _documents(policy: Policy) -> Iterator[tuple[str, Subject, Policy]]:
+    """Every document that states invariants: its name if on trial, its subject, it in force."""
+    for subject in WORDS:
+        if rules_of(policy, subject).invariants:
+            yield "", subject, _in_force(policy)
+    for trial in policy.trials:
+        if trial.rules.invariants:
+            subject = "application" if isinstance(trial.spec, AdmissionSpec) else "member"
+            yield trial.name, subject, policy.promoted(trial)
+
+
+def _in_force(policy: Policy) -> Policy:
+    """The policy as if it acted: on trial, nobody is ever removed, which shows nothing."""
+    admission: AdmissionSpec = policy.admission.model_copy(update={"mode": Mode.ENFORCE})
+    pruning: PruningSpec = policy.pruning.model_copy(update={"mode": Mode.ENFORCE})
+    return replace(policy, admission=admission, pruning=pruning)
+
+
+@dataclass(slots=True)
+class _Look:
+    """One document, and which of its invariants and rules were met so far."""
+
+    policy: Policy
+    subject: Subject
+    trial: str
+    fired: Counter[str] = field(default_factory=Counter)
+    broken: set[str] = field(default_factory=set)
+
+    @property
+    def invariants(self) -> tuple[CompiledInvariant, ...]:
+        return rules_of(self.policy, self.subject).invariants
+
+    def at(
+        self,
+        given: Given,
+        now: datetime,
+        base: datetime,
+        found: "_Found",
+        record: Recorded | None = None,
+    ) -> None:
+        """Judge once and look at every invariant that still holds."""
+        facts = record.facts if record else facts_of(self.policy, self.subject, given, now)
+        ruling = judge(self.policy, facts, now)
+        self.fired[ruling.rule] += 1
+        for one in self.invariants:
+            known = one.invariant.id in self.broken
+            if known or _fault(self.policy, one, facts, now, ruling) is None:
+                continue
+            self.broken.add(one.invariant.id)
+            found.broken.append(self.shrunk(one, facts, given, now, base, record))
+
+    def shrunk(
+        self,
+        one: CompiledInvariant,
+        facts: Facts,
+        given: Given,
+        now: datetime,
+        base: datetime,
+        record: Recorded | None,
+    ) -> Broken:
+        """The smallest facts that break `one` in the same way, starting from `given`."""
+        faulty = bool(fault_of(self.policy, one, facts, now))
+
+        def breaks(tried: Given, at: datetime) -> bool:
+            try:
+                facts = facts_of(self.policy, self.subject, tried, at)
+            except (ValueError, OverflowError):
+                return False
+            fault = fault_of(self.policy, one, facts, at)
+            return fault is not None and bool(fault) == faulty
+
+        if not breaks(given, now):  # what was recorded cannot be written as a case to the letter
+            given = given_of(self.policy, facts, now)
+        elif breaks(given, base):
+            now = base
+        small = smallest(self.subject, given, now, breaks)
+        facts = facts_of(self.policy, self.subject, small, now)
+        ruling = judge(self.policy, facts, now)
+        return Broken(
+            invariant=one.invariant.id,
+            description=one.invariant.description,
+            subject=self.subject,
+            given=small,
+            now=now,
+            verdict=ruling.verdict.value,
+            rule=ruling.rule,
+            fault=fault_of(self.policy, one, facts, now) or "",
+            safe=self.safe(one, facts, now),
+            label=record.label if record else "",
+            trial=self.trial,
+        )
+
+    def safe(self, one: CompiledInvariant, facts: Facts, now: datetime) -> str:
+        """The mildest verdict under which the invariant would hold, "" for none."""
+        for word in WORDS[self.subject]:
+            verdict = VERDICTS[word].value
+            if _holds(self.policy, one, facts, now, {"verdict": verdict, "rule": ""}) is None:
+                return verdict
+        return ""
+
+
+@dataclass(slots=True)
+class _Found:
+    broken: list[Broken] = field(default_factory=list)
+    never: list[str] = field(default_factory=list)
+    stated: int = 0
+    tries: int = 0
+
+    def close(self, look: _Look, tries: int) -> None:
+        rules = rules_of(look.policy, look.subject)
+        acting = [one.rule for one in (*rules.exclude, *rules.match)]
+        self.stated += len(look.invariants)
+        self.tries += tries
+        self.never += [
+            rule.id
+            for rule in acting
+            if not look.fired[rule.id] and getattr(rule, "mode", Mode.ENFORCE) is Mode.ENFORCE
+        ]
+
+    def tried(self) -> Tried:
+        never = tuple(dict.fromkeys(self.never))
+        return Tried(self.stated, self.tries, tuple(self.broken), never)
+
+
+def subject_of(facts: Facts) -> Subject:
+    """Whom these facts are about."""
+    return "application" if isinstance(facts, ApplicationFacts) else "member"
+
+
+def judge(policy: Policy, facts: Facts, now: datetime) -> Ruling:
+    """What the policy says of either subject."""
+    if isinstance(facts, ApplicationFacts):
+        return policy.judge_application(facts, now)
+    assert isinstance(facts, MemberFacts)
+    return policy.judge_member(facts, now)
+
+
+def fault_of(policy: Policy, one: CompiledInvariant, facts: Facts, now: datetime) -> str | None:
+    """None where the invariant holds for these facts, else its fault, "" where it is false."""
+    return _fault(policy, one, facts, now, judge(policy, facts, now))
+
+
+def _fault(
+    policy: Policy, one: CompiledInvariant, facts: Facts, now: datetime, ruling: Ruling
+) -> str | None:
+    words = {"verdict": ruling.verdict.value, "rule": ruling.rule}
+    return _holds(policy, one, facts, now, words)
+
+
+def _holds(
+    policy: Policy, one: CompiledInvariant, facts: Facts, now: datetime, words: Mapping[str, str]
+) -> str | None:
+    values = values_of(facts, one.conditions.subject_schema)
+    variables = rules_of(policy, subject_of(facts)).variables
+    outcome = one.conditions.scope(values, variables, now, words).evaluate(one.condition)
+    return None if outcome.value is True else outcome.fault

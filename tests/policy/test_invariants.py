@@ -1,0 +1,260 @@
+"""What must always hold, tried against made-up and recorded facts."""
+
+import json
+from datetime import timedelta
+from random import Random
+
+import pytest
+
+from gatekeeper.policy import invariants
+from gatekeeper.policy.boundaries import constants, words
+from gatekeeper.policy.case_facts import MODELS, facts_of
+from gatekeeper.policy.cases import check_cases, run_cases
+from gatekeeper.policy.invariants import Recorded, try_made_up, try_recorded
+from gatekeeper.policy.made_up import Maker, as_given
+from gatekeeper.policy.outcomes import rules_of
+from gatekeeper.policy.parse import check_policy, load_policy
+from tests.policy.builders import NOW, a_member, a_policy, an_application, policy_text, rule
+
+ADMISSION = "      - id: default\n        output: {decision: review}\n"
+PRUNING = "      - id: quiet\n        condition: member.silent > duration('90d')\n"
+
+
+def stating(where: str, *conditions: str, description: str = "") -> tuple[str, str]:
+    """A change of POLICY: invariants i0, i1, … of the document in which `where` stands."""
+    stated = "  invariants:\n" + "".join(
+        f"    - {{id: i{number}, condition: {json.dumps(one)}, description: '{description}'}}\n"
+        for number, one in enumerate(conditions)
+    )
+    before = "  rule:\n    match:\n"
+    if where is PRUNING:
+        before += "      - id: over\n"
+    else:
+        before += "      - id: spam\n"
+    return before, stated + before
+
+
+def tried(policy, tries=400, seed=1):
+    return try_made_up(policy, Random(seed), NOW, tries)
+
+
+HOLDS = [
+    stating(PRUNING, '!(verdict == "remove" && member.admin)'),
+    stating(
+        PRUNING, 'verdict != "remove" || member.grace_over', 'rule != "quiet" || !member.admin'
+    ),
+    stating(ADMISSION, '!(verdict == "admit" && application.objections > 0)'),
+    stating(ADMISSION, 'rule != "spam" || application.text.matches("(?i)casino")'),
+]
+
+
+@pytest.mark.parametrize("change", HOLDS)
+def test_what_the_rules_keep_holds(change):
+    found = tried(a_policy(change))
+    assert found.passed
+    assert found.tries == 400
+    assert found.lines()[0].startswith("All invariants hold")
+
+
+BROKEN = [
+    (PRUNING, '!(verdict == "notify" && size(member.roles) > 1)', ["roles", "silent"]),
+    (PRUNING, 'verdict != "remove"', ["grace_over", "noticed_at"]),
+    (PRUNING, '!(rule == "quiet" && member.on_leave)', ["on_leave", "on_leave_until", "silent"]),
+    (PRUNING, 'verdict != "notify" || has(member.joined_at)', ["silent"]),
+    (ADMISSION, 'verdict != "decline"', ["answers"]),
+    (ADMISSION, '!(rule == "spam" && application.vouches >= 3)', ["answers", "vouches"]),
+    (ADMISSION, "application.first_seen_at > now - duration('30d')", ["first_seen_at"]),
+]
+
+
+@pytest.mark.parametrize(("where", "condition", "names"), BROKEN)
+def test_what_breaks_one_is_as_small_as_can_be(where, condition, names):
+    policy = a_policy(stating(where, condition, description="So it was promised."))
+    found = tried(policy)
+    assert not found.passed
+    (broken,) = found.broken
+    assert sorted(broken.given) == names
+    assert broken.fault == ""
+    assert "i0" in broken.lines()[0]
+
+
+def test_thresholds_are_met_to_the_second():
+    """Without facts at its edge, no chance would ever hit this."""
+    edge = "      - {id: edge, condition: member.silent == duration('61d')"
+    change = ("      - id: over\n", edge + ", output: {action: notify}}\n      - id: over\n")
+    found = tried(a_policy(stating(PRUNING, 'rule != "edge"'), change))
+    assert found.broken[0].given == {"silent": "61d"}
+
+
+def test_what_may_be_absent_is_absent_at_times_and_there_at_others():
+    for condition in ("has(member.joined_at)", "!has(member.joined_at)"):
+        found = tried(a_policy(stating(PRUNING, condition)))
+        assert not found.passed, condition
+
+
+def test_the_case_can_be_pasted_and_fails_until_the_rules_are_right():
+    policy = a_policy(
+        stating(PRUNING, 'verdict != "notify"', description="Nobody is asked: never.")
+    )
+    (broken,) = tried(policy).broken
+    text = f"now: 2020-01-01T00:00:00Z\ncases:\n{broken.case()}"
+    assert check_cases(text, policy) == ()
+    report = run_cases(policy, text)
+    assert not report.passed
+    assert "expected keep, got notify" in report.lines()[1]
+    right = a_policy(("duration('90d')", "duration('9000d')"))
+    assert run_cases(right, text).passed
+
+
+def test_the_same_seed_finds_the_same_and_another_may_not():
+    policy = a_policy(stating(ADMISSION, 'rule != "spam"', "application.vouches < 5"))
+    assert tried(policy, seed=3) == tried(policy, seed=3)
+
+
+def test_what_cannot_be_evaluated_is_broken_too():
+    (broken,) = tried(a_policy(stating(PRUNING, "1 / member.messages_30d < 5"))).broken
+    assert "divide by zero" in broken.fault
+    assert "cannot be evaluated" in broken.lines()[0]
+
+
+def test_rules_on_trial_are_tried_as_if_in_force():
+    audit = ('  schedule: "0 6 * * MON"\n', '  schedule: "0 6 * * MON"\n  mode: audit\n')
+    text = policy_text(stating(PRUNING, 'verdict != "remove"'))
+    policy = load_policy(text.replace("  mode: enforce\n", "").replace(*audit))
+    assert policy.judge_member(a_member(grace_over=True), NOW).verdict == "keep"
+    assert not tried(policy).passed
+
+
+def test_a_document_on_trial_states_its_own():
+    trial = (
+        "---\napiVersion: gatekeeper/v1\nkind: PruningPolicy\nmetadata: {name: next-roll}\nspec:\n"
+        "  mode: audit\n  rule:\n    match: [{id: all, output: {action: notify}}]\n"
+        "  invariants: [{id: quiet-only, condition: 'verdict != \"notify\"'}]\n"
+    )
+    text = policy_text()
+    if "mode: enforce" not in text:
+        text = text.replace("  schedule:", "  mode: enforce\n  schedule:")
+    (broken,) = tried(load_policy(text + trial)).broken
+    assert broken.trial == "next-roll"
+    assert any("next-roll" in line for line in broken.lines())
+
+
+def test_rules_that_no_facts_reach_are_named():
+    never = rule("application.display_name == 'a' && application.display_name == 'b'")
+    found = tried(a_policy(stating(ADMISSION, "true == true"), never))
+    assert found.never_fired == ("tried",)
+    assert any("tried" in line for line in found.lines())
+
+
+def test_no_invariants_are_said_to_be_none():
+    found = tried(a_policy())
+    assert found.passed
+    assert found.tries == 0
+    assert found.lines() == ("No invariants are stated, so none can be broken.",)
+
+
+# ---- Recorded facts ------------------------------------------------------------------------------
+
+
+def test_recorded_facts_are_tried_at_their_own_moment():
+    policy = a_policy(
+        stating(PRUNING, 'verdict != "notify"'),
+    )
+    then = NOW - timedelta(days=200)
+    records = [
+        Recorded(a_member(silent=timedelta(days=3)), then, "membership:1"),
+        Recorded(
+            a_member(silent=timedelta(days=99), last_place="#talk", messages_30d=3),
+            then,
+            "membership:2",
+        ),
+        Recorded(an_application(), then, "application:3"),
+    ]
+    found = try_recorded(policy, records)
+    assert found.tries == 2  # no invariant is stated about applications
+    (broken,) = found.broken
+    assert (broken.label, broken.now) == ("membership:2", then)
+    assert broken.given == {"silent": "91d"}
+    assert any("membership:2" in line for line in broken.lines("de"))
+
+
+# ---- What facts are made of ----------------------------------------------------------------------
+
+
+def test_constants_are_found_through_params_lists_sizes_and_variables():
+    policy = a_policy(
+        rule(
+            "variables.known_for < params.cooldown && size(application.answers.why) < 80 && "
+            "application.server in ['a.example', 'b.example'] && application.vouches >= 2"
+        )
+    )
+    found = constants(policy.admission_rules)
+    assert timedelta(days=30) in found["application", "first_seen_at"]
+    assert 80 in found["application", "answers", "why"]
+    assert {"a.example", "b.example"} <= set(found["application", "server"])
+    assert found["application", "vouches"] == (2,)
+    assert ("application", "objections") not in found
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [("(?i)casino", "casino"), (r"\b(free money|win)\b", "free money"), ("^buy [a-z]+$", "buy ")],
+)
+def test_texts_for_a_pattern_are_guessed_from_its_words(pattern, text):
+    assert text in words(pattern)
+
+
+@pytest.mark.parametrize("subject", sorted(MODELS))
+def test_made_up_facts_are_facts_that_somebody_could_have(subject):
+    policy = a_policy()
+    rules = rules_of(policy, subject)
+    maker, chance = Maker(subject, policy.form, constants(rules)), Random(7)
+    for _ in range(300):
+        given = as_given(maker.make(chance, NOW), NOW)
+        facts = facts_of(policy, subject, given, NOW)
+        if subject == "member":
+            assert facts.exempt == (facts.exempt_until is not None)
+            assert facts.on_leave == (facts.on_leave_until is not None)
+            assert not facts.grace_over or facts.noticed_at
+            assert facts.known_since + facts.silent <= NOW
+        else:
+            assert facts.earlier_declines <= facts.earlier_applications
+            assert (facts.last_declined_at is not None) == (facts.earlier_declines > 0)
+            assert facts.first_seen_at <= facts.submitted_at <= NOW
+            assert facts.was_member or not facts.was_removed
+
+
+# ---- The document --------------------------------------------------------------------------------
+
+WRONG = [
+    ('verdikt == "admit"', "condition-unknown-name"),
+    ("verdict == 1", "condition-wrong-type"),
+    ("verdict", "condition-wrong-result"),
+    ("application.vouches > 'x'", "condition-wrong-type"),
+    ("member.admin", "condition-unknown-name"),
+    ("now - application.last_declined_at > duration('1d')", "condition-absent"),
+]
+
+
+@pytest.mark.parametrize(("condition", "code"), WRONG)
+def test_invariants_are_checked_like_every_condition(condition, code):
+    text = policy_text(stating(ADMISSION, condition))
+    found = [one for one in check_policy(text, "policy.yaml") if one.code == code]
+    assert found
+    assert "i0" in text.splitlines()[found[0].line - 1]
+
+
+def test_rules_do_not_know_the_verdict():
+    text = policy_text(rule('verdict == "admit"'))
+    assert "condition-unknown-name" in {one.code for one in check_policy(text)}
+
+
+def test_ids_are_told_apart():
+    text = policy_text(stating(ADMISSION, "true == true", "true == true")).replace(
+        "id: i1", "id: i0"
+    )
+    assert "duplicate-id" in {one.code for one in check_policy(text)}
+
+
+def test_the_module_says_how_often_it_tries():
+    assert invariants.TRIES >= 1_000
