@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gatekeeper.cli import frame, render
+from gatekeeper.cli import frame, invariants, render
 from gatekeeper.cli.frame import STATE, Json
 from gatekeeper.domain.errors import SettingsError
 from gatekeeper.settings import find_place
@@ -37,21 +37,43 @@ def _read(file: str) -> tuple[Path, str]:
 
 
 @policy.command("check")
-def check(file: File = "", as_json: Json = False) -> None:
+def check(
+    file: File = "",
+    stated: Annotated[
+        bool, typer.Option("--invariants", help="Try its invariants against made-up facts, too.")
+    ] = False,
+    tries: Annotated[
+        int, typer.Option("--tries", min=1, help="With --invariants: how many facts are made up.")
+    ] = invariants.TRIES,
+    seed: Annotated[
+        int, typer.Option("--seed", help="With --invariants: another one makes up other facts.")
+    ] = invariants.SEED,
+    recorded: Annotated[
+        bool,
+        typer.Option("--recorded", help="With --invariants: those of this club's record, too."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Everything that is wrong with a policy: file, line, column, and what to do."""
     from gatekeeper.policy.findings import PolicyError
     from gatekeeper.policy.parse import check_policy
 
     path, text = _read(file)
     findings = check_policy(text, str(path))
+    sound = all(each.level != "error" for each in findings)
+    held = invariants.tried(path, text, tries, seed, recorded) if stated and sound else []
     if as_json:
-        render.show_json([_finding(each) for each in findings])
+        told = [_finding(each) for each in findings]
+        plain = {"findings": told, "invariants": invariants.plain(held)}
+        render.show_json(plain if stated else told)
     elif findings:
         for line in render.error_lines(PolicyError(str(path), findings)):
             render.note(line)
     else:
         render.say(f"{path}: nothing is wrong")
-    frame.leave(1 if findings else 0)
+    if not as_json:
+        invariants.show(held)
+    frame.leave(1 if findings or not all(each.passed for each in held) else 0)
 
 
 def _finding(found: "Finding") -> dict[str, Any]:
