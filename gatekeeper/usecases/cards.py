@@ -18,6 +18,7 @@ KINDS: Mapping[str, str] = {  # of a subject to the kind of its card
     "membership": "notice",
     "club": "removals",
     "pause": "resume",
+    "policy": "policy",
 }
 
 

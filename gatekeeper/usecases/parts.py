@@ -1,6 +1,6 @@
 """What every use case is given, and the few things that all of them do."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,11 +27,19 @@ from gatekeeper.ports import Clock, Platform, Store, Tx
 NAME_LETTERS = 100
 
 
+def _nobody(_policy: Policy) -> None:
+    """Until somebody wants to be told of a new version."""
+
+
 class Shelf:
-    """The policy in force, and earlier versions by their digest, compiled once."""
+    """The policy in force, and earlier versions by their digest, compiled once.
+
+    `changed` is called with the version that takes the place of another, in that very moment.
+    """
 
     def __init__(self, policy: Policy) -> None:
         self.current = policy
+        self.changed: Callable[[Policy], None] = _nobody
         self._known = {policy.digest: policy}
 
     async def at(self, tx: Tx, digest: str) -> Policy:
@@ -45,17 +53,32 @@ class Shelf:
             self._known[digest] = load_policy(version.text, f"{digest[:12]}.yaml")
         return self._known[digest]
 
-    async def put(self, tx: Tx, policy: Policy, now: datetime) -> None:
-        """Put a checked version in force and keep its text for ever."""
+    async def keep(self, tx: Tx, policy: Policy, now: datetime) -> None:
+        """Keep the text of a checked version for ever."""
+        self.know(policy)
         if await tx.first(PolicyVersion, digest=policy.digest) is None:
             await tx.add(
                 PolicyVersion(club=tx.club, digest=policy.digest, text=policy.text, loaded_at=now)
             )
+
+    def know(self, policy: Policy) -> None:
+        """Spare the next one who asks for this version its compilation."""
+        self._known[policy.digest] = policy
+
+    def use(self, policy: Policy) -> None:
+        """From now on this version decides here; the tables have said so before."""
+        self.know(policy)
+        before, self.current = self.current, policy
+        if before.digest != policy.digest:
+            self.changed(policy)
+
+    async def put(self, tx: Tx, policy: Policy, now: datetime) -> None:
+        """Put a checked version in force at once; `versions` weighs and tells first."""
+        await self.keep(tx, policy, now)
         state = await club_state(tx)
         if state.policy != policy.digest:
             await tx.change(state, policy=policy.digest)
-        self._known[policy.digest] = policy
-        self.current = policy
+        self.use(policy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +106,9 @@ class Parts:
     @property
     def admin_platform(self) -> str:
         """The platform in whose admins' room cards stand: the first of the club's."""
-        return next(iter(self.platforms))
+        if self.platforms:
+            return next(iter(self.platforms))
+        return next(name for name, place in self.policy.club.spec.platforms if place is not None)
 
     def platform(self, who: Identity) -> Platform:
         """The platform of an identity."""

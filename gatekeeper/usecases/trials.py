@@ -1,0 +1,224 @@
+"""Trials: what rules and documents in audit mode would have decided otherwise, kept and told.
+
+Each judges the very facts that were decided on. Nothing that is found here decides anything.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from gatekeeper.domain.admission import decide_by_rules
+from gatekeeper.domain.applications import Application
+from gatekeeper.domain.clubs import PolicyDifference
+from gatekeeper.domain.decisions import Lane, Post, Ruling
+from gatekeeper.domain.memberships import Membership
+from gatekeeper.domain.pruning import judge
+from gatekeeper.policy.facts import ApplicationFacts
+from gatekeeper.policy.judge import Policy
+from gatekeeper.policy.promotions import ADMISSION, PRUNING, Shadow, shadows
+from gatekeeper.ports import Tx
+from gatekeeper.usecases.member_facts import Look
+from gatekeeper.usecases.naming import number_of, subject_of
+from gatekeeper.usecases.parts import Parts, order
+
+WEEK: Final = timedelta(days=7)
+SAMPLES: Final = 5  # subjects named for each kind of difference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """Differences of one trial that go the same way.
+
+    Attributes:
+        count: of subjects, however often each was seen.
+        subjects: the newest few, as application:<id> or membership:<id>; `names` theirs.
+    """
+
+    trial: str
+    kind: str
+    verdict: str
+    trial_verdict: str
+    count: int
+    subjects: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+# ---- Keeping -----------------------------------------------------------------------------------
+
+
+async def note_application(
+    tx: Tx, policy: Policy, app: Application, facts: ApplicationFacts, ruling: Ruling, now: datetime
+) -> None:
+    """Keep what the trials of `policy` would have decided otherwise about an application."""
+    decided = decide_by_rules(ruling).verdict.value
+    found = []
+    for shadow in _of_kind(policy, ADMISSION):
+        other = shadow.policy.judge_application(facts, now)
+        verdict = decide_by_rules(other).verdict.value
+        if verdict != decided:
+            found.append(
+                _difference(
+                    tx,
+                    policy,
+                    shadow,
+                    subject_of(app),
+                    (decided, ruling.rule),
+                    (verdict, other.rule),
+                    now,
+                )
+            )
+    await _keep(tx, found)
+
+
+async def note_members(tx: Tx, policy: Policy, looks: Iterable[Look], now: datetime) -> int:
+    """The same about members that a Sweep looked at; how many differences there were."""
+    tried = _of_kind(policy, PRUNING)
+    if not tried:
+        return 0
+    found = []
+    for look in looks:
+        decided = judge(look.candidate, now).verdict.value
+        for shadow in tried:
+            ruling = shadow.policy.judge_member(look.facts, now)
+            verdict = judge(replace(look.candidate, ruling=ruling), now).verdict.value
+            if verdict != decided:
+                before = (decided, look.candidate.ruling.rule)
+                subject = subject_of(look.candidate.membership)
+                found.append(
+                    _difference(tx, policy, shadow, subject, before, (verdict, ruling.rule), now)
+                )
+    await _keep(tx, found)
+    return len(found)
+
+
+def _of_kind(policy: Policy, kind: str) -> list[Shadow]:
+    return [shadow for shadow in shadows(policy) if shadow.kind == kind]
+
+
+def _difference(
+    tx: Tx,
+    policy: Policy,
+    shadow: Shadow,
+    subject: str,
+    decided: tuple[str, str],
+    would: tuple[str, str],
+    now: datetime,
+) -> PolicyDifference:
+    return PolicyDifference(
+        club=tx.club,
+        at=now,
+        day=now.date(),
+        kind=subject.partition(":")[0],
+        subject=subject,
+        trial=shadow.name,
+        verdict=decided[0],
+        rule=decided[1],
+        trial_verdict=would[0],
+        trial_rule=would[1],
+        digest=policy.digest,
+    )
+
+
+async def _keep(tx: Tx, found: Sequence[PolicyDifference]) -> None:
+    """Once a day for each subject and trial, as it was seen last."""
+    if not found:
+        return
+    first = found[0]
+    one: dict[str, Any] = {"subject": first.subject} if len(found) == 1 else {}
+    there = await tx.find(PolicyDifference, day=first.day, digest=first.digest, **one)
+    known = {(each.trial, each.subject): each for each in there}
+    for each in found:
+        before = known.get((each.trial, each.subject))
+        if before is None:
+            await tx.add(each)
+        else:
+            await tx.change(
+                before,
+                at=each.at,
+                verdict=each.verdict,
+                rule=each.rule,
+                trial_verdict=each.trial_verdict,
+                trial_rule=each.trial_rule,
+            )
+
+
+# ---- Telling -----------------------------------------------------------------------------------
+
+
+async def gathered(tx: Tx, *, digest: str = "", since: datetime | None = None) -> list[Gathered]:
+    """All differences, or those of one version or since a moment; the most frequent first."""
+    criteria: dict[str, Any] = {"digest": digest} if digest else {}
+    if since is not None:
+        criteria["at__gte"] = since
+    rows = await tx.find(PolicyDifference, order="-at", **criteria)
+    subjects: defaultdict[tuple[str, str, str, str], dict[str, None]] = defaultdict(dict)
+    for row in rows:
+        way = (row.trial, row.kind, row.verdict, row.trial_verdict)
+        subjects[way].setdefault(row.subject)
+    found = []
+    for (trial, kind, verdict, other), those in subjects.items():
+        few = tuple(those)[:SAMPLES]
+        found.append(
+            Gathered(
+                trial=trial,
+                kind=kind,
+                verdict=verdict,
+                trial_verdict=other,
+                count=len(those),
+                subjects=few,
+                names=tuple([await _name(tx, subject) for subject in few]),
+            )
+        )
+    return sorted(found, key=lambda one: (-one.count, one.trial, one.trial_verdict))
+
+
+async def _name(tx: Tx, subject: str) -> str:
+    one: Application | Membership | None
+    if subject.startswith("application:"):
+        one = await tx.first(Application, id=number_of(subject))
+    else:
+        one = await tx.first(Membership, id=number_of(subject))
+    return f"{one.name} (#{one.id})" if one is not None else subject
+
+
+def sentences(parts: Parts, found: Iterable[Gathered], language: str = "") -> tuple[str, ...]:
+    """Each of `found` in words, with the names of some."""
+    return tuple(say(parts, one, language) for one in found)
+
+
+def say(parts: Parts, one: Gathered, language: str = "") -> str:
+    """One kind of difference in words."""
+    names = ", ".join(one.names) + (" …" if one.count > len(one.names) else "")
+    values: Mapping[str, str | int] = {
+        "trial": parts.say(
+            f"trial.{one.trial.partition(':')[0]}", {"name": one.trial.partition(":")[2]}, language
+        ),
+        "was": parts.say(f"trial.verdict-{one.verdict}", {}, language),
+        "would": parts.say(f"trial.verdict-{one.trial_verdict}", {}, language),
+        "count": one.count,
+        "names": names,
+    }
+    return parts.say("trial-difference", values, language)
+
+
+async def post_week(tx: Tx, parts: Parts, now: datetime) -> None:
+    """Once a week, with a Sweep: what trials would have done otherwise, where there was any."""
+    found = await gathered(tx, since=now - WEEK)
+    if not found:
+        return
+    year, week, _ = now.isocalendar()
+    lines = sentences(parts, found)
+    total = sum(one.count for one in found)
+    text = "\n".join([parts.say("trials-told", {"count": total}), *lines[:10]])
+    await order(
+        tx,
+        Post(place="admins", text=text),
+        platform=parts.admin_platform,
+        key=f"policy/trials/{year}-{week}",
+        purpose="policy",
+        subject="club",
+        lane=Lane.CARD,
+        now=now,
+    )
