@@ -109,7 +109,7 @@ async def read_book(
     admins = set()
     for account in await tx.find(Account, **only):
         roles[account.person_id] = (*roles.get(account.person_id, ()), *account.roles)
-        if _decides(parts, account.identity, outlook):
+        if decides(parts, account.identity, outlook):
             admins.add(account.person_id)
     return Book(
         coverage={name: await coverage_of(tx, parts, name, since) for name in platforms},
@@ -122,7 +122,7 @@ async def read_book(
     )
 
 
-def _decides(parts: Parts, who: Identity, outlook: Outlook) -> bool:
+def decides(parts: Parts, who: Identity, outlook: Outlook) -> bool:
     """Someone the policy names is protected also while they are not in the admins' room."""
     return who in outlook.admins or str(who) in parts.policy.club.spec.admins.people
 
@@ -185,7 +185,7 @@ def _protected(
 ) -> str:
     if member.identity in outlook.bots:
         return "bot"
-    if member.person_id in book.admins or _decides(parts, member.identity, outlook):
+    if member.person_id in book.admins or decides(parts, member.identity, outlook):
         return "admin"
     if any(each.until > now for each in book.exemptions.get(member.person_id, ())):
         return "exempt"
@@ -225,7 +225,7 @@ def _facts(
 
     return MemberFacts(
         roles=book.roles.get(person, ()),
-        admin=person in book.admins or _decides(parts, member.identity, outlook),
+        admin=person in book.admins or decides(parts, member.identity, outlook),
         bot=member.identity in outlook.bots,
         exempt=bool(exempt),
         exempt_until=max(exempt, default=None),
