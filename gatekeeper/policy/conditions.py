@@ -18,6 +18,7 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
 from gatekeeper.domain.errors import GatekeeperError, Value
 from gatekeeper.policy import expressions
+from gatekeeper.policy.atoms import Atom, AtomValue, Shape, take_apart
 from gatekeeper.policy.base import DURATION, parse_duration
 from gatekeeper.policy.facts import Schema, Type
 
@@ -68,6 +69,8 @@ class Condition:
     type: Type
     program: Any
     tree: Any
+    shape: Shape
+    atoms: tuple[Atom, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,7 @@ class Conditions:
             extensions=extensions,
         )
         self._params = {name: to_cel(value) for name, value in params.items()}
+        self._programs: dict[tuple[str, int], Any] = {}  # of atoms, made when first asked for
 
     def with_variable(self, name: str, kind: Type) -> "Conditions":
         """The same environment with one more variable."""
@@ -164,11 +168,12 @@ class Conditions:
             values = {"wanted": want, "got": checked.return_type().name().lower()}
             raise ConditionError((Problem("condition-wrong-result", 0, values),))
         tree = expressions.read(checked.serialize())
+        shape, atoms = take_apart(source, tree.expr)  # before durations are made seconds in it
         problems = self._lint(tree)
         if problems:
             raise ConditionError(tuple(problems))
         program = self._run.deserialize(expressions.write(tree))
-        return Condition(source, kind, program, tree)
+        return Condition(source, kind, program, tree, shape, atoms)
 
     def scope(
         self,
@@ -185,7 +190,8 @@ class Conditions:
             "now": to_cel(now),
             **(words or {}),
         }
-        return Scope(self._run, data, variables)
+        plain = {self.subject: values, "params": self.params, "now": now, **(words or {})}
+        return Scope(self._run, data, variables, self._optional, self._programs, plain)
 
     # ---- what the type checker lets through ---------------------------------------------------
 
@@ -255,14 +261,66 @@ class Conditions:
 class Scope:
     """The values that conditions are evaluated on: one subject at one moment."""
 
-    def __init__(self, env: Any, data: dict[str, Any], variables: Mapping[str, Condition]) -> None:
+    def __init__(
+        self,
+        env: Any,
+        data: dict[str, Any],
+        variables: Mapping[str, Condition],
+        optional: frozenset[tuple[str, ...]],
+        programs: dict[tuple[str, int], Any],
+        plain: Mapping[str, object],
+    ) -> None:
         self._env, self._data = env, data
+        self._optional, self._programs, self._plain = optional, programs, plain
         for name, condition in variables.items():
             self._activation = env.Activation(data)
             outcome = self.evaluate(condition)
             if not outcome.fault:  # a faulty one is absent: whoever uses it has the fault
                 data["variables"][name] = to_cel(outcome.value)
         self._activation = env.Activation(data)
+
+    def atoms(self, condition: Condition) -> tuple[AtomValue, ...]:
+        """Every atom by itself, also those that a short circuit passes over."""
+        return tuple(self._atom(condition, atom) for atom in condition.atoms)
+
+    def _atom(self, condition: Condition, atom: Atom) -> AtomValue:
+        seen = tuple(self._part(condition, expr)[0] for expr in atom.operand_exprs)
+        if atom.operator == "has":
+            seen = (self._look_up(atom.operands[0].path),)
+        value, fault = self._part(condition, atom.expr)
+        if isinstance(value, bool):
+            return AtomValue(atom, value, "", seen)
+        absent = any(
+            self._look_up(expressions.path(expr)) is None
+            for expr in expressions.walk(atom.expr)
+            if expressions.path(expr) in self._optional
+        )
+        return AtomValue(atom, None, "" if absent else fault, seen)
+
+    def _part(self, condition: Condition, expr: Any) -> tuple[object, str]:
+        """The value of a part of a condition, or None and the fault."""
+        try:
+            result = self._program(condition, expr).eval(self._activation)
+            if result.type() == cel.Type.ERROR:
+                return None, clean_text(str(result.value()))
+            return result.plain_value(), ""
+        except (RuntimeError, ValueError, TypeError, UnicodeError) as error:
+            return None, clean_text(str(error))
+
+    def _program(self, condition: Condition, expr: Any) -> Any:
+        key = condition.source, expr.id
+        if key not in self._programs:
+            tree = type(condition.tree)()
+            tree.CopyFrom(condition.tree)
+            tree.expr.CopyFrom(expr)
+            self._programs[key] = self._env.deserialize(expressions.write(tree))
+        return self._programs[key]
+
+    def _look_up(self, path: tuple[str, ...]) -> object | None:
+        value: Any = self._plain
+        for step in path:
+            value = value.get(step) if isinstance(value, Mapping) else None
+        return value
 
     def evaluate(self, condition: Condition) -> Outcome:
         """The value of `condition`, or the fault; never an exception, never a value of another

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 from gatekeeper.domain.decisions import Quorum, RuleResult, Ruling, Verdict
 from gatekeeper.domain.errors import BadInput, Value
 from gatekeeper.domain.identity import ClubId
+from gatekeeper.policy.atoms import AtomValue, Shape
 from gatekeeper.policy.base import write_duration
 from gatekeeper.policy.club_document import ANSWER_LETTERS, Club, Form, Question, QuestionKind
 from gatekeeper.policy.conditions import Condition, Conditions, Outcome, clean_text
@@ -50,6 +51,18 @@ CODES: Mapping[Verdict, str] = {
 FAULT = "rule-fault"
 
 Rule: TypeAlias = AdmissionRule | PruningRule | Exclusion
+
+
+def code_of(rule: Rule) -> str:
+    """The code of the text that a rule tells."""
+    match rule:
+        case Exclusion():
+            return rule.message
+        case AdmissionRule():
+            default = "declined" if rule.output.reason else CODES[VERDICTS[rule.output.decision]]
+            return rule.output.message or default
+        case PruningRule():
+            return rule.output.message or CODES[VERDICTS[rule.output.action]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +108,33 @@ class Trial:
     name: str
     spec: AdmissionSpec | PruningSpec
     rules: RuleSet
+
+
+@dataclass(frozen=True, slots=True)
+class RuleLook:
+    """One rule on one subject, with every atom of its condition.
+
+    Attributes:
+        kind: whether it stands under `exclude` or under `rule.match`.
+        matched: None where it could not be told; `fault` says why.
+        audit: shown, never applied.
+    """
+
+    rule: str
+    kind: Literal["exclude", "match"]
+    matched: bool | None
+    fault: str
+    audit: bool
+    shape: Shape
+    atoms: tuple[AtomValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """A ruling with all that led to it."""
+
+    ruling: Ruling
+    rules: tuple[RuleLook, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +222,7 @@ class Policy:
             )
         verdict = VERDICTS[rule.output.decision]
         review = merged_review(self.admission.review, rule.output.review)
-        code = rule.output.message or ("declined" if rule.output.reason else CODES[verdict])
+        code = code_of(rule)
         values = {**self._values(code, self.admission_rules.params), **extra}
         if rule.output.reason:
             values["reason"] = rule.output.reason
@@ -205,10 +245,10 @@ class Policy:
         rule = fired.rule if fired else None
         verdict, said, name = Verdict.KEEP, code or CODES[Verdict.KEEP], ""
         if isinstance(rule, Exclusion):
-            said, name = rule.message, rule.id
+            said, name = code_of(rule), rule.id
         elif isinstance(rule, PruningRule) and not audit:
             verdict, name = VERDICTS[rule.output.action], rule.id
-            said = rule.output.message or CODES[verdict]
+            said = code_of(rule)
         return Ruling(
             verdict=verdict,
             rule=name,
@@ -217,6 +257,16 @@ class Policy:
             results=_as_audit(results) if audit else results,
             policy=self.digest,
         )
+
+    def look_into_application(self, facts: ApplicationFacts, now: datetime) -> Inspection:
+        """`judge_application` with every atom of every rule."""
+        ruling = self.judge_application(facts, now)
+        return Inspection(ruling, _looks(self.admission_rules, facts, now, ruling))
+
+    def look_into_member(self, facts: MemberFacts, now: datetime) -> Inspection:
+        """`judge_member` with every atom of every rule."""
+        ruling = self.judge_member(facts, now)
+        return Inspection(ruling, _looks(self.pruning_rules, facts, now, ruling))
 
     def _values(self, code: str, params: Mapping[str, object]) -> dict[str, Value]:
         """The params that the sentence of `code` asks for and no others: one may be a secret."""
@@ -283,6 +333,25 @@ def _first_match(
                 if isinstance(said.value, str):
                     extra["explanation"] = said.value
     return fired, code, tuple(results), extra
+
+
+def _looks(rules: RuleSet, facts: Facts, now: datetime, ruling: Ruling) -> tuple[RuleLook, ...]:
+    scope = rules.conditions.scope(
+        values_of(facts, rules.conditions.subject_schema), rules.variables, now
+    )
+    compiled = (*rules.exclude, *rules.match)
+    return tuple(
+        RuleLook(
+            rule=result.rule,
+            kind="exclude" if isinstance(one.rule, Exclusion) else "match",
+            matched=result.matched,
+            fault=result.fault,
+            audit=result.audit,
+            shape=one.condition.shape if one.condition else Shape("and"),
+            atoms=scope.atoms(one.condition) if one.condition else (),
+        )
+        for one, result in zip(compiled, ruling.results, strict=True)
+    )
 
 
 def _as_audit(results: Sequence[RuleResult]) -> tuple[RuleResult, ...]:

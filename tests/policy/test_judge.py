@@ -299,3 +299,15 @@ def test_whatever_is_typed_is_an_answer_or_bad_input(kind, raw):
     except BadInput:
         return
     assert "\x00" not in str(answers)
+
+
+def test_an_inspection_shows_every_rule_with_its_atoms():
+    facts = an_application(answers={"why": "x"})
+    policy = a_policy()
+    seen = policy.look_into_application(facts, NOW)
+    assert seen.ruling == policy.judge_application(facts, NOW)
+    assert [look.rule for look in seen.rules] == [one.rule for one in seen.ruling.results]
+    assert all(
+        bool(look.atoms) == bool(one.condition)
+        for look, one in zip(seen.rules, policy.admission_rules.match, strict=True)
+    )
