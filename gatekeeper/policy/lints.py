@@ -1,28 +1,32 @@
 """What the schema cannot see: names that lead nowhere, quorums nobody can meet, bad schedules."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 import yaml
 
 from gatekeeper.domain.errors import Value
+from gatekeeper.policy.base import Said
 from gatekeeper.policy.club_document import Club, Question
 from gatekeeper.policy.conditions import RESERVED
 from gatekeeper.policy.document import (
     AdmissionOutput,
     AdmissionPolicy,
+    AdmissionSpec,
     Document,
     Exclusion,
     Mode,
     PruningOutput,
     PruningPolicy,
+    PruningSpec,
     Review,
     ReviewChange,
 )
-from gatekeeper.policy.judge import Rule
+from gatekeeper.policy.judge import Rule, code_of
 from gatekeeper.policy.places import Path, Sheet
-from gatekeeper.policy.schedules import is_cron
-from gatekeeper.policy.texts import codes, placeholders
+from gatekeeper.policy.schedules import is_cron, is_often, never_fires
+from gatekeeper.policy.texts import codes, names_in, placeholders
 
 MATCH: Path = ("spec", "rule", "match")
 
@@ -91,6 +95,10 @@ def check_pruning(sheet: Sheet, node: yaml.Node, policy: PruningPolicy) -> None:
     schedule: Path = ("spec", "schedule")
     if not is_cron(spec.schedule):
         sheet.at(node, schedule, "bad-schedule", value=spec.schedule)
+    elif never_fires(spec.schedule):
+        sheet.at(node, schedule, "schedule-never", value=spec.schedule)
+    elif is_often(spec.schedule):
+        sheet.at(node, schedule, "schedule-often", value=spec.schedule)
     excluded = [rule.id for rule in spec.exclude]
     check_unique(sheet, node, ("spec", "exclude"), "id", excluded)
     check_unique(sheet, node, MATCH, "id", [rule.id for rule in spec.rule.match], excluded)
@@ -134,6 +142,33 @@ def _messages(document: Document) -> Iterator[tuple[Path, str]]:
     if isinstance(document, PruningPolicy):
         for index, exclusion in enumerate(document.spec.exclude):
             yield ("spec", "exclude", index, "message"), exclusion.message
+
+
+def check_unused(
+    sheet: Sheet, node: yaml.Node, spec: AdmissionSpec | PruningSpec, own: Mapping[str, Said]
+) -> None:
+    """Findings about params that no expression and no text asks for, and unused variables."""
+    listed = (*(spec.exclude if isinstance(spec, PruningSpec) else ()), *spec.rule.match)
+    sources = [variable.expression for variable in spec.variables]
+    sources += [rule.condition for rule in listed]
+    sources += [rule.explanation for rule in spec.rule.match]
+    sources += [invariant.condition for invariant in spec.invariants]
+    used = set(re.findall(r"\b(params|variables)\s*\.\s*(\w+)", "\n".join(sources)))
+    told = frozenset[str]().union(*(_asked_in(code_of(rule), own) for rule in listed))
+    for name in spec.params:
+        if ("params", name) not in used and name not in told:
+            sheet.at_key(node, ("spec", "params", name), "param-unused", name=name)
+    for index, variable in enumerate(spec.variables):
+        if ("variables", variable.name) not in used:
+            path: Path = ("spec", "variables", index, "name")
+            sheet.at(node, path, "variable-unused", name=variable.name)
+
+
+def _asked_in(code: str, own: Mapping[str, Said]) -> frozenset[str]:
+    try:
+        return names_in(code, own)
+    except ValueError:
+        return frozenset()  # a text that cannot be filled in is told of by itself
 
 
 # ---- single checks ---------------------------------------------------------------------------

@@ -13,9 +13,16 @@ from gatekeeper.policy.club_document import Club, Form
 from gatekeeper.policy.document import KINDS, AdmissionPolicy, Document, Mode, PruningPolicy
 from gatekeeper.policy.findings import Finding, PolicyError, errors_in
 from gatekeeper.policy.judge import Policy, RuleSet, Trial
-from gatekeeper.policy.lints import check_admission, check_club, check_pruning, check_texts
+from gatekeeper.policy.lints import (
+    check_admission,
+    check_club,
+    check_pruning,
+    check_texts,
+    check_unused,
+)
 from gatekeeper.policy.places import LETTERS, Path, Sheet, find
 from gatekeeper.policy.rule_sets import compile_rules
+from gatekeeper.policy.shadows import check_shadows
 
 
 def load_policy(text: str, name: str = "policy.yaml") -> Policy:
@@ -36,6 +43,7 @@ def check_policy(text: str, name: str = "policy.yaml") -> tuple[Finding, ...]:
     """Everything wrong with `text`, warnings too, in the order of the file; () for nothing."""
     reader = _Reader(text, name)
     reader.read()
+    reader.look_closely()
     return reader.sheet.sorted()
 
 
@@ -191,6 +199,16 @@ class _Reader:
         own = (club.node, club.document) if club and isinstance(club.document, Club) else None
         read = [(part.node, part.document) for part in self.parts if part.document]
         check_texts(self.sheet, own, read)
+
+    def look_closely(self) -> None:
+        """What does not keep a policy from being used, and its author should know."""
+        club = next((part.document for part in self.parts if isinstance(part.document, Club)), None)
+        own = club.spec.texts if club else {}
+        for part in self.parts:
+            if isinstance(part.document, AdmissionPolicy | PruningPolicy):
+                check_unused(self.sheet, part.node, part.document.spec, own)
+                if part.rules:
+                    check_shadows(self.sheet, part.node, part.rules)
 
 
 def _without(model: type[Document], data: Any, error: ValidationError) -> Document | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import yaml
 
+from gatekeeper.policy.budget import check_counts, check_size
 from gatekeeper.policy.club_document import Form
 from gatekeeper.policy.conditions import (
     RESERVED,
@@ -19,6 +20,7 @@ from gatekeeper.policy.facts import ApplicationFacts, MemberFacts, schema_of
 from gatekeeper.policy.judge import CompiledInvariant, CompiledRule, Rule, RuleSet
 from gatekeeper.policy.lints import check_reserved, check_unique
 from gatekeeper.policy.places import Path, Sheet
+from gatekeeper.policy.shadows import check_repeats
 
 
 def compile_rules(
@@ -26,6 +28,8 @@ def compile_rules(
 ) -> RuleSet | None:
     """The rules of the document at `node`; None, with findings, where something is wrong."""
     before = len(sheet.findings)
+    check_counts(sheet, node, spec)
+    check_repeats(sheet, node, spec)
     params = _params(sheet, node, spec.params)
     names = [question.id for question in form.questions]
     if {*names, *params} & RESERVED or len(set(names)) < len(names):
@@ -36,7 +40,7 @@ def compile_rules(
     excluded = compiler.rules(("spec", "exclude"), exclude)
     matching = compiler.rules(("spec", "rule", "match"), spec.rule.match)
     invariants = compiler.invariants(spec.invariants)
-    if len(sheet.findings) > before:
+    if any(one.level == "error" for one in sheet.findings[before:]):
         return None
     return RuleSet(compiler.conditions, params, compiler.variables, excluded, matching, invariants)
 
@@ -117,7 +121,7 @@ class _Compiler:
         if not source.strip():
             return None
         try:
-            return (conditions or self.conditions).compile(source, want)
+            compiled = (conditions or self.conditions).compile(source, want)
         except ConditionError as error:
             for problem in error.problems:
                 values = dict(problem.values)
@@ -126,3 +130,5 @@ class _Compiler:
                     continue
                 self.sheet.at_letter(self.node, path, problem.offset, problem.code, **values)
             return None
+        check_size(self.sheet, self.node, path, compiled, self.conditions.params)
+        return compiled

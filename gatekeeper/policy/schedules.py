@@ -1,4 +1,4 @@
-"""Whether a text is a cron expression; when it fires is the engine's business."""
+"""Whether a text is a cron expression that makes sense; when it fires is the engine's business."""
 
 import re
 
@@ -13,6 +13,7 @@ _FIELDS: tuple[tuple[list[str], int, int], ...] = (
     (_MONTHS, 1, 12),
     (_DAYS, 0, 7),
 )
+_DAYS_OF = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _ITEM = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/(\d{1,4}))?")
 
 
@@ -27,6 +28,37 @@ def is_cron(text: str) -> bool:
         for field, shape in zip(fields, shapes, strict=True)
         for item in field.split(",")
     )
+
+
+def never_fires(text: str) -> bool:
+    """Whether a cron expression names only days that no month has, such as 30 February."""
+    *_, days, months, weekdays = text.split()
+    if weekdays != "*":
+        return False  # then either day will do
+    listed = _numbers(days, *_FIELDS[3])
+    return all(min(listed) > _DAYS_OF[month - 1] for month in _numbers(months, *_FIELDS[4]))
+
+
+def is_often(text: str) -> bool:
+    """Whether a cron expression fires more than once in an hour."""
+    fields = text.split()
+    return any(
+        len(_numbers(field, *shape)) > 1
+        for field, shape in zip(fields[:-4], _FIELDS[-len(fields) :], strict=False)
+    )
+
+
+def _numbers(field: str, names: list[str], low: int, high: int) -> set[int]:
+    """The numbers that a field of a sound expression stands for."""
+    found: set[int] = set()
+    for item in field.split(","):
+        parts = _ITEM.fullmatch(item)
+        assert parts
+        first, last, step = parts.groups()
+        start = _number(first, names, low) if first else low
+        end = _number(last, names, low) if last else start if first and not step else high
+        found |= set(range(start, end + 1, int(step or 1)))
+    return found
 
 
 def _fits(item: str, names: list[str], low: int, high: int) -> bool:
