@@ -317,7 +317,7 @@ class Scope:
         return self._programs[key]
 
     def _look_up(self, path: tuple[str, ...]) -> object | None:
-        value: Any = self._plain
+        value: object = self._plain
         for step in path:
             value = value.get(step) if isinstance(value, Mapping) else None
         return value
