@@ -36,6 +36,7 @@ _MESSAGES: Mapping[str, Mapping[str, tuple[int, Any]]] = {
     "Struct": {"message_name": (1, _STRING), "entries": (2, "*Entry")},
     "Entry": {"map_key": (3, "Expr"), "value": (4, "Expr")},
     "Loop": {
+        "iter_var": (1, _STRING), "accu_var": (3, _STRING),
         "iter_range": (2, "Expr"), "accu_init": (4, "Expr"), "condition": (5, "Expr"),
         "step": (6, "Expr"), "result": (7, "Expr"),
     },
