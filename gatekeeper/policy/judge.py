@@ -178,6 +178,15 @@ class Policy:
         """The join form."""
         return self.club.spec.form
 
+    def enforced(self) -> "Policy":
+        """This policy as it would decide with none of its documents in audit."""
+        mode = {"mode": Mode.ENFORCE}
+        return replace(
+            self,
+            admission=self.admission.model_copy(update=mode),
+            pruning=self.pruning.model_copy(update=mode),
+        )
+
     def promoted(self, trial: Trial) -> "Policy":
         """This policy as it would decide with `trial` in force."""
         spec = trial.spec.model_copy(update={"mode": Mode.ENFORCE})
