@@ -1,22 +1,410 @@
-"""What the rules said, as sentences for cards and terminals."""
+"""Why a verdict is what it is, as sentences for cards, pages and terminals.
 
-from collections.abc import Iterable
+`explain` tells admins everything: each rule's value, each atom with what it saw, faults, and the
+smallest changes that would turn the verdict. `because` and `advise` tell the person whose case it
+is what they may know (the rule for that stands in `gatekeeper.policy.wording`).
+"""
 
-from gatekeeper.domain.decisions import RuleResult
-from gatekeeper.policy.texts import DEFAULT, sentence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from gatekeeper.domain.decisions import RuleResult, Verdict
+from gatekeeper.domain.errors import Value
+from gatekeeper.policy.atoms import AtomValue, Shape
+from gatekeeper.policy.counterfactual import TRIES, Change, Turn, applied_again, find_turns
+from gatekeeper.policy.facts import ApplicationFacts, Facts, MemberFacts
+from gatekeeper.policy.judge import Inspection, Policy, RuleLook, RuleSet
+from gatekeeper.policy.texts import DEFAULT, iso, say_duration, sentence
+from gatekeeper.policy.wording import Wording, is_public, term_of
+
+CARD_ATOMS = 4  # of the rule that decided, on a card
+CARD_FAULTS = 3
+
+# The verdicts of each subject, the best for the person first.
+BETTER: Final = (
+    (Verdict.ADMIT, Verdict.WAIT, Verdict.DECLINE),
+    (Verdict.KEEP, Verdict.NOTIFY, Verdict.REMOVE),
+)
+_GOOD = frozenset({"admit", "keep"})
+_BAD = frozenset({"decline", "notify", "remove"})
 
 
 def explain_results(results: Iterable[RuleResult], language: str = DEFAULT) -> tuple[str, ...]:
     """What each rule said, one sentence each; the one that decided is named as such."""
     told, decided = [], False
     for result in results:
-        code = {None: "rule-faulty", False: "rule-not-matched", True: "rule-matched"}[
-            result.matched
-        ]
-        if result.audit:
-            code += "-audit"
-        elif not decided and result.matched is not False:
-            decided = True  # a fault decides too: people look at it, or the member is kept
-            code = "rule-fired" if result.matched else code
-        told.append(sentence(code, {"rule": result.rule, "fault": result.fault}, language))
+        fires = not decided and not result.audit and result.matched is not False
+        decided = decided or fires  # a fault decides too: people look at it, or the member is kept
+        told.append(_result(result, fires, language))
     return tuple(told)
+
+
+def _result(result: RuleResult, fires: bool, language: str) -> str:
+    code = {None: "rule-faulty", False: "rule-not-matched", True: "rule-matched"}[result.matched]
+    if result.audit:
+        code += "-audit"
+    elif fires and result.matched:
+        code = "rule-fired"
+    return sentence(code, {"rule": result.rule, "fault": result.fault}, language)
+
+
+# ---- Everything, for admins --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AtomTold:
+    """One atom: `decisive` ones made their rule what it is; a `guard` only asks whether something
+    is there that another atom tells of."""
+
+    source: str
+    value: bool | None
+    fault: str
+    decisive: bool
+    guard: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTold:
+    """One rule: what it said, and its atoms in the order they are written."""
+
+    rule: str
+    matched: bool | None
+    fault: str
+    audit: bool
+    fired: bool
+    sentence: str
+    atoms: tuple[AtomTold, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTold:
+    """A verdict that a small change would bring, by which rule."""
+
+    verdict: Verdict
+    rule: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything about one verdict, for admins; `sentence` is what the person is told."""
+
+    verdict: Verdict
+    rule: str
+    code: str
+    sentence: str
+    headline: str
+    rules: tuple[RuleTold, ...]
+    turns: tuple[TurnTold, ...]
+    language: str
+
+    def lines(self) -> tuple[str, ...]:
+        """All of it as lines of text; atoms are indented beneath their rule."""
+        told = [self.headline]
+        for rule in self.rules:
+            told.append(rule.sentence)
+            told += [f"    {self._atom(each)}" for each in rule.atoms if not each.guard]
+        told += [turn.sentence for turn in self.turns]
+        if not self.turns:
+            told.append(sentence("explain.no-turn", {}, self.language))
+        return tuple(told)
+
+    def brief(self) -> tuple[str, ...]:
+        """What matters, for a card: what decided and why, faults, trials, and one change."""
+        told: list[str] = []
+        quiet = 0
+        faulty = [rule for rule in self.rules if rule.matched is None and not rule.fired]
+        for rule in self.rules:
+            if rule.fired:
+                told.append(rule.sentence)
+                decisive = [each for each in rule.atoms if each.decisive and not each.guard]
+                told += [f"    {self._atom(each)}" for each in decisive[:CARD_ATOMS]]
+            elif (rule.audit and rule.matched) or rule in faulty[:CARD_FAULTS]:
+                told.append(rule.sentence)
+            else:
+                quiet += rule.matched is False
+        if quiet:
+            told.append(sentence("explain.others", {"count": quiet}, self.language))
+        return (*told, *(turn.sentence for turn in self.turns[:1]))
+
+    def _atom(self, atom: AtomTold) -> str:
+        return sentence("explain.atom", {"atom": atom.sentence}, self.language)
+
+
+def look_into(policy: Policy, facts: Facts, now: datetime) -> Inspection:
+    """Every rule and every atom, for either subject."""
+    if isinstance(facts, ApplicationFacts):
+        return policy.look_into_application(facts, now)
+    assert isinstance(facts, MemberFacts)
+    return policy.look_into_member(facts, now)
+
+
+def rules_for(policy: Policy, facts: Facts) -> RuleSet:
+    """The rules that such facts are judged by."""
+    member = isinstance(facts, MemberFacts)
+    return policy.pruning_rules if member else policy.admission_rules
+
+
+def explain(
+    policy: Policy,
+    facts: Facts,
+    now: datetime,
+    language: str = "",
+    *,
+    better: bool = False,
+    tries: int = TRIES,
+) -> Explanation:
+    """Judge `facts` and tell all about it, to an admin.
+
+    Args:
+        language: of the reader; "" is the club's own.
+        better: of the changes that would turn it, only those that serve the person.
+        tries: judgements spent on finding them; 0: none are looked for.
+    """
+    inspection = look_into(policy, facts, now)
+    ruling = inspection.ruling
+    rules = rules_for(policy, facts)
+    wording = Wording(policy, rules, facts, language)
+    said = policy.say(ruling.code, ruling.values, language)
+    told, decided = [], False
+    for look in inspection.rules:
+        fires = not decided and not look.audit and look.matched is not False
+        decided = decided or fires
+        told.append(_rule(policy, wording, look, fires))
+    code = "explain.by-rule" if ruling.rule else "explain.by-none"
+    values = {"rule": ruling.rule, "sentence": said}
+    turns = find_turns(policy, facts, now, _others(ruling.verdict, better), tries=tries)
+    return Explanation(
+        verdict=ruling.verdict,
+        rule=ruling.rule,
+        code=ruling.code,
+        sentence=said,
+        headline=wording.say(code, {**values, "verdict": wording.say(_verdict(ruling.verdict))}),
+        rules=tuple(told),
+        turns=tuple(
+            TurnTold(turn.verdict, turn.rule, _would(wording, turn, "would")) for turn in turns
+        ),
+        language=wording.tongue,
+    )
+
+
+def _rule(policy: Policy, wording: Wording, look: RuleLook, fires: bool) -> RuleTold:
+    decisive = set(_decisive(look.shape, look.atoms))
+    wants = _wants(policy, look)
+    plain = _without_guards(look.atoms, wording.rules)
+    atoms = []
+    for number, seen in enumerate(look.atoms):
+        better = not seen.value if number in decisive and wants else None
+        atoms.append(
+            AtomTold(
+                seen.atom.source,
+                seen.value,
+                seen.fault,
+                number in decisive,
+                seen not in plain,
+                wording.atom(seen, better if seen.value is not None else None),
+            )
+        )
+    result = RuleResult(look.rule, look.matched, look.fault, look.audit)
+    said = _result(result, fires, wording.tongue)
+    return RuleTold(look.rule, look.matched, look.fault, look.audit, fires, said, tuple(atoms))
+
+
+def _verdict(verdict: Verdict) -> str:
+    return f"verdict.{verdict.value}"
+
+
+def _others(verdict: Verdict, better: bool) -> tuple[Verdict, ...]:
+    order = next(order for order in BETTER if verdict in order)
+    place = order.index(verdict)
+    return order[:place] if better else (*order[:place], *order[place + 1 :])
+
+
+def _wants(policy: Policy, look: RuleLook) -> bool:
+    """Whether this rule is as the person would not have it: a decline that matches, an admission
+    or a protection that does not."""
+    if look.matched is None:
+        return False
+    return _outcome(policy, look) in (_BAD if look.matched else _GOOD)
+
+
+def _outcome(policy: Policy, look: RuleLook) -> str:
+    if look.kind == "exclude":
+        return "keep"
+    decisions = {rule.id: rule.output.decision for rule in policy.admission.rule.match}
+    actions = {rule.id: rule.output.action for rule in policy.pruning.rule.match}
+    return str({**actions, **decisions}.get(look.rule, ""))
+
+
+# ---- What the person may know ------------------------------------------------------------------
+
+
+def because(policy: Policy, facts: Facts, now: datetime, language: str) -> tuple[str, ...]:
+    """What the rule that fired rests on, an atom each: all that is enough for it, or nothing.
+
+    Told to the person themselves: where a pattern, a list or anything else that is not theirs to
+    know belongs to it, nothing is told but the rule's own text.
+    """
+    inspection = look_into(policy, facts, now)
+    fired = next((e for e in inspection.rules if e.rule == inspection.ruling.rule), None)
+    if fired is None or not fired.matched:
+        return ()
+    rules = rules_for(policy, facts)
+    enough = _enough(fired.shape, fired.atoms, lambda seen: is_public(seen, rules))
+    if not enough:
+        return ()
+    wording = Wording(policy, rules, facts, language, admin=False)
+    wants = _wants(policy, fired)
+    told = [fired.atoms[number] for number in sorted(set(enough))]
+    plain = _without_guards(told, rules)
+    return tuple(wording.atom(seen, not seen.value if wants else None) for seen in plain)
+
+
+def advise(
+    policy: Policy,
+    facts: ApplicationFacts,
+    now: datetime,
+    language: str,
+    *,
+    declined_at: datetime,
+) -> str:
+    """What a new application of somebody declined would need; "" where nothing is found.
+
+    Args:
+        policy: the one that it would be judged by.
+        facts: of the application that was declined at `declined_at`.
+    """
+    rules = rules_for(policy, facts)
+    wording = Wording(policy, rules, facts, language, admin=False)
+    again = applied_again(facts, now, declined_at)
+    if policy.judge_application(again, now).verdict is not Verdict.DECLINE:
+        return wording.say("again.now")
+    wanted = (Verdict.WAIT, Verdict.ADMIT)
+    turns = find_turns(policy, again, now, wanted, public=True, again=True)
+    if not turns:
+        return ""
+    best = min(turns, key=lambda turn: (len(turn.changes), turn.verdict is not Verdict.WAIT))
+    if [change.kind for change in best.changes] == ["time"]:
+        return wording.say("again.when", {"at": iso(best.changes[0].to)})
+    return _would(wording, best, "again")
+
+
+def _would(wording: Wording, turn: Turn, who: str) -> str:
+    said = [say_change(wording, change) for change in turn.changes]
+    changes = said[0]
+    for other in said[1:]:
+        changes = wording.say("change.and", {"first": changes, "second": other})
+    return wording.say(f"{who}.{turn.verdict.value}", {"changes": changes})
+
+
+def say_change(wording: Wording, change: Change) -> str:
+    """One change in words."""
+    if change.kind == "time":
+        span = say_duration(_rounded_up(change.to - change.was), wording.tongue)
+        code = "change.silence" if isinstance(wording.facts, MemberFacts) else "change.time"
+        return wording.say(code, {"at": iso(change.to), "span": span})
+    if change.kind in {"alive", "leave"}:
+        return wording.say(f"change.{change.kind}")
+    name = wording.name(change.path)
+    if change.kind in {"yes", "number"}:
+        values: dict[str, Value] = {
+            "to": wording.value(change.to),
+            "was": wording.value(change.was),
+        }
+        return wording.say("change.number", {"name": name, **values})
+    count = abs(int(change.to) - int(change.was))
+    what = change.path[-1] if change.kind == "count" else change.kind
+    code = f"change.{what}"
+    if change.kind != "links":
+        code += "-more" if change.to > change.was else "-fewer"
+    return wording.say(code, {"name": name, "count": count})
+
+
+def _rounded_up(span: timedelta) -> timedelta:
+    """So that what is told is never too short: to a day from two days on, else to an hour."""
+    unit = timedelta(days=1) if span >= timedelta(days=2) else timedelta(hours=1)
+    if span < timedelta(hours=2):
+        unit = timedelta(minutes=1)
+    return -(-span // unit) * unit
+
+
+# ---- Which atoms made a rule what it is --------------------------------------------------------
+
+
+def truth(shape: Shape, atoms: Sequence[AtomValue]) -> bool | None:
+    """What a condition gives, from its atoms; None where that is not known."""
+    parts = [truth(part, atoms) for part in shape.parts]
+    match shape.kind:
+        case "atom":
+            return atoms[shape.atom].value
+        case "not":
+            return None if parts[0] is None else not parts[0]
+        case "if":
+            return None if parts[0] is None else parts[1 if parts[0] else 2]
+        case _:
+            ends = shape.kind == "or"  # what one part alone decides
+            if ends in parts:
+                return ends
+            return None if None in parts else not ends
+
+
+def _decisive(shape: Shape, atoms: Sequence[AtomValue]) -> list[int]:
+    """Every atom that has a share in what the condition is; where that is unknown, all faults."""
+    whole = truth(shape, atoms)
+    if shape.kind == "atom":
+        return [shape.atom] if shape.atom >= 0 else []
+    if shape.kind == "if":
+        first = truth(shape.parts[0], atoms)
+        taken = [] if first is None else [shape.parts[1 if first else 2]]
+        inside = [shape.parts[0], *taken]
+    else:
+        inside = [p for p in shape.parts if shape.kind == "not" or truth(p, atoms) is whole]
+    return [number for part in inside for number in _decisive(part, atoms)]
+
+
+def _enough(
+    shape: Shape, atoms: Sequence[AtomValue], fit: Callable[[AtomValue], bool]
+) -> list[int] | None:
+    """Atoms that alone make the condition what it is, all of them `fit`; None where there are no
+    such ones."""
+    whole = truth(shape, atoms)
+    if whole is None:
+        return None
+    if shape.kind == "atom":
+        return [shape.atom] if shape.atom >= 0 and fit(atoms[shape.atom]) else None
+    if shape.kind in {"and", "or"} and whole is (shape.kind == "or"):  # one of them is enough
+        for part in shape.parts:
+            if truth(part, atoms) is whole:
+                found = _enough(part, atoms, fit)
+                if found is not None:
+                    return found
+        return None
+    if shape.kind == "if":
+        needed: tuple[Shape, ...] = (
+            shape.parts[0],
+            shape.parts[1 if truth(shape.parts[0], atoms) else 2],
+        )
+    else:
+        needed = shape.parts
+    every = [_enough(part, atoms, fit) for part in needed]
+    if any(found is None for found in every):
+        return None
+    return [number for found in every if found for number in found]
+
+
+def _without_guards(atoms: Sequence[AtomValue], rules: RuleSet) -> list[AtomValue]:
+    """Without has(x) where another atom tells of x."""
+    told = set()
+    for seen in atoms:
+        if seen.atom.operator != "has":
+            for operand in seen.atom.operands:
+                term = term_of(operand, rules)
+                told |= {term.path, term.other}
+    return [
+        seen
+        for seen in atoms
+        if seen.atom.operator != "has" or term_of(seen.atom.operands[0], rules).path not in told
+    ]
