@@ -72,7 +72,7 @@ def _range(text: str, low: str, high: str, step: str | None) -> list[Scalar]:
         raise _wrong("param-not-a-range", text=text)
     steps = (end - start) / width + 1e-9 if end > start else 0.0
     if not steps < MOST:
-        raise _wrong("param-too-many", count=int(min(steps, 1e9)) + 1)
+        raise _wrong("param-too-many", number=int(min(steps, 1e9)) + 1)
     count = int(steps)
     whole = all(isinstance(one, int) for one in told) and float(width).is_integer()
     values = [start + width * n for n in range(count + 1)]
@@ -139,15 +139,18 @@ def variants(policy: Policy, params: Sequence[Param]) -> Iterator[Variant]:
     """The policy with every combination of the values, the last param turning fastest.
 
     Raises:
-        BadInput: `param-unknown`, `param-wrong-type`, `param-too-many`.
+        BadInput: `param-unknown`, `param-wrong-type`, `param-twice`, `param-too-many`.
         PolicyError: a combination that is no sound policy, with what is wrong.
     """
-    count = 1
+    count, names = 1, set[str]()
     for param in params:
         places_of(policy, param.name)
+        if param.name in names:
+            raise _wrong("param-twice", name=param.name)
+        names.add(param.name)
         count *= len(param.values)
     if count > MOST:
-        raise _wrong("param-too-many", count=count)
+        raise _wrong("param-too-many", number=count)
     for values in product(*(param.values for param in params)):
         text = policy.text
         for param, value in zip(params, values, strict=True):

@@ -1,0 +1,367 @@
+"""policy simulate: a policy on the recorded past, on the coming weeks, with other params."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import islice, takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+
+import typer
+
+from gatekeeper.cli import frame, render
+from gatekeeper.cli.frame import Json
+from gatekeeper.domain.decisions import Verdict
+from gatekeeper.domain.errors import BadInput, PlatformError, SettingsError
+
+if TYPE_CHECKING:
+    from gatekeeper.policy.forecast import Forecast, Forecaster
+    from gatekeeper.policy.judge import Policy
+    from gatekeeper.policy.simulate import Judged, Simulation, Simulator
+    from gatekeeper.policy.what_if import Param, Variant
+    from gatekeeper.usecases.member_facts import Outlook
+    from gatekeeper.usecases.parts import Parts
+    from gatekeeper.usecases.past import Known
+
+Say: TypeAlias = Callable[..., str]
+
+LONGEST: Final = timedelta(days=3653)  # a forecast; a past may be as long as it is
+EVER: Final = timedelta(days=36_500)
+SWEEPS: Final = 400  # of a forecast; a policy that sweeps more often is looked at day by day
+PICTURES: Final = (".png", ".svg")
+
+New = Annotated[str, typer.Argument(metavar="NEW", help="The policy to try.")]
+Since = Annotated[str, typer.Option("--since", metavar="SPAN", help="How far back, as in 90d.")]
+Old = Annotated[
+    str, typer.Option("--old", metavar="FILE|DIGEST", help="Instead of the policy in force.")
+]
+Ahead = Annotated[
+    str,
+    typer.Option("--forecast", metavar="SPAN", help="Who would be asked or removed, as in 30d."),
+]
+Params = Annotated[
+    list[str] | None,
+    typer.Option("--param", metavar="NAME=LOW..HIGH[/STEP]", help="What each value would do."),
+]
+Picture = Annotated[
+    str, typer.Option("--picture", metavar="FILE", help="Draw what each value does: .png, .svg.")
+]
+
+
+def add_to(policy: typer.Typer) -> None:
+    """Add the commands of this module."""
+    policy.command("simulate")(simulate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What was asked for on the command line, read and checked."""
+
+    new: "Policy"
+    old: str
+    since: timedelta
+    ahead: timedelta | None
+    params: tuple["Param", ...]
+    picture: Path | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Row:
+    """One combination of values, and how many would get each verdict."""
+
+    variant: "Variant"
+    applications: Counter[Verdict] = field(default_factory=Counter)
+    forecaster: "Forecaster | None" = None
+    members: "Forecast | None" = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Found:
+    """Everything that was found; what was not asked for is None or empty."""
+
+    old: "Policy"
+    new: "Policy"
+    in_force: bool
+    on_trial: tuple[str, ...]
+    since: datetime
+    now: datetime
+    until: datetime
+    applications: "Simulation"
+    members: "Simulation"
+    known: "Known"
+    params: tuple["Param", ...] = ()
+    rows: tuple[Row, ...] = ()
+    forecast: "Forecast | None" = None
+    about: frozenset[str] = frozenset()  # the kinds of documents that the params stand in
+
+
+def simulate(
+    new: New,
+    since: Since = "90d",
+    old: Old = "",
+    forecast: Ahead = "",
+    param: Params = None,
+    picture: Picture = "",
+    as_json: Json = False,
+) -> None:
+    """What NEW would have decided on the recorded past, and would do in the coming weeks."""
+    from gatekeeper.cli import simulated
+    from gatekeeper.policy.what_if import parse_param, variants
+
+    params = tuple(parse_param(text) for text in param or ())
+    place = _picture(picture, len(params))
+    policy = _read(new)
+    rows = [Row(variant=each) for each in variants(policy, params)] if params else []
+    ask = Ask(
+        new=policy,
+        old=old,
+        since=_span("since", since, EVER),
+        ahead=_span("forecast", forecast, LONGEST) if forecast else None,
+        params=params,
+        picture=place,
+    )
+    found, say = frame.run(_work(ask, rows))
+    if place is not None:
+        from gatekeeper.cli import pictures
+
+        pictures.draw(found, say, place)
+    if as_json:
+        render.show_json(simulated.as_json(found))
+        return
+    simulated.show(found, say)
+    if place is not None:
+        render.say(say("simulate.picture", {"file": str(place)}))
+
+
+def file_of(named: str) -> Path | None:
+    """The file of this name, if there is one."""
+    path = Path(named)
+    return path if path.is_file() else None
+
+
+def _read(file: str) -> "Policy":
+    """The policy in a file; PolicyError with all that is wrong with it."""
+    from gatekeeper.policy.parse import load_policy
+
+    try:
+        return load_policy(Path(file).read_text("utf-8"), file)
+    except OSError as fault:
+        raise SettingsError((f"policy: {file}: {fault.strerror}",)) from None
+    except UnicodeDecodeError:
+        raise SettingsError((f"policy: {file}: is not UTF-8 text",)) from None
+
+
+def _span(name: str, text: str, most: timedelta) -> timedelta:
+    from gatekeeper.policy.base import parse_duration
+
+    try:
+        span = parse_duration(text)
+    except ValueError:
+        raise BadInput({name: "bad-duration"}, value=text) from None
+    if span > most:
+        if most is EVER:
+            return most
+        raise BadInput({name: "forecast-too-long"})
+    return span
+
+
+def _picture(file: str, params: int) -> Path | None:
+    """Where to draw; BadInput where that cannot be."""
+    if not file:
+        return None
+    if Path(file).suffix.lower() not in PICTURES:
+        raise BadInput({"picture": "picture-bad-name"}, file=file)
+    if not params:
+        raise BadInput({"picture": "picture-needs-param"})
+    if params > 2:
+        raise BadInput({"picture": "picture-too-many-params"}, number=params)
+    return Path(file)
+
+
+# ---- Finding out -------------------------------------------------------------------------------
+
+
+async def _work(ask: Ask, rows: Sequence[Row]) -> tuple[Found, Say]:
+    from gatekeeper.policy.simulate import Simulator, enforced
+    from gatekeeper.usecases import past
+
+    async with frame.club(platforms=True) as club:
+        parts = club.parts
+        old = await _old(parts, ask.old)
+        now = parts.clock.now()
+        new, since = enforced(ask.new), now - ask.since
+        known, meter = past.Known(), Meter(parts)
+        about = _about(ask)
+        simulator = Simulator(old, new)
+        async for judged in past.recorded(parts, since, known, meter.of("simulate.reading")):
+            simulator.add(judged)
+            if judged.kind == "application" and "AdmissionPolicy" in about:
+                _count(rows, judged)
+        outlook = await _outlook(parts, known, must="PruningPolicy" in about or bool(ask.ahead))
+        if outlook is not None:
+            await _rebuild(parts, since, outlook, known, simulator, meter)
+        found = Found(
+            old=old,
+            new=ask.new,
+            in_force=old.digest == parts.policy.digest,
+            on_trial=_on_trial(ask.new),
+            since=since,
+            now=now,
+            until=now + (ask.ahead or timedelta(0)),
+            applications=simulator.result("application"),
+            members=simulator.result("member"),
+            known=known,
+            params=ask.params,
+            rows=tuple(rows),
+            about=about,
+        )
+        if outlook is not None and (ask.ahead or "PruningPolicy" in about):
+            await _foresee(parts, ask, found, outlook, meter)
+        meter.end()
+    nothing = not (found.applications.total or found.members.total)
+    if nothing and ask.ahead is None and "PruningPolicy" not in about:
+        raise past.NoPast(since=since.isoformat())
+    return found, parts.say
+
+
+async def _old(parts: "Parts", named: str) -> "Policy":
+    """OLD: the one in force, a file, or an earlier version by its digest."""
+    from gatekeeper.usecases import past
+
+    if not named:
+        return parts.policy
+    if file_of(named) is not None:
+        return _read(named)
+    return await past.version(parts, named)
+
+
+def _about(ask: Ask) -> frozenset[str]:
+    from gatekeeper.policy.what_if import places_of
+
+    return frozenset(kind for each in ask.params for kind in places_of(ask.new, each.name))
+
+
+def _on_trial(new: "Policy") -> tuple[str, ...]:
+    """The documents of NEW that act on nobody as they are written."""
+    from gatekeeper.policy.document import Mode
+
+    modes = {
+        "AdmissionPolicy": new.admission.mode_in_force,
+        "PruningPolicy": new.pruning.mode_in_force,
+    }
+    return tuple(kind for kind, mode in modes.items() if mode is Mode.AUDIT)
+
+
+async def _outlook(parts: "Parts", known: "Known", *, must: bool) -> "Outlook | None":
+    """Who is inside, an admin, a program, as the platforms say now.
+
+    Raises:
+        PlatformError: they cannot be asked, and without (`must`) nothing could be said.
+    """
+    from gatekeeper.usecases.member_facts import look_out
+
+    connected = []
+    try:
+        for platform in parts.platforms.values():
+            connected.append(platform)
+            await platform.connect()
+        return await look_out(parts)
+    except PlatformError as fault:
+        if must:
+            raise
+        known.no_platform = fault.code
+        return None
+    finally:
+        for platform in connected:
+            await platform.stop()
+
+
+async def _rebuild(
+    parts: "Parts",
+    since: datetime,
+    outlook: "Outlook",
+    known: "Known",
+    simulator: "Simulator",
+    meter: "Meter",
+) -> None:
+    from gatekeeper.usecases.past_members import rebuilt
+
+    watch = meter.of("simulate.rebuilding")
+    async for judged in rebuilt(parts, since, outlook, known, watch):
+        simulator.add(judged)
+
+
+def _count(rows: Sequence[Row], judged: "Judged") -> None:
+    """One application under each combination of values."""
+    from gatekeeper.policy.simulate import answer, enforced
+
+    for row in rows:
+        row.applications[answer(enforced(row.variant.policy), judged).verdict] += 1
+
+
+async def _foresee(
+    parts: "Parts", ask: Ask, found: Found, outlook: "Outlook", meter: "Meter"
+) -> None:
+    """The coming weeks under NEW, and under each combination of values."""
+    from gatekeeper.policy.forecast import Forecaster
+    from gatekeeper.policy.simulate import enforced
+    from gatekeeper.usecases.parts import Shelf
+    from gatekeeper.usecases.past_members import lives
+
+    new, now, until = enforced(ask.new), found.now, found.until
+    moments = sweeps(new, now, until) if ask.ahead is not None else (now,)
+    whole = Forecaster(new, moments, now, until)
+    each = [whole]
+    for row in found.rows if "PruningPolicy" in found.about else ():
+        row.forecaster = Forecaster(enforced(row.variant.policy), moments, now, until)
+        each.append(row.forecaster)
+    theirs = replace(parts, shelf=Shelf(new))  # who decides, and how long a club settles, is NEW's
+    async for life in lives(theirs, outlook, now, meter.of("simulate.foreseeing")):
+        for forecaster in each:
+            forecaster.add(life)
+    if ask.ahead is not None:
+        found.forecast = whole.result()
+    for row in found.rows:
+        row.members = row.forecaster.result() if row.forecaster else None
+
+
+def sweeps(policy: "Policy", now: datetime, until: datetime) -> tuple[datetime, ...]:
+    """When Sweeps run by the schedule of a policy; day by day where that is too often."""
+    from gatekeeper.engine.ticks import ticks
+
+    zone = policy.pruning.time_zone or policy.club.spec.time_zone
+    after = ticks(policy.pruning.schedule, zone, now)
+    found = tuple(takewhile(lambda at: at <= until, islice(after, SWEEPS + 1)))
+    if len(found) <= SWEEPS:
+        return found
+    step = max(timedelta(days=1), (until - now) / SWEEPS)
+    return tuple(now + step * n for n in range(1, int((until - now) / step) + 1))
+
+
+# ---- Progress ----------------------------------------------------------------------------------
+
+
+class Meter:
+    """How far long work is, on a terminal; quiet in a pipe."""
+
+    def __init__(self, parts: "Parts") -> None:
+        self._say, self._last = parts.say, ""
+        self._shown = sys.stderr.isatty()
+
+    def of(self, code: str) -> Callable[[int, int], None]:
+        """What tells one part of the work: how many are done, of how many."""
+
+        def tell(done: int, of: int) -> None:
+            text = self._say(code, {"done": done, "of": of})
+            if self._shown and text != self._last:
+                self._last = text
+                print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+        return tell
+
+    def end(self) -> None:
+        """Clear the line."""
+        if self._last:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
