@@ -19,7 +19,7 @@ import structlog
 from gatekeeper import wire
 from gatekeeper.domain.errors import GatekeeperError
 from gatekeeper.ports import Health, Platform
-from gatekeeper.schedule import ticks
+from gatekeeper.reload import PolicyWatch
 from gatekeeper.settings import Settings
 from gatekeeper.usecases.parts import club_state
 
@@ -45,6 +45,7 @@ async def serve(settings: Settings, roles: Collection[str] = wire.ROLES) -> None
             service = wire.build(opened, roles)
             if opened.policy_fault is not None:
                 log.error("policy-file-wrong", detail=str(opened.policy_fault))
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.reread.set)
             async with running(service):
                 gc.freeze()  # what a start makes stays; looking through it again is for nothing
                 gc.enable()
@@ -61,6 +62,10 @@ async def serve(settings: Settings, roles: Collection[str] = wire.ROLES) -> None
     log.info("stopped")
 
 
+def _too_early() -> None:
+    """The policy is about to be read anyway."""
+
+
 def _on_signals() -> asyncio.Event:
     ended = asyncio.Event()
 
@@ -69,6 +74,7 @@ def _on_signals() -> asyncio.Event:
             os._exit(1)  # asked twice: at once, as a crash would
         ended.set()
 
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _too_early)
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, end)
     return ended
@@ -87,9 +93,11 @@ async def running(service: wire.Running) -> AsyncIterator[wire.Running]:
             stack.push_async_callback(_step, "flush", service.observer.flush)
             _begin(stack, "flush", _flushing(service))
         logins = []
-        for platform in service.parts.platforms.values():
-            stack.push_async_callback(_step, platform.name, platform.stop)
-            logins.append(_begin(stack, platform.name, _listening(service, platform)))
+        watch = PolicyWatch(service, lambda platform: _listening(service, platform))
+        for name, platform in service.parts.platforms.items():
+            logins.append(_begin(stack, name, _listening(service, platform)))
+            watch.starts(name, logins[-1])
+        stack.push_async_callback(_stop_platforms, service, watch)
         await _web(stack, service)
         _begin(stack, "heartbeat", _beating(service))
         if logins:
@@ -97,11 +105,26 @@ async def running(service: wire.Running) -> AsyncIterator[wire.Running]:
         if "worker" in service.roles:
             await service.engine.start()
             stack.push_async_callback(_step, "engine", service.engine.stop)
-            for tick in ticks(service.parts.policy):
-                service.engine.schedule(tick.name, tick.cron, tick.zone, tick.kind)
+            watch.schedule()
             await service.relay.start()
             stack.push_async_callback(_step, "relay", service.relay.stop)
+        _begin(stack, "policy", _watching(service, watch))
         yield service
+
+
+async def _stop_platforms(service: wire.Running, watch: PolicyWatch) -> None:
+    """Those that are there by now: a change of the policy may have begun others."""
+    await _step("policy", watch.stop)
+    for name, platform in tuple(service.parts.platforms.items()):
+        await _step(name, platform.stop)
+
+
+async def _watching(service: wire.Running, watch: PolicyWatch) -> None:
+    """Keep the service by its policy's file."""
+    while True:
+        await _noted(service, "policy-watch", watch.look)
+        if "policy-watch" in service.faults:
+            await asyncio.sleep(RETRY)
 
 
 async def _web(stack: AsyncExitStack, service: wire.Running) -> None:

@@ -4,12 +4,13 @@
 puts the service around it: engine, relay, desk, observer, platforms that listen.
 """
 
+import asyncio
 import fcntl
 import gc
 import os
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,19 +18,19 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from pydantic import BaseModel
 
-from gatekeeper import logs
+from gatekeeper import logs, policy_file
 from gatekeeper.clock import SystemClock
 from gatekeeper.domain.clubs import ClubState, PolicyVersion
-from gatekeeper.domain.errors import SettingsError, StorageError
+from gatekeeper.domain.errors import GatekeeperError, SettingsError, StorageError
 from gatekeeper.domain.identity import ClubId
 from gatekeeper.keys import Keys, load_keys
 from gatekeeper.plugins import make_platform
-from gatekeeper.policy.findings import PolicyError
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.parse import load_policy
 from gatekeeper.ports import Clock, Engine, Health, Platform, Store, Vault
 from gatekeeper.settings import Settings
 from gatekeeper.usecases.parts import Parts, Shelf
+from gatekeeper.usecases.readings import Reading, Step
 
 if TYPE_CHECKING:
     from gatekeeper.engine.relay import Relay
@@ -58,7 +59,9 @@ class Opened:
     """One club's parts with no service around them.
 
     Attributes:
+        platforms: those of `parts`, to be changed with the policy.
         policy_fault: why the policy's file is not in force; an earlier version of it is then.
+        policy_step: what became of the file, where it was to be adopted.
     """
 
     settings: Settings
@@ -66,7 +69,9 @@ class Opened:
     store: Store
     vault: Vault
     parts: Parts
-    policy_fault: PolicyError | None = None
+    platforms: dict[str, Platform] = field(default_factory=dict)
+    policy_fault: GatekeeperError | None = None
+    policy_step: Step = Step.SAME
 
 
 @asynccontextmanager
@@ -78,7 +83,8 @@ async def opened(
     Args:
         settings: where everything lies.
         platforms: make them; without, `parts.platforms` is empty.
-        adopt_policy: put the policy's file in force where it is right (the service does).
+        adopt_policy: weigh the policy's file, and put it in force where nothing speaks against
+            it (the service does).
 
     Raises:
         SettingsError, PolicyError, StorageError.
@@ -88,46 +94,51 @@ async def opened(
     store, vault = await open_storage(settings, keys)
     try:
         clock = SystemClock()
-        policy, fault = await policy_in_force(settings, store, adopt=adopt_policy)
-        shelf = Shelf(policy)
-        if adopt_policy:
-            async with store.transaction(policy.club_id) as tx:
-                await shelf.put(tx, policy, clock.now())
+        policy, reading = await policy_in_force(settings, store, adopt=adopt_policy)
+        made: dict[str, Platform] = {}
         parts = Parts(
             club=policy.club_id,
             store=store,
-            platforms=make_platforms(settings, policy, vault) if platforms else {},
-            shelf=shelf,
+            platforms=made,
+            shelf=Shelf(policy),
             clock=clock,
             base_url=settings.base_url,
             secret=keys.passes,
         )
+        step = await _adopt(parts, reading) if adopt_policy else Step.SAME
+        if platforms:
+            made.update(make_platforms(settings, parts.policy, vault))
         yield Opened(
             settings=settings,
             keys=keys,
             store=store,
             vault=vault,
             parts=parts,
-            policy_fault=fault,
+            platforms=made,
+            policy_fault=reading.fault,
+            policy_step=step,
         )
     finally:
         await store.close()
+
+
+async def _adopt(parts: Parts, reading: Reading) -> Step:
+    from gatekeeper.usecases import versions
+
+    return await versions.consider(parts, reading)
 
 
 def make_platforms(settings: Settings, policy: Policy, vault: Vault) -> Mapping[str, Platform]:
     """The platforms that the policy names, not started; SettingsError names all that cannot be."""
     made: dict[str, Platform] = {}
     faults: list[str] = []
-    places = policy.club.spec.platforms
-    for name in type(places).model_fields:
-        if getattr(places, name) is None:
-            continue
+    for name, places in all_places(policy).items():
         try:
             made[name] = make_platform(
                 name,
                 club=policy.club_id,
                 settings=settings.of_platform(name),
-                places=_places(policy, getattr(places, name)),
+                places=places,
                 vault=vault,
                 clock=SystemClock(),
             )
@@ -136,6 +147,12 @@ def make_platforms(settings: Settings, policy: Policy, vault: Vault) -> Mapping[
     if faults:
         raise SettingsError(tuple(faults))
     return made
+
+
+def all_places(policy: Policy) -> Mapping[str, Mapping[str, Any]]:
+    """What each platform is told of the policy, by its name: all that a change of it can change."""
+    named = policy.club.spec.platforms
+    return {name: _places(policy, document) for name, document in named if document is not None}
 
 
 def _places(policy: Policy, document: BaseModel) -> Mapping[str, Any]:
@@ -153,37 +170,40 @@ def _places(policy: Policy, document: BaseModel) -> Mapping[str, Any]:
 
 async def policy_in_force(
     settings: Settings, store: Store, *, adopt: bool
-) -> tuple[Policy, PolicyError | None]:
-    """The policy's file; where it is wrong, the version in force and what is wrong.
+) -> tuple[Policy, Reading]:
+    """The version in force, else the file's; and the file as it was read.
 
-    A command (`adopt` false) works with the version in force, if there is one: what the service
-    knows and what a command says must be the same.
+    What the service knows and what a command says must be the same.
+
+    Args:
+        adopt: the file is to be weighed: where it differs from what is in force, its cases are
+            tried, and the platforms that it names must have settings.
+
+    Raises:
+        PolicyError, SettingsError: the file is wrong, and no version is in force.
     """
-    try:
-        fresh, fault = read_policy(settings.policy), None
-    except PolicyError as wrong:
-        fresh, fault = None, wrong
-    if fresh is not None and adopt:
-        return fresh, None
-    version = await _version(store, fresh.club_id if fresh else None)
-    if version is None and fresh is None:
-        assert fault is not None
-        raise fault
-    if fresh is not None and (version is None or version.digest == fresh.digest):
-        return fresh, None
-    assert version is not None
-    return load_policy(version.text, f"{version.digest[:12]}.yaml"), fault
+    reading = policy_file.read(settings.policy)
+    version = await _version(store, reading.policy.club_id if reading.policy else None)
+    if version is None:
+        if reading.policy is None:
+            assert reading.fault is not None
+            raise reading.fault
+        return reading.policy, reading
+    if reading.policy is not None and version.digest == reading.digest:
+        return reading.policy, reading
+    if adopt:
+        reading = fitting(settings, policy_file.tried(reading, settings.policy))
+    return load_policy(version.text, f"{version.digest[:12]}.yaml"), reading
 
 
-def read_policy(file: Path) -> Policy:
-    """Read and check a policy file; PolicyError, SettingsError where it cannot be read."""
-    try:
-        text = file.read_text("utf-8")
-    except OSError as fault:
-        raise SettingsError((f"policy: {file}: {fault.strerror}",)) from None
-    except UnicodeDecodeError:
-        raise SettingsError((f"policy: {file}: is not UTF-8 text",)) from None
-    return load_policy(text, file.name)
+def fitting(settings: Settings, reading: Reading) -> Reading:
+    """The same, refused where it names a platform that nothing is set for."""
+    named = all_places(reading.policy) if reading.policy else {}
+    lacking = [name for name in named if settings.of_platform(name) is None]
+    if not lacking:
+        return reading
+    faults = tuple(f"{name}: is missing; the policy names this platform" for name in lacking)
+    return replace(reading, policy=None, fault=SettingsError(faults))
 
 
 async def _version(store: Store, club: ClubId | None) -> PolicyVersion | None:
@@ -253,6 +273,7 @@ class Running:
     desk: "Desk"
     observer: "Observer"
     stopping: bool = False
+    reread: asyncio.Event = field(default_factory=asyncio.Event)  # somebody asks: SIGHUP
     faults: dict[str, Health] = field(default_factory=dict)
 
     @property
@@ -268,11 +289,18 @@ class Running:
         for name, platform in self.parts.platforms.items():
             if "intake" in self.roles:
                 found[name] = platform.health()
-        if self.opened.policy_fault is not None:
-            found["policy"] = Health(ok=False, code="policy-file-wrong")
+        # The version in force works, whatever became of the file.
+        found["policy"] = Health(ok=True, code=self.policy_code())
         if self.stopping:
             found["service"] = Health(ok=False, code="stopping")
         return found | self.faults
+
+    def policy_code(self) -> str:
+        """Why the policy's file is not in force, "" where it is."""
+        if self.opened.policy_fault is not None:
+            return "policy-file-wrong"
+        codes = {Step.ASIDE: "policy-aside", Step.WAITS: "policy-waits"}
+        return codes.get(self.opened.policy_step, "")
 
 
 @contextmanager

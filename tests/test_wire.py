@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gatekeeper import wire
+from gatekeeper import policy_file, wire
 from gatekeeper.cli import main
 from gatekeeper.domain.clubs import ClubState
 from gatekeeper.domain.errors import SettingsError
@@ -85,7 +85,7 @@ async def test_a_platform_without_settings_is_told(settings):
 
 
 def test_an_adapter_is_told_what_it_needs_of_the_club(settings):
-    policy = wire.read_policy(settings.policy)
+    policy = policy_file.read_policy(settings.policy)
     places = wire._places(policy, policy.club.spec.platforms.matrix)
     assert places["adminRoom"]["alias"] == "house-admins"
     assert places["title"] == "The House"

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from gatekeeper import wire
+from gatekeeper import policy_file, wire
 from gatekeeper.domain.clubs import ClubState
 from gatekeeper.domain.decisions import Order, Progress
 from gatekeeper.domain.errors import GatekeeperError, SettingsError, Value
@@ -78,7 +78,7 @@ async def examine(file: str | None) -> AsyncIterator[Check]:
 
 def _policy_file(file: Path) -> list[Check]:
     try:
-        policy = wire.read_policy(file)
+        policy = policy_file.read_policy(file)
     except PolicyError as wrong:
         return [bad("policy-wrong", fault=str(found)) for found in wrong.findings]
     except SettingsError as wrong:
@@ -101,7 +101,7 @@ async def _club(opened: wire.Opened) -> AsyncIterator[Check]:
     else:
         yield bad("no-service")
     if state is not None and state.policy and opened.policy_fault is None:
-        newer = wire.read_policy(opened.settings.policy)
+        newer = policy_file.read_policy(opened.settings.policy)
         if newer.digest != state.policy:
             yield bad("policy-not-in-force", file=str(opened.settings.policy))
     if state is not None and state.paused_at:

@@ -1,6 +1,7 @@
 """What every use case is given, and the few things that all of them do."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -65,8 +66,21 @@ class Shelf:
         """Spare the next one who asks for this version its compilation."""
         self._known[policy.digest] = policy
 
+    @contextmanager
+    def swapping(self) -> Iterator[None]:
+        """Around the transaction at whose end `use` is called: what is not committed, is undone.
+
+        Inside it nobody else writes, so that nobody decides by one version and names another.
+        """
+        before = self.current
+        try:
+            yield
+        except BaseException:
+            self.use(before)
+            raise
+
     def use(self, policy: Policy) -> None:
-        """From now on this version decides here; the tables have said so before."""
+        """From now on this version decides here, as the tables say."""
         self.know(policy)
         before, self.current = self.current, policy
         if before.digest != policy.digest:

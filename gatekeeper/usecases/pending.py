@@ -33,7 +33,9 @@ def subject_of(digest: str) -> str:
 async def forecast(parts: Parts, policy: Policy) -> Plan | None:
     """What a Sweep would do now under a version; None where the platforms cannot be asked."""
     found = promotions(parts.policy, policy)
-    if not any(one.code == "promotion.removes" or one.values["kind"] == PRUNING for one in found):
+    if not parts.platforms or not any(
+        one.code == "promotion.removes" or one.values["kind"] == PRUNING for one in found
+    ):
         return None
     try:
         return await sweep.preview(replace(parts, shelf=Shelf(policy)))

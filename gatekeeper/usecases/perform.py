@@ -61,7 +61,8 @@ class Performer:
         # A card's updates stand in their order, but what a person waits for does not wait for them.
         turn = order.subject, isinstance(order.action, ShowCard)
         lock = self._subjects.setdefault(turn, asyncio.Lock())
-        async with lock, self._turnstiles[order.platform].through(order.lane):
+        turnstile = self._turnstiles.setdefault(order.platform, Turnstile(WIDTH))
+        async with lock, turnstile.through(order.lane):
             await self._attempt(order, platform)
 
     async def _attempt(self, order: Order, platform: Platform) -> None:

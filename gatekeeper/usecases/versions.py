@@ -9,12 +9,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Final
 
 from gatekeeper.domain.clubs import ClubState, PolicyChange, PolicyVersion
 from gatekeeper.domain.decisions import Decision, Lane, Post, Verdict
 from gatekeeper.domain.errors import GatekeeperError, NotFound, Refused, SettingsError, Value
+from gatekeeper.domain.pruning import Plan
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.parse import load_policy
 from gatekeeper.policy.promotions import promotions
@@ -22,43 +22,9 @@ from gatekeeper.policy.texts import remedy, sentence
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import pending
 from gatekeeper.usecases.parts import Parts, club_state, order, record
+from gatekeeper.usecases.readings import Reading, Step
 
 SHORT: Final = 12  # letters of a digest that people are shown and may type
-
-
-class OtherClub(GatekeeperError):
-    """The file is of another club: metadata.name of its Club document is the club's id."""
-
-    code = "policy-other-club"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """A policy file as it was read.
-
-    Attributes:
-        name: the file's.
-        digest: of its text; "" where it could not be read.
-        mark: names what was read, its cases too, so that a fault is told once.
-        policy: compiled, its cases tried; None where anything is wrong.
-        fault: PolicyError, SettingsError, CasesFailed, OtherClub.
-    """
-
-    name: str
-    digest: str
-    mark: str
-    policy: Policy | None = None
-    fault: GatekeeperError | None = None
-
-
-class Step(StrEnum):
-    """What becomes of a reading."""
-
-    WRONG = "wrong"  # the version in force stays
-    SAME = "same"  # it is in force
-    ASIDE = "aside"  # people have decided against it
-    WAITS = "waits"  # for an admin's word
-    LOAD = "load"  # it comes into force
 
 
 def weigh(state: ClubState | None, current: Policy | None, reading: Reading) -> Step:
@@ -79,6 +45,11 @@ async def consider(parts: Parts, reading: Reading) -> Step:
     forecast = None
     if reading.policy is not None and promotions(parts.policy, reading.policy):
         forecast = await pending.forecast(parts, reading.policy)
+    with parts.shelf.swapping():
+        return await _consider(parts, reading, forecast)
+
+
+async def _consider(parts: Parts, reading: Reading, forecast: Plan | None) -> Step:
     async with parts.store.transaction(parts.club) as tx:
         now, state = parts.clock.now(), await club_state(tx)
         current = await parts.shelf.at(tx, state.policy) if state.policy else None
@@ -95,15 +66,16 @@ async def consider(parts: Parts, reading: Reading) -> Step:
             await pending.show(tx, parts, reading.policy, forecast, now)
         elif step is Step.LOAD and reading.policy:
             await _enforce(tx, parts, reading.policy, f"file:{reading.name}", "file", now)
-    if step is Step.LOAD and reading.policy:
-        parts.shelf.use(reading.policy)
     return step
 
 
 async def _enforce(
     tx: Tx, parts: Parts, policy: Policy, actor: str, reason: str, now: datetime, aside: str = ""
 ) -> None:
-    """Let a version come into force: its text, its row, the record, and a word in the room."""
+    """Let a version come into force: its text, its row, the record, and a word in the room.
+
+    It decides here with this; whoever calls has put `Shelf.swapping` around the transaction.
+    """
     state = await club_state(tx)
     before = state.policy
     await parts.shelf.keep(tx, policy, now)
@@ -136,6 +108,7 @@ async def _enforce(
         changes = words(await parts.shelf.at(tx, before), policy)
         text = parts.say(code, values)
         await _tell(tx, parts, [text, *changes], f"policy/change/{entry.sequence}", now)
+    parts.shelf.use(policy)
 
 
 def words(before: Policy, after: Policy, language: str = "") -> tuple[str, ...]:
@@ -214,14 +187,14 @@ async def promote(parts: Parts, by: str, digest: str) -> Policy:
     if not waiting or waiting != digest:
         raise Refused("policy-none-waits")
     policy = await load(parts, waiting)
-    async with parts.store.transaction(parts.club) as tx:
-        await promote_in(tx, parts, policy, by)
-    parts.shelf.use(policy)
+    with parts.shelf.swapping():
+        async with parts.store.transaction(parts.club) as tx:
+            await promote_in(tx, parts, policy, by)
     return policy
 
 
 async def promote_in(tx: Tx, parts: Parts, policy: Policy, by: str) -> None:
-    """The same inside a transaction; the caller uses the policy once that is committed."""
+    """The same inside a transaction; `Shelf.swapping` is around it."""
     now, state = parts.clock.now(), await club_state(tx)
     if state.policy_pending != policy.digest:
         raise Refused("policy-none-waits")
@@ -272,6 +245,13 @@ async def rollback(parts: Parts, digest: str, by: str, file_digest: str) -> Poli
         NotFound, PolicyError: no such version; this release does not understand it.
     """
     policy = await load(parts, digest)
+    with parts.shelf.swapping():
+        await _roll_back(parts, policy, by, file_digest)
+    return policy
+
+
+async def _roll_back(parts: Parts, policy: Policy, by: str, file_digest: str) -> None:
+    digest = policy.digest
     async with parts.store.transaction(parts.club) as tx:
         now, state = parts.clock.now(), await club_state(tx)
         if state.policy == digest:
@@ -281,8 +261,6 @@ async def rollback(parts: Parts, digest: str, by: str, file_digest: str) -> Poli
         await pending.withdraw(tx, parts, state, "gone", now)
         aside = "" if file_digest == digest else file_digest
         await _enforce(tx, parts, policy, by, "rolled-back", now, aside)
-    parts.shelf.use(policy)
-    return policy
 
 
 async def release(parts: Parts, by: str) -> bool:
@@ -308,7 +286,11 @@ async def follow(parts: Parts) -> ClubState:
     async with parts.store.look(parts.club) as tx:
         state = await club_state(tx)
     if state.policy and state.policy != parts.policy.digest:
-        parts.shelf.use(await load(parts, state.policy))
+        policy = await load(parts, state.policy)
+        async with parts.store.transaction(parts.club) as tx:  # nobody is in the midst of deciding
+            state = await club_state(tx)
+            if state.policy == policy.digest:
+                parts.shelf.use(policy)
     return state
 
 
