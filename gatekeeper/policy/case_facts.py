@@ -77,6 +77,11 @@ def facts_of(policy: Policy, subject: Subject, given: Given, now: datetime) -> F
     return member_facts(given, now)
 
 
+def subject_of(facts: Facts) -> Subject:
+    """Whom these facts are about."""
+    return "application" if isinstance(facts, ApplicationFacts) else "member"
+
+
 def merged(first: Given, *others: Given) -> dict[str, Any]:
     """The facts of all, later ones over earlier ones; answers one by one."""
     both = dict(first)
@@ -90,7 +95,6 @@ def merged(first: Given, *others: Given) -> dict[str, Any]:
 
 def given_of(policy: Policy, facts: Facts, now: datetime) -> dict[str, Any]:
     """What a case has to give to have just these `facts` at `now`, in words of YAML."""
-    subject: Subject = "application" if isinstance(facts, ApplicationFacts) else "member"
     given = {name: getattr(facts, name) for name in type(facts).model_fields}
     if isinstance(facts, ApplicationFacts):
         text = typed_text(policy.form, facts.answers, facts.reason)
@@ -98,7 +102,7 @@ def given_of(policy: Policy, facts: Facts, now: datetime) -> dict[str, Any]:
             given.pop("text")
         if facts.links == count_links(facts.text):
             given.pop("links")
-    plain = facts_of(policy, subject, {}, now)
+    plain = facts_of(policy, subject_of(facts), {}, now)
     return {
         name: written(value, now)
         for name, value in given.items()

@@ -25,7 +25,7 @@ from gatekeeper.policy.facts import Facts, Type, schema_of
 from gatekeeper.policy.findings import Finding, PolicyError
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.outcomes import close, outcomes
-from gatekeeper.policy.places import LETTERS, Path
+from gatekeeper.policy.places import LETTERS, Path, Sheet
 
 ROWS = 1_000  # a matrix with more is refused
 
@@ -49,8 +49,8 @@ def read_cases(text: str, policy: Policy, name: str = "cases.yaml") -> tuple[Try
     """Every input of a file of cases; raises PolicyError with all findings."""
     reader = _Reader(text, policy, name)
     tries = reader.read()
-    if reader.findings:
-        raise PolicyError(name, reader.sorted())
+    if reader.sheet.findings:
+        raise PolicyError(name, reader.sheet.sorted())
     return tries
 
 
@@ -58,27 +58,23 @@ def check_cases(text: str, policy: Policy, name: str = "cases.yaml") -> tuple[Fi
     """Everything wrong with a file of cases, in the order of the file; () for nothing."""
     reader = _Reader(text, policy, name)
     reader.read()
-    return reader.sorted()
+    return reader.sheet.sorted()
 
 
 class _Reader:
     """Reads one file and gathers findings on the way."""
 
     def __init__(self, text: str, policy: Policy, name: str) -> None:
-        self.text, self.policy, self.name = text, policy, name
-        self.findings: list[Finding] = []
+        self.text, self.policy = text, policy
+        self.sheet = Sheet(text, name)
         self.node: yaml.Node = yaml.ScalarNode("", "", yaml.Mark("", 0, 0, 0, "", 0))
         self.file: CaseFile | None = None
         self.schemas = {subject: schema_of(MODELS[subject], policy.form) for subject in MODELS}
 
-    def sorted(self) -> tuple[Finding, ...]:
-        order = sorted(self.findings, key=lambda one: (one.line, one.column, one.code))
-        return tuple(one for index, one in enumerate(order) if one not in order[:index])
-
     def read(self) -> tuple[Try, ...]:
         """The inputs of all cases; they count only without findings."""
         data = self.parsed()
-        if self.findings:
+        if self.sheet.findings:
             return ()
         try:
             self.file = CaseFile.model_validate(data)
@@ -95,7 +91,9 @@ class _Reader:
                 self.facts(subject, given, path)
                 self.resolved(subject, given, path)
         for name, given in self.file.fixtures.parts.items():
-            self.facts(self.kind_of(given), given, ("fixtures", "parts", name))
+            path = ("fixtures", "parts", name)
+            self.facts(self.kind_of(given), given, path)
+            self.resolved(self.kind_of(given), given, path)
         tries: list[Try] = []
         names: set[str] = set()
         for index, case in enumerate(self.file.cases):
@@ -111,7 +109,7 @@ class _Reader:
         """A finding at the value at `path`, or at its key."""
         node, key = self.place(path)
         mark = (key if on_key and key else node).start_mark
-        self.findings.append(Finding(self.name, mark.line + 1, mark.column + 1, code, values))
+        self.sheet.add(mark.line + 1, mark.column + 1, code, **values)
 
     def place(self, path: Path) -> tuple[yaml.Node, yaml.Node | None]:
         """The node at `path` and its key; steps that the file has not are passed over."""
@@ -126,46 +124,18 @@ class _Reader:
         return node, key
 
     def parsed(self) -> Any:
+        """The plain data of the file, which has one document."""
         if len(self.text) > LETTERS:
-            self.findings.append(Finding(self.name, 1, 1, "policy-too-long", {"most": LETTERS}))
+            self.sheet.add(1, 1, "policy-too-long", most=LETTERS)
             return None
-        try:
-            loader = yaml.SafeLoader(self.text)
-            node = loader.get_single_node()
-            if not isinstance(node, yaml.MappingNode):
-                self.findings.append(Finding(self.name, 1, 1, "cases-wrong", {"detail": "-"}))
-                return None
-            self.node = node
-            self.doubled(node, set())
-            return loader.construct_document(node)
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            detail = {"detail": error.problem or ""}
-            self.findings.append(Finding(self.name, line, column, "yaml-syntax", detail))
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            detail = {"detail": str(error).split("\n")[0]}
-            self.findings.append(Finding(self.name, 1, 1, "yaml-syntax", detail))
-        return None
-
-    def doubled(self, node: yaml.Node, looked_at: set[int]) -> None:
-        if id(node) in looked_at or not isinstance(node, yaml.CollectionNode):
-            return
-        looked_at.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            for value in node.value:
-                self.doubled(value, looked_at)
-            return
-        seen: set[str] = set()
-        for key, value in node.value:
-            name = str(key.value)
-            if name in seen:
-                mark = key.start_mark
-                values: dict[str, Value] = {"name": name}
-                place = (self.name, mark.line + 1, mark.column + 1)
-                self.findings.append(Finding(*place, "duplicate-key", values))
-            seen.add(name)
-            self.doubled(value, looked_at)
+        documents = list(self.sheet.documents())
+        if self.sheet.findings:
+            return None
+        if len(documents) != 1 or not isinstance(documents[0][0], yaml.MappingNode):
+            self.sheet.add(1, 1, "cases-wrong", detail=f"YAML × {len(documents)}")
+            return None
+        self.node, data = documents[0]
+        return data
 
     def schema(self, error: Any) -> None:
         """One of pydantic's errors as a finding."""
@@ -279,7 +249,7 @@ class _Reader:
         subject: Subject = "application" if case.member is None else "member"
         given: Given = getattr(case, subject)
         self.facts(subject, given, (*path, subject))
-        shared = getattr(file, subject)
+        shared = self.resolved(subject, getattr(file, subject), (subject,))
         base = merged(shared, self.resolved(subject, given, (*path, subject)))
         rows = self.rows(case, path)
         if not rows:
@@ -289,7 +259,7 @@ class _Reader:
         expected = self.expected(case, [row for row, _ in rows], path)
         for expect, here in expected:
             self.expect(subject, expect, here)
-        if self.findings:
+        if self.sheet.findings:
             return []
         line = self.line(path)
         tries = []

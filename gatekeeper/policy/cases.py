@@ -4,14 +4,18 @@ The format stands in `case_format`, its reading in `case_reader`; how facts are 
 `case_facts`.
 """
 
+import json
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from gatekeeper.domain.decisions import Ruling
 from gatekeeper.domain.errors import Value
+from gatekeeper.policy.atoms import AtomValue
+from gatekeeper.policy.base import write_duration
 from gatekeeper.policy.case_facts import application_facts, facts_of, member_facts
 from gatekeeper.policy.case_format import Case, CaseFile, Expect
 from gatekeeper.policy.case_reader import Try, check_cases, read_cases
-from gatekeeper.policy.facts import ApplicationFacts, MemberFacts
+from gatekeeper.policy.coverage import Coverage, Look, coverage_of, look_at
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.texts import DEFAULT, sentence
 
@@ -46,11 +50,18 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """One input of a case and how it went; `differences` is empty where it passed."""
+    """One input of a case and how it went.
+
+    Attributes:
+        case: its words, and the row where it has a matrix; `line` is where it stands.
+        differences: what was expected and did not come about; () where it passed.
+        because: the rule that decided and what its condition saw; the same of the expected rule.
+    """
 
     case: str
     line: int
     differences: tuple[Difference, ...]
+    because: tuple[Difference, ...]
     ruling: Ruling
 
     @property
@@ -61,60 +72,93 @@ class CaseResult:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All cases of a file; `never_fired` are the ids of rules that no case led to."""
+    """All cases of a file, and what they show of the policy."""
 
     name: str
     results: tuple[CaseResult, ...]
-    never_fired: tuple[str, ...]
+    coverage: Coverage
 
     @property
     def passed(self) -> bool:
         """Whether every case passed."""
         return all(result.passed for result in self.results)
 
+    @property
+    def never_fired(self) -> tuple[str, ...]:
+        """Ids of the rules that no case led to."""
+        codes = {"coverage-rule-never", "coverage-rule-not-first"}
+        return tuple(one.rule for one in self.coverage.missing if one.code in codes)
+
     def lines(self, language: str = DEFAULT) -> tuple[str, ...]:
-        """The report as text: a line for each case, its differences beneath."""
+        """The report as text: a line for each case, what differs beneath, what is not covered."""
         told = []
         for result in self.results:
             code = "case-passed" if result.passed else "case-failed"
             where = f"{self.name}:{result.line}"
             told.append(sentence(code, {"case": result.case, "where": where}, language))
             told += [f"        {each.sentence(language)}" for each in result.differences]
-        told += [sentence("case-rule-never", {"rule": r}, language) for r in self.never_fired]
-        return tuple(told)
+            told += [f"          {each.sentence(language)}" for each in result.because]
+        return (*told, *self.coverage.lines(language))
 
 
 def run_cases(policy: Policy, text: str, name: str = "cases.yaml") -> Report:
-    """Judge every case in `text` by `policy`; raises PolicyError with all that is wrong with it."""
-    results = tuple(_run(policy, each) for each in read_cases(text, policy, name))
-    fired = {result.ruling.rule for result in results}
-    ids = [rule.id for rule in policy.admission.rule.match]
-    ids += [rule.id for rule in policy.pruning.exclude]
-    ids += [rule.id for rule in policy.pruning.rule.match]
-    never = tuple(dict.fromkeys(rule for rule in ids if rule not in fired))
-    return Report(name, results, never)
+    """Judge every case in `text` by `policy`; raises PolicyError with all that is wrong with it.
 
-
-def _run(policy: Policy, one: Try) -> CaseResult:
-    if isinstance(one.facts, ApplicationFacts):
-        ruling = policy.judge_application(one.facts, one.now)
-    else:
-        assert isinstance(one.facts, MemberFacts)
-        ruling = policy.judge_member(one.facts, one.now)
-    return CaseResult(one.case, one.line, _differences(one.expect, ruling), ruling)
+    A document in audit is judged as if it were enforced: its cases are there to be right before.
+    """
+    policy = policy.enforced()
+    results, looks = [], []
+    for one in read_cases(text, policy, name):
+        look = look_at(policy, one.facts, one.now)
+        looks.append(look)
+        ruling = look.inspection.ruling
+        differences = _differences(one.expect, ruling)
+        because = _because(one.expect, look) if differences else ()
+        results.append(CaseResult(one.case, one.line, differences, because, ruling))
+    return Report(name, tuple(results), coverage_of(policy, looks))
 
 
 def _differences(expect: Expect, ruling: Ruling) -> tuple[Difference, ...]:
     got = {"verdict": ruling.verdict.value, "code": ruling.code, "rule": ruling.rule}
-    told = [
+    return tuple(
         Difference("case-difference", {"name": name, "wanted": wanted or "-", "got": found or "-"})
         for name, found in got.items()
         if (wanted := getattr(expect, name)) is not None and wanted != found
-    ]
-    if told:
-        told += [
-            Difference("rule-faulty", {"rule": one.rule, "fault": one.fault})
-            for one in ruling.results
-            if one.fault
-        ]
+    )
+
+
+def _because(expect: Expect, look: Look) -> tuple[Difference, ...]:
+    """What the rule that decided saw, and the one that was expected to; every fault."""
+    fired = look.inspection.ruling.rule
+    told = [Difference("case-fired", {"rule": fired}) if fired else Difference("case-no-rule")]
+    for rule in look.inspection.rules:
+        if rule.fault:
+            told.append(Difference("rule-faulty", {"rule": rule.rule, "fault": rule.fault}))
+        if rule.rule in {fired, expect.rule}:
+            told += [_atom(rule.rule, each) for each in rule.atoms]
     return tuple(told)
+
+
+def _atom(rule: str, seen: AtomValue) -> Difference:
+    code = {True: "case-atom-true", False: "case-atom-false", None: "case-atom-absent"}[seen.value]
+    values = [
+        f"{operand.source} = {_shown(value)}"
+        for operand, value in zip(seen.atom.operands, seen.operands, strict=True)
+        if value is not None and (operand.path or not operand.constant)
+        if operand.source != seen.atom.source
+    ]
+    told = f" ({', '.join(values)})" if values else ""
+    return Difference(code, {"rule": rule, "source": seen.atom.source, "seen": told})
+
+
+def _shown(value: object) -> str:
+    """A value as a policy writes it, at most 60 letters of it."""
+    if isinstance(value, timedelta):
+        told = write_duration(value) if value >= timedelta(0) else str(value)
+    elif isinstance(value, datetime):
+        told = value.isoformat()
+    elif isinstance(value, bool):
+        told = str(value).lower()
+    else:
+        told = json.dumps(value, ensure_ascii=False, default=str)
+    return told if len(told) <= 60 else f"{told[:59]}…"

@@ -21,12 +21,12 @@ import yaml
 from gatekeeper.domain.decisions import Ruling
 from gatekeeper.domain.errors import Value
 from gatekeeper.policy.boundaries import constants
-from gatekeeper.policy.case_facts import Given, Subject, facts_of, given_of
+from gatekeeper.policy.case_facts import Given, Subject, facts_of, given_of, subject_of
 from gatekeeper.policy.document import AdmissionSpec, Mode, PruningSpec
-from gatekeeper.policy.facts import ApplicationFacts, Facts, MemberFacts, values_of
+from gatekeeper.policy.facts import Facts, values_of
 from gatekeeper.policy.judge import VERDICTS, CompiledInvariant, Policy
 from gatekeeper.policy.made_up import Chance, Maker, as_given
-from gatekeeper.policy.outcomes import WORDS, rules_of
+from gatekeeper.policy.outcomes import WORDS, judge, rules_of
 from gatekeeper.policy.smaller import smallest
 from gatekeeper.policy.texts import DEFAULT, sentence
 
@@ -128,7 +128,8 @@ class Tried:
         """The result in words; a case for each that is broken."""
         told: list[str] = []
         for each in self.broken:
-            told += [*each.lines(language), *each.case().splitlines()]
+            told += [*each.lines(language), "  " + sentence("invariant-case", {}, language)]
+            told += each.case().splitlines()
         count = self.invariants
         values: dict[str, Value] = {"count": count, "tries": self.tries}
         values["broken"] = len({each.invariant for each in self.broken})
@@ -313,19 +314,6 @@ class _Found:
     def tried(self) -> Tried:
         never = tuple(dict.fromkeys(self.never))
         return Tried(self.stated, self.tries, tuple(self.broken), never)
-
-
-def subject_of(facts: Facts) -> Subject:
-    """Whom these facts are about."""
-    return "application" if isinstance(facts, ApplicationFacts) else "member"
-
-
-def judge(policy: Policy, facts: Facts, now: datetime) -> Ruling:
-    """What the policy says of either subject."""
-    if isinstance(facts, ApplicationFacts):
-        return policy.judge_application(facts, now)
-    assert isinstance(facts, MemberFacts)
-    return policy.judge_member(facts, now)
 
 
 def fault_of(policy: Policy, one: CompiledInvariant, facts: Facts, now: datetime) -> str | None:

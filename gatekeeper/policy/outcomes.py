@@ -2,10 +2,20 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from datetime import datetime
 
+from gatekeeper.domain.decisions import Ruling
 from gatekeeper.policy.case_facts import Subject
-from gatekeeper.policy.judge import CODES, FAULT, VERDICTS, CompiledRule, Policy, RuleSet
+from gatekeeper.policy.facts import ApplicationFacts, Facts, MemberFacts
+from gatekeeper.policy.judge import (
+    CODES,
+    FAULT,
+    VERDICTS,
+    Inspection,
+    Policy,
+    RuleSet,
+    code_of,
+)
 
 # The outcomes of each subject in the words of a policy, the one that does nothing first.
 WORDS: Mapping[Subject, tuple[str, ...]] = {
@@ -19,6 +29,22 @@ def rules_of(policy: Policy, subject: Subject) -> RuleSet:
     return policy.admission_rules if subject == "application" else policy.pruning_rules
 
 
+def judge(policy: Policy, facts: Facts, now: datetime) -> Ruling:
+    """What the policy says of either subject."""
+    if isinstance(facts, ApplicationFacts):
+        return policy.judge_application(facts, now)
+    assert isinstance(facts, MemberFacts)
+    return policy.judge_member(facts, now)
+
+
+def look_into(policy: Policy, facts: Facts, now: datetime) -> Inspection:
+    """The same, with every atom of every rule."""
+    if isinstance(facts, ApplicationFacts):
+        return policy.look_into_application(facts, now)
+    assert isinstance(facts, MemberFacts)
+    return policy.look_into_member(facts, now)
+
+
 def outcomes(
     policy: Policy, subject: Subject
 ) -> tuple[tuple[str, ...], frozenset[str], tuple[str, ...]]:
@@ -26,19 +52,9 @@ def outcomes(
     rules = rules_of(policy, subject)
     verdicts = [VERDICTS[word] for word in WORDS[subject]]
     quiet = CODES[VERDICTS[WORDS[subject][0]]]
-    codes = {quiet, FAULT, *(_code(rule) for rule in (*rules.exclude, *rules.match))}
+    codes = {quiet, FAULT, *(code_of(one.rule) for one in (*rules.exclude, *rules.match))}
     ids = tuple(one.rule.id for one in (*rules.exclude, *rules.match))
     return tuple(verdict.value for verdict in verdicts), frozenset(codes), ids
-
-
-def _code(compiled: CompiledRule) -> str:
-    rule: Any = compiled.rule
-    output = getattr(rule, "output", None)
-    if output is None:
-        return str(rule.message)
-    outcome = getattr(output, "decision", "") or getattr(output, "action", "")
-    reason = getattr(output, "reason", "")
-    return str(output.message or ("declined" if reason else CODES[VERDICTS[outcome]]))
 
 
 def close(name: str, known: Iterable[str]) -> str:

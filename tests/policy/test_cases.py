@@ -10,7 +10,7 @@ from gatekeeper.policy.case_facts import application_facts, facts_of, given_of, 
 from gatekeeper.policy.cases import check_cases, read_cases, run_cases
 from gatekeeper.policy.findings import PolicyError
 from gatekeeper.policy.parse import check_policy, load_policy
-from tests.policy.builders import NOW, a_policy
+from tests.policy.builders import NOW, a_policy, rule
 
 POLICIES = sorted(
     path
@@ -45,7 +45,12 @@ def test_a_difference_is_told_readably():
         "        verdict: expected keep, got notify",
         "        code: expected kept, got silent-notice",
     )
-    assert "no case fires rule spam" in report.lines()
+    assert report.lines()[4:6] == (
+        "          decided by rule quiet",
+        "          quiet: true: member.silent > duration('90d') (member.silent = 91d)",
+    )
+    assert "rule spam: no case matches it" in report.lines()
+    assert "spam" in report.never_fired
     assert any("erwartet keep, bekommen notify" in line for line in report.lines("de"))
 
 
@@ -72,6 +77,36 @@ def test_shared_facts_are_merged_and_a_case_may_have_its_own_now():
         " now: 2027-01-01T00:00:00Z}\n",
     )
     assert report.passed, report.lines()
+
+
+def test_the_rule_that_was_expected_is_told_with_what_it_saw():
+    policy = a_policy(
+        rule(
+            "has(application.last_declined_at) &&"
+            " now - application.last_declined_at < duration('5d')"
+        )
+    )
+    report = run_cases(
+        policy,
+        "now: 2026-03-01T12:00:00Z\n"
+        "cases:\n"
+        "  - {case: a, application: {}, expect: {rule: tried}}\n"
+        "  - {case: b, application: {last_declined_at: 9d}, expect: {rule: tried}}\n",
+    )
+    told = [line.strip() for line in report.lines()]
+    assert "tried: false: has(application.last_declined_at)" in told
+    later = "now - application.last_declined_at"
+    assert f"tried: not to be told: {later} < duration('5d')" in told
+    assert any(line.startswith(f"tried: false: {later} < duration('5d') (") for line in told)
+
+
+def test_a_fault_is_told():
+    policy = a_policy(rule("1 / application.vouches > 2"))
+    text = "now: 2026-03-01T12:00:00Z\ncases: [{case: a, application: {}, expect: {rule: default}}]"
+    report = run_cases(policy, text)
+    told = "\n".join(report.lines())
+    assert "no rule decided" in told
+    assert "Rule tried: could not be evaluated" in told
 
 
 # ---- Fixtures and matrices -----------------------------------------------------------------------
@@ -229,7 +264,7 @@ WHOLE = [
     ("\x00", "yaml-syntax"),
     ("[]", "cases-wrong"),
     ("", "cases-wrong"),
-    ("a: 1\n---\nb: 1", "yaml-syntax"),
+    ("a: 1\n---\nb: 1", "cases-wrong"),
     ("#" * 500_001, "policy-too-long"),
 ]
 
