@@ -5,19 +5,20 @@ smallest changes that would turn the verdict. `because` and `advise` tell the pe
 is what they may know (the rule for that stands in `gatekeeper.policy.wording`).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from gatekeeper.domain.decisions import RuleResult, Verdict
 from gatekeeper.domain.errors import Value
-from gatekeeper.policy.atoms import AtomValue, Shape
-from gatekeeper.policy.counterfactual import TRIES, Change, Turn, applied_again, find_turns
+from gatekeeper.policy.counterfactual import TRIES, Turn, find_turns
+from gatekeeper.policy.decisive import decisive, enough, without_guards
 from gatekeeper.policy.facts import ApplicationFacts, Facts, MemberFacts
 from gatekeeper.policy.judge import Inspection, Policy, RuleLook, RuleSet
+from gatekeeper.policy.otherwise import Change, applied_again
 from gatekeeper.policy.texts import DEFAULT, iso, say_duration, sentence
-from gatekeeper.policy.wording import Wording, is_public, term_of
+from gatekeeper.policy.wording import Wording, is_public
 
 CARD_ATOMS = 4  # of the rule that decided, on a card
 CARD_FAULTS = 3
@@ -120,8 +121,8 @@ class Explanation:
         for rule in self.rules:
             if rule.fired:
                 told.append(rule.sentence)
-                decisive = [each for each in rule.atoms if each.decisive and not each.guard]
-                told += [f"    {self._atom(each)}" for each in decisive[:CARD_ATOMS]]
+                atoms = [each for each in rule.atoms if each.decisive and not each.guard]
+                told += [f"    {self._atom(each)}" for each in atoms[:CARD_ATOMS]]
             elif (rule.audit and rule.matched) or rule in faulty[:CARD_FAULTS]:
                 told.append(rule.sentence)
             else:
@@ -192,18 +193,18 @@ def explain(
 
 
 def _rule(policy: Policy, wording: Wording, look: RuleLook, fires: bool) -> RuleTold:
-    decisive = set(_decisive(look.shape, look.atoms))
+    decided = set(decisive(look.shape, look.atoms))
     wants = _wants(policy, look)
-    plain = _without_guards(look.atoms, wording.rules)
+    plain = without_guards(look.atoms, wording.rules)
     atoms = []
     for number, seen in enumerate(look.atoms):
-        better = not seen.value if number in decisive and wants else None
+        better = not seen.value if number in decided and wants else None
         atoms.append(
             AtomTold(
                 seen.atom.source,
                 seen.value,
                 seen.fault,
-                number in decisive,
+                number in decided,
                 seen not in plain,
                 wording.atom(seen, better if seen.value is not None else None),
             )
@@ -253,13 +254,13 @@ def because(policy: Policy, facts: Facts, now: datetime, language: str) -> tuple
     if fired is None or not fired.matched:
         return ()
     rules = rules_for(policy, facts)
-    enough = _enough(fired.shape, fired.atoms, lambda seen: is_public(seen, rules))
-    if not enough:
+    found = enough(fired.shape, fired.atoms, lambda seen: is_public(seen, rules))
+    if not found:
         return ()
     wording = Wording(policy, rules, facts, language, admin=False)
     wants = _wants(policy, fired)
-    told = [fired.atoms[number] for number in sorted(set(enough))]
-    plain = _without_guards(told, rules)
+    told = [fired.atoms[number] for number in sorted(set(found))]
+    plain = without_guards(told, rules)
     return tuple(wording.atom(seen, not seen.value if wants else None) for seen in plain)
 
 
@@ -329,82 +330,3 @@ def _rounded_up(span: timedelta) -> timedelta:
     if span < timedelta(hours=2):
         unit = timedelta(minutes=1)
     return -(-span // unit) * unit
-
-
-# ---- Which atoms made a rule what it is --------------------------------------------------------
-
-
-def truth(shape: Shape, atoms: Sequence[AtomValue]) -> bool | None:
-    """What a condition gives, from its atoms; None where that is not known."""
-    parts = [truth(part, atoms) for part in shape.parts]
-    match shape.kind:
-        case "atom":
-            return atoms[shape.atom].value
-        case "not":
-            return None if parts[0] is None else not parts[0]
-        case "if":
-            return None if parts[0] is None else parts[1 if parts[0] else 2]
-        case _:
-            ends = shape.kind == "or"  # what one part alone decides
-            if ends in parts:
-                return ends
-            return None if None in parts else not ends
-
-
-def _decisive(shape: Shape, atoms: Sequence[AtomValue]) -> list[int]:
-    """Every atom that has a share in what the condition is; where that is unknown, all faults."""
-    whole = truth(shape, atoms)
-    if shape.kind == "atom":
-        return [shape.atom] if shape.atom >= 0 else []
-    if shape.kind == "if":
-        first = truth(shape.parts[0], atoms)
-        taken = [] if first is None else [shape.parts[1 if first else 2]]
-        inside = [shape.parts[0], *taken]
-    else:
-        inside = [p for p in shape.parts if shape.kind == "not" or truth(p, atoms) is whole]
-    return [number for part in inside for number in _decisive(part, atoms)]
-
-
-def _enough(
-    shape: Shape, atoms: Sequence[AtomValue], fit: Callable[[AtomValue], bool]
-) -> list[int] | None:
-    """Atoms that alone make the condition what it is, all of them `fit`; None where there are no
-    such ones."""
-    whole = truth(shape, atoms)
-    if whole is None:
-        return None
-    if shape.kind == "atom":
-        return [shape.atom] if shape.atom >= 0 and fit(atoms[shape.atom]) else None
-    if shape.kind in {"and", "or"} and whole is (shape.kind == "or"):  # one of them is enough
-        for part in shape.parts:
-            if truth(part, atoms) is whole:
-                found = _enough(part, atoms, fit)
-                if found is not None:
-                    return found
-        return None
-    if shape.kind == "if":
-        needed: tuple[Shape, ...] = (
-            shape.parts[0],
-            shape.parts[1 if truth(shape.parts[0], atoms) else 2],
-        )
-    else:
-        needed = shape.parts
-    every = [_enough(part, atoms, fit) for part in needed]
-    if any(found is None for found in every):
-        return None
-    return [number for found in every if found for number in found]
-
-
-def _without_guards(atoms: Sequence[AtomValue], rules: RuleSet) -> list[AtomValue]:
-    """Without has(x) where another atom tells of x."""
-    told = set()
-    for seen in atoms:
-        if seen.atom.operator != "has":
-            for operand in seen.atom.operands:
-                term = term_of(operand, rules)
-                told |= {term.path, term.other}
-    return [
-        seen
-        for seen in atoms
-        if seen.atom.operator != "has" or term_of(seen.atom.operands[0], rules).path not in told
-    ]

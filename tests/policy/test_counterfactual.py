@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatekeeper.domain.decisions import Verdict
-from gatekeeper.policy.counterfactual import State, applied_again, apply, find_turns
+from gatekeeper.policy.counterfactual import find_turns
 from gatekeeper.policy.explain import advise, explain, look_into
+from gatekeeper.policy.otherwise import State, applied_again, apply
 from tests.policy.builders import NOW, a_member, a_policy, an_application, rule
 
 DAYS = timedelta(days=1)
