@@ -7,10 +7,13 @@ from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gatekeeper.domain.errors import BadInput, GatekeeperError, Refused, SettingsError
 from gatekeeper.domain.identity import Identity
+
+if TYPE_CHECKING:
+    from gatekeeper.policy.findings import Finding
 
 
 def plain(value: Any) -> Any:
@@ -91,14 +94,7 @@ def error_lines(error: GatekeeperError) -> list[str]:
     if isinstance(error, SettingsError):
         return [_line(fault, error.code, remedy(error.code)) for fault in error.faults]
     if findings := getattr(error, "findings", ()):  # of a PolicyError, which is slow to import
-        return [
-            _line(
-                f"{each.file}:{each.line}:{each.column}: {each.sentence()}",
-                each.code,
-                each.remedy(),
-            )
-            for each in findings
-        ]
+        return finding_lines(findings)
     if isinstance(error, BadInput):
         return [
             _line(f"{field}: {sentence(code, error.values)}", code, remedy(code, error.values))
@@ -111,6 +107,21 @@ def error_lines(error: GatekeeperError) -> list[str]:
     return [_line(said, code, remedy(code, error.values))]
 
 
-def _line(said: str, code: str, what_to_do: str) -> str:
+def finding_lines(findings: "Iterable[Finding]", language: str = "en") -> list[str]:
+    """`error: FILE:LINE:COLUMN: <sentence> [code] — <remedy>`, or `warning: …`, one a line."""
+    return [
+        _line(
+            f"{each.file}:{each.line}:{each.column}: {each.sentence(language)}",
+            each.code,
+            each.remedy(language),
+            each.level,
+        )
+        for each in findings
+    ]
+
+
+def _line(said: str, code: str, what_to_do: str, level: str = "error") -> str:
     said = " ".join(visible(said).split())
-    return f"error: {said} [{code}]" + (f" — {' '.join(what_to_do.split())}" if what_to_do else "")
+    return f"{level}: {said} [{code}]" + (
+        f" — {' '.join(what_to_do.split())}" if what_to_do else ""
+    )

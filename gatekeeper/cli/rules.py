@@ -1,32 +1,45 @@
-"""policy: check a policy, and try its cases."""
+"""policy: the group of commands about the club's rules; check, schema and diff are here."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gatekeeper.cli import frame, invariants, render
+from gatekeeper.cli import cases, frame, invariants, render, simulate, simulate, versions
 from gatekeeper.cli.frame import STATE, Json
 from gatekeeper.domain.errors import SettingsError
 from gatekeeper.settings import find_place
 
 if TYPE_CHECKING:
-    from gatekeeper.policy.cases import Report
     from gatekeeper.policy.findings import Finding
+    from gatekeeper.policy.judge import Policy
 
 policy = typer.Typer(help="The club's rules.", no_args_is_help=True)
 
-File = Annotated[
-    str, typer.Argument(metavar="FILE", help="Instead of the one that the settings name.")
+Files = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="FILE…", help="Policies, and files of cases; else the policy the settings name."
+    ),
+]
+Language = Annotated[
+    str, typer.Option("--language", metavar="CODE", help="Of the sentences, as in de.")
 ]
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add the commands of this module."""
+    """Add the commands of this module, and of those that have one of the group each."""
     app.add_typer(policy, name="policy")
+    for part in (cases, simulate):
+        part.add_to(policy)
+    simulate.add_to(policy)
+    versions.add_to(policy)
 
 
-def _read(file: str) -> tuple[Path, str]:
+def read(file: str = "") -> tuple[Path, str]:
+    """A policy's place and text; "" is the one that the settings name. SettingsError."""
     path = Path(file) if file else find_place("policy", STATE.settings_file)
     try:
         return path, path.read_text("utf-8")
@@ -36,9 +49,24 @@ def _read(file: str) -> tuple[Path, str]:
         raise SettingsError((f"policy: {path}: is not UTF-8 text",)) from None
 
 
+# ---- check -----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Checked:
+    """One file and what was found in it; `policy` is None for cases and for what is wrong."""
+
+    path: Path
+    findings: Sequence["Finding"]
+    text: str = ""
+    policy: "Policy | None" = None
+    held: list[Any] = field(default_factory=list)
+
+
 @policy.command("check")
 def check(
-    file: File = "",
+    files: Files = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Say no to warnings, too.")] = False,
     stated: Annotated[
         bool, typer.Option("--invariants", help="Try its invariants against made-up facts, too.")
     ] = False,
@@ -52,92 +80,76 @@ def check(
         bool,
         typer.Option("--recorded", help="With --invariants: those of this club's record, too."),
     ] = False,
+    language: Language = "en",
     as_json: Json = False,
 ) -> None:
-    """Everything that is wrong with a policy: file, line, column, and what to do."""
-    from gatekeeper.policy.findings import PolicyError
-    from gatekeeper.policy.parse import check_policy
+    """Everything that is wrong with policies and cases: file, line, column, and what to do.
 
-    path, text = _read(file)
+    With --json a list in the order of the files, for editors: `file`, `line`, `column` (both from
+    1), `code`, `level` (error or warning), `values`, `sentence`, `remedy`. With --invariants as
+    well an object: that list as `findings`, and `invariants`.
+    """
+    checked = [_checked(file) for file in files or [""]]
+    for each in checked:
+        if stated and each.policy:
+            each.held = invariants.tried(each.path, each.text, tries, seed, recorded)
+    findings = [finding for each in checked for finding in each.findings]
+    held = [one for each in checked for one in each.held]
+    if as_json:
+        told = [_plain(each, language) for each in findings]
+        whole = {"findings": told, "invariants": invariants.plain(held)}
+        render.show_json(whole if stated else told)
+    else:
+        for each in checked:
+            _show(each, language)
+    bad = any(strict or each.level == "error" for each in findings)
+    frame.leave(1 if bad or not all(one.passed for one in held) else 0)
+
+
+def _checked(file: str) -> _Checked:
+    from gatekeeper.policy.parse import check_policy, load_policy
+
+    if file.endswith(cases.ENDING):
+        return _checked_cases(Path(file))
+    path, text = read(file)
     findings = check_policy(text, str(path))
     sound = all(each.level != "error" for each in findings)
-    held = invariants.tried(path, text, tries, seed, recorded) if stated and sound else []
-    if as_json:
-        told = [_finding(each) for each in findings]
-        plain = {"findings": told, "invariants": invariants.plain(held)}
-        render.show_json(plain if stated else told)
-    elif findings:
-        for line in render.error_lines(PolicyError(str(path), findings)):
-            render.note(line)
-    else:
-        render.say(f"{path}: nothing is wrong")
-    if not as_json:
-        invariants.show(held)
-    frame.leave(1 if findings or not all(each.passed for each in held) else 0)
+    return _Checked(path, findings, text, load_policy(text, str(path)) if sound else None)
 
 
-def _finding(found: "Finding") -> dict[str, Any]:
+def _checked_cases(path: Path) -> _Checked:
+    from gatekeeper.policy.cases import check_cases
+    from gatekeeper.policy.findings import Finding, PolicyError
+    from gatekeeper.policy.parse import load_policy
+
+    _, text = read(str(path))
+    beside = path.with_name(path.name.removesuffix(cases.ENDING) + ".yaml")
+    if not beside.is_file():
+        return _Checked(path, [Finding(str(path), 1, 1, "cases-alone", {"name": beside.name})])
+    try:
+        its = load_policy(read(str(beside))[1], str(beside))
+    except PolicyError as wrong:
+        values = {"name": beside.name, "first": str(wrong.findings[0])}
+        return _Checked(path, [Finding(str(path), 1, 1, "cases-policy-wrong", values)])
+    return _Checked(path, check_cases(text, its, str(path)))
+
+
+def _plain(found: "Finding", language: str) -> dict[str, Any]:
     return {
         **render.plain(found),
-        "sentence": found.sentence(),
-        "remedy": found.remedy(),
+        "level": found.level,
+        "sentence": found.sentence(language),
+        "remedy": found.remedy(language),
     }
 
 
-@policy.command("test")
-def run_its_cases(
-    file: File = "",
-    cases: Annotated[
-        str, typer.Option("--cases", metavar="FILE", help="Instead of *.cases.yaml beside it.")
-    ] = "",
-    as_json: Json = False,
-) -> None:
-    """Try the cases that lie beside a policy, or beside each policy of a folder."""
-    if file and Path(file).is_dir():
-        _test_folder(Path(file), as_json)
-        return
-    path, text = _read(file)
-    beside = Path(cases) if cases else path.with_name(f"{path.stem}.cases.yaml")
-    report = _tried(path, text, beside)
-    if as_json:
-        render.show_json({**render.plain(report), "passed": report.passed})
-    else:
-        for line in report.lines():
-            render.say(line)
-    frame.leave(0 if report.passed else 1)
+def _show(checked: _Checked, language: str) -> None:
+    from gatekeeper.policy.texts import sentence
 
-
-def _test_folder(folder: Path, as_json: bool) -> None:
-    reports = {}
-    for beside in sorted(folder.glob("*.cases.yaml")):
-        path, text = _read(str(beside.with_name(beside.name.removesuffix(".cases.yaml") + ".yaml")))
-        reports[path.name] = _tried(path, text, beside)
-    if not reports:
-        raise SettingsError((f"cases: {folder}: holds no *.cases.yaml",))
-    if as_json:
-        render.show_json(
-            {name: {**render.plain(one), "passed": one.passed} for name, one in reports.items()}
-        )
-    else:
-        for name, one in reports.items():
-            render.say(f"{name}:")
-            for line in one.lines():
-                render.say(f"  {line}")
-    frame.leave(0 if all(one.passed for one in reports.values()) else 1)
-
-
-def _tried(path: Path, text: str, beside: Path) -> "Report":
-    from gatekeeper.policy.cases import run_cases
-    from gatekeeper.policy.findings import PolicyError
-    from gatekeeper.policy.parse import load_policy
-
-    try:
-        told = beside.read_text("utf-8")
-    except OSError as fault:
-        raise SettingsError((f"cases: {beside}: {fault.strerror}",)) from None
-    try:
-        return run_cases(load_policy(text, str(path)), told, str(beside))
-    except PolicyError as wrong:
-        for line in render.error_lines(wrong):
-            render.note(line)
-        raise typer.Exit(1) from None
+    for line in render.finding_lines(checked.findings, language):
+        render.note(line)
+    if not checked.findings:
+        render.say(sentence("check-nothing", {"name": str(checked.path)}, language))
+    if checked.policy and checked.policy.pruning.starts_in_audit:
+        render.say(sentence("check-starts-in-audit", {"name": str(checked.path)}, language))
+    invariants.show(checked.held)

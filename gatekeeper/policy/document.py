@@ -221,10 +221,13 @@ class PruningSpec(Model):
     @property
     def mode_in_force(self) -> Mode:
         """Whether its rules act: nobody is removed where no admin has written so."""
-        if self.mode is not None:
-            return self.mode
+        return self.mode or (Mode.AUDIT if self.starts_in_audit else Mode.ENFORCE)
+
+    @property
+    def starts_in_audit(self) -> bool:
+        """Whether it is in audit because it removes and no mode is written."""
         removes = any(rule.output.action == "remove" for rule in self.rule.match)
-        return Mode.AUDIT if removes else Mode.ENFORCE
+        return self.mode is None and removes
 
 
 class PruningPolicy(Model):
