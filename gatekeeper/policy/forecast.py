@@ -119,10 +119,8 @@ class Forecaster:
         self._lines += lines
         self._counts[lines[-1].verdict if lines else Verdict.KEEP] += 1
         self._unreachable += not lines and life.membership.unreachable_since is not None
-        sweeps = set(self._moments)
-        for line in lines:
-            if line.at in sweeps:
-                self._touched[line.at] += 1
+        # The brake is a Sweep's: whose Grace is over is planned by the look at its end.
+        self._touched.update(line.at for line in lines if line.verdict is Verdict.NOTIFY)
 
     def result(self) -> Forecast:
         """What was foreseen."""
