@@ -39,8 +39,10 @@ async def show(
         if await tx.first(Order, purpose=CARD, subject=subject, progress=Progress.DUE) is None:
             await _order(tx, parts, ShowCard(place="admins", card=card), subject, now, lane)
         return
+    pending = await tx.first(Order, purpose=UPDATE, subject=subject, progress=Progress.DUE)
     await cancel(tx, subject, (UPDATE,), "newer-card")
-    if standing.shown != shown(card):
+    # One that was on its way may stand there by now, though nobody will hear of it any more.
+    if pending is not None or standing.shown != shown(card):
         action = ShowCard(place=standing.place, card=card, ref=standing.ref)
         await _order(tx, parts, action, subject, now, lane)
 
