@@ -28,8 +28,6 @@ BETTER: Final = (
     (Verdict.ADMIT, Verdict.WAIT, Verdict.DECLINE),
     (Verdict.KEEP, Verdict.NOTIFY, Verdict.REMOVE),
 )
-_GOOD = frozenset({"admit", "keep"})
-_BAD = frozenset({"decline", "notify", "remove"})
 
 
 def explain_results(results: Iterable[RuleResult], language: str = DEFAULT) -> tuple[str, ...]:
@@ -194,7 +192,7 @@ def explain(
 
 def _rule(policy: Policy, wording: Wording, look: RuleLook, fires: bool) -> RuleTold:
     decided = set(decisive(look.shape, look.atoms))
-    wants = _wants(policy, look)
+    wants = _wants(policy, wording.facts, look)
     plain = without_guards(look.atoms, wording.rules)
     atoms = []
     for number, seen in enumerate(look.atoms):
@@ -224,20 +222,13 @@ def _others(verdict: Verdict, better: bool) -> tuple[Verdict, ...]:
     return order[:place] if better else (*order[:place], *order[place + 1 :])
 
 
-def _wants(policy: Policy, look: RuleLook) -> bool:
-    """Whether this rule is as the person would not have it: a decline that matches, an admission
-    or a protection that does not."""
-    if look.matched is None:
+def _wants(policy: Policy, facts: Facts, look: RuleLook) -> bool:
+    """Whether an application fares badly by this rule: it declines and matches, or it admits and
+    does not. Of members nothing is asked: what is so is said, and no more."""
+    if isinstance(facts, MemberFacts):
         return False
-    return _outcome(policy, look) in (_BAD if look.matched else _GOOD)
-
-
-def _outcome(policy: Policy, look: RuleLook) -> str:
-    if look.kind == "exclude":
-        return "keep"
-    decisions = {rule.id: rule.output.decision for rule in policy.admission.rule.match}
-    actions = {rule.id: rule.output.action for rule in policy.pruning.rule.match}
-    return str({**actions, **decisions}.get(look.rule, ""))
+    outcome = {rule.id: rule.output.decision for rule in policy.admission.rule.match}.get(look.rule)
+    return look.matched is (outcome == "decline") and outcome in {"admit", "decline"}
 
 
 # ---- What the person may know ------------------------------------------------------------------
@@ -258,7 +249,7 @@ def because(policy: Policy, facts: Facts, now: datetime, language: str) -> tuple
     if not found:
         return ()
     wording = Wording(policy, rules, facts, language, admin=False)
-    wants = _wants(policy, fired)
+    wants = _wants(policy, facts, fired)
     told = [fired.atoms[number] for number in sorted(set(found))]
     plain = without_guards(told, rules)
     return tuple(wording.atom(seen, not seen.value if wants else None) for seen in plain)

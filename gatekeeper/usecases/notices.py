@@ -46,12 +46,16 @@ def notice_text(
     evidence: Mapping[str, Value],
     until: datetime,
     language: str,
+    why: str = "",
 ) -> str:
-    """The whole notice: the question, what it rests on, how to stay, how to announce a leave."""
+    """The whole notice: the question, what it rests on, how to stay, how to announce a leave.
+
+    `why` is what the rule saw, in words, "" where nothing is told of it.
+    """
     return "\n\n".join(
         [
             parts.say(code, values, language),
-            say_evidence(parts, evidence, language),
+            " ".join(filter(None, (say_evidence(parts, evidence, language), why))),
             parts.say("notice.stay", {"until": iso(until), "symbol": HERE}, language),
             parts.say("notice.leave", {}, language),
         ]

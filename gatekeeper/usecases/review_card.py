@@ -7,10 +7,10 @@ from gatekeeper.domain.applications import Application, Question, State, Vote
 from gatekeeper.domain.applications import Choice as Ballot
 from gatekeeper.domain.decisions import Card, Choice
 from gatekeeper.domain.identity import Account
-from gatekeeper.policy.explain import explain_results
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.texts import say_duration, say_time
 from gatekeeper.ports import Tx
+from gatekeeper.usecases.explained import card_lines
 from gatekeeper.usecases.naming import name_of
 from gatekeeper.usecases.parts import Parts
 
@@ -29,7 +29,7 @@ async def draw(tx: Tx, parts: Parts, policy: Policy, app: Application) -> Card:
         *await _questions(tx, parts, app),
     ]
     lines = [
-        *_rules(parts, app),
+        *await card_lines(tx, parts, app),
         *await _votes(tx, parts, (*votes, *without_reason)),
         *_missing(parts, app, votes),
     ]
@@ -117,10 +117,6 @@ async def _questions(tx: Tx, parts: Parts, app: Application) -> list[tuple[str, 
     return [
         (f"❓ {quoted(q.text)}", quoted(q.answer) or parts.say("card.no-answer-yet")) for q in asked
     ]
-
-
-def _rules(parts: Parts, app: Application) -> list[str]:
-    return list(explain_results(app.results, parts.policy.club.spec.language))
 
 
 async def _votes(tx: Tx, parts: Parts, votes: Sequence[Vote]) -> list[str]:

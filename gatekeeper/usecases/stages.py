@@ -11,7 +11,15 @@ from gatekeeper.domain.identity import Identity
 from gatekeeper.domain.memberships import Event, Membership, State, advance
 from gatekeeper.domain.pruning import why_not_removed
 from gatekeeper.ports import Standing, Tx
-from gatekeeper.usecases import cards, comeback, member_facts, notices, removals, stage_ends
+from gatekeeper.usecases import (
+    cards,
+    comeback,
+    explained,
+    member_facts,
+    notices,
+    removals,
+    stage_ends,
+)
 from gatekeeper.usecases.naming import number_of, subject_of
 from gatekeeper.usecases.parts import Parts, record
 
@@ -56,13 +64,15 @@ async def renew(tx: Tx, parts: Parts, member: Membership, placed: Order, read_at
         return
     policy = await parts.shelf.at(tx, member.notice_policy)
     until = max(read_at + policy.pruning.grace, removals.told_until(item) or read_at)
+    language = await notices.language_of(tx, parts, member.person_id)
     text = notices.notice_text(
         parts,
         member.notice_code,
         removals.values_of(item),
         item.evidence,
         until,
-        await notices.language_of(tx, parts, member.person_id),
+        language,
+        await explained.why_asked_then(tx, parts, member, language),
     )
     if text != placed.action.text:
         await tx.change(item, evidence={**item.evidence, "until": until.isoformat()})

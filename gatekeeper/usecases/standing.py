@@ -6,6 +6,7 @@ from gatekeeper.domain.admission import standing_votes
 from gatekeeper.domain.applications import OPEN, Application, Choice, Question, State, Vote
 from gatekeeper.domain.errors import Value
 from gatekeeper.policy.texts import say_time
+from gatekeeper.usecases.explained import why_declined
 from gatekeeper.usecases.parts import Parts
 
 
@@ -27,6 +28,7 @@ async def view(parts: Parts, application_id: int) -> StandingPage:
         app = await tx.get(Application, application_id)
         cast = await tx.find(Vote, application_id=app.id, ended_at=None)
         asked = await tx.find(Question, application_id=app.id, ended_at=None, answered_at=None)
+        why = await why_declined(tx, parts, app)
     language = app.language
     values: dict[str, Value] = {
         "club": parts.policy.title,
@@ -44,7 +46,7 @@ async def view(parts: Parts, application_id: int) -> StandingPage:
     if app.state is State.IN_REVIEW and app.due_at and app.quorum.open_for is not None:
         sentences.append(parts.say("standing.no-hurry", values, language))
     if app.state is State.DECLINED and app.reason_text:
-        sentences.append(app.reason_text)
+        sentences += [app.reason_text, *why]
     if app.state is State.EXPIRED and app.reason in {"already-applied", "already-member"}:
         sentences = [parts.say(f"standing.{app.reason}", values, language)]
     return StandingPage(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from gatekeeper.domain.clubs import StandingCard
@@ -20,10 +21,10 @@ from gatekeeper.domain.memberships import (
 )
 from gatekeeper.domain.pruning import Brake, Line, Plan, judge, plan_sweep
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import audit, held, notices, removals, stage_ends, votes
+from gatekeeper.usecases import audit, explained, held, notices, removals, stage_ends, trials, votes
 from gatekeeper.usecases.member_facts import Look, Outlook, look_at, look_out
 from gatekeeper.usecases.naming import subject_of
-from gatekeeper.usecases.parts import Parts, club_state, once, record
+from gatekeeper.usecases.parts import Parts, Shelf, club_state, once, record
 
 LOOK_AGAIN = timedelta(days=1)  # at someone whose Grace is over and whom no rule removes
 SOON = timedelta(seconds=1)
@@ -37,6 +38,12 @@ async def preview(parts: Parts) -> Plan:
     async with parts.store.look(parts.club) as tx:
         plan, _ = await _plan(tx, parts, outlook, parts.clock.now())
     return plan
+
+
+async def would(parts: Parts) -> Plan | None:
+    """What a Sweep would do if the rules decided that are in audit mode; None where they do."""
+    policy = trials.enforced(parts.policy)
+    return await preview(replace(parts, shelf=Shelf(policy))) if policy else None
 
 
 async def run(parts: Parts, slot: str) -> Sweep:
@@ -64,6 +71,8 @@ async def run(parts: Parts, slot: str) -> Sweep:
             await removals.refresh(tx, parts, now, alone=True)
         elif sweep.held != "paused":
             await held.show(tx, parts, sweep, now)
+        await trials.note_members(tx, parts.policy, looks.values(), now)
+        await trials.post_week(tx, parts, now)
         await audit.post_head(tx, parts, now)
     return sweep
 
@@ -181,8 +190,9 @@ async def _notify(
     await _record(tx, parts, look, decision, now)
     language = await notices.language_of(tx, parts, member.person_id)
     until = now + parts.policy.pruning.grace
+    why = explained.why_asked(parts, parts.policy, look.facts, now, language)
     text = notices.notice_text(
-        parts, decision.code, decision.values, look.candidate.evidence, until, language
+        parts, decision.code, decision.values, look.candidate.evidence, until, language, why
     )
     await notices.order_notice(tx, parts, member, text, sweep.id, language, now)
 
