@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -16,6 +17,11 @@ from gatekeeper.policy.outcomes import rules_of
 from gatekeeper.policy.parse import check_policy, load_policy
 from tests.policy.builders import NOW, a_member, a_policy, an_application, policy_text, rule
 
+POLICIES = sorted(
+    path
+    for path in (Path(__file__).parents[2] / "policies").glob("*.yaml")
+    if not path.name.endswith(".cases.yaml")
+)
 ADMISSION = "      - id: default\n        output: {decision: review}\n"
 PRUNING = "      - id: quiet\n        condition: member.silent > duration('90d')\n"
 
@@ -151,6 +157,15 @@ def test_no_invariants_are_said_to_be_none():
     assert found.passed
     assert found.tries == 0
     assert found.lines() == ("No invariants are stated, so none can be broken.",)
+
+
+@pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.name)
+def test_every_policy_that_is_shipped_states_something_and_keeps_it(path):
+    policy = load_policy(path.read_text("utf-8"), path.name)
+    found = tried(policy, tries=600)
+    assert found.passed, "\n".join(found.lines())
+    for subject in MODELS:
+        assert rules_of(policy, subject).invariants
 
 
 # ---- Recorded facts ------------------------------------------------------------------------------
