@@ -100,14 +100,28 @@ async def _club(opened: wire.Opened) -> AsyncIterator[Check]:
         yield good("service", by=state.served_by)
     else:
         yield bad("no-service")
-    if state is not None and state.policy and opened.policy_fault is None:
-        newer = policy_file.read_policy(opened.settings.policy)
-        if newer.digest != state.policy:
-            yield bad("policy-not-in-force", file=str(opened.settings.policy))
+    if state is not None and state.policy:
+        for check in _policy_in_force(opened.settings.policy, state):
+            yield check
     if state is not None and state.paused_at:
         yield bad("paused", by=state.paused_by)
     if failed:
         yield bad("failed-orders", count=failed)
+
+
+def _policy_in_force(file: Path, state: ClubState) -> list[Check]:
+    """Why the file that lies there is not in force; nothing where it is, or is told as wrong."""
+    if state.policy_pending:
+        return [bad("policy-waits", version=state.policy_pending[:12])]
+    found = policy_file.read(file)
+    if found.digest == state.policy:
+        return []
+    if found.digest and found.digest == state.policy_aside:
+        return [bad("policy-set-aside", file=str(file), version=state.policy[:12])]
+    tried = policy_file.tried(policy_file.of_club(found, state.club), file)
+    if tried.fault is not None and found.fault is None:
+        return [of_error(tried.fault)]
+    return [] if found.fault else [bad("policy-not-in-force", file=str(file))]
 
 
 async def _platforms(opened: wire.Opened) -> AsyncIterator[Check]:

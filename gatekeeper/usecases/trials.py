@@ -15,6 +15,7 @@ from gatekeeper.domain.clubs import PolicyDifference
 from gatekeeper.domain.decisions import Lane, Post, Ruling
 from gatekeeper.domain.memberships import Membership
 from gatekeeper.domain.pruning import judge
+from gatekeeper.policy.document import Mode
 from gatekeeper.policy.facts import ApplicationFacts
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.promotions import ADMISSION, PRUNING, Shadow, shadows
@@ -91,6 +92,15 @@ async def note_members(tx: Tx, policy: Policy, looks: Iterable[Look], now: datet
                 )
     await _keep(tx, found)
     return len(found)
+
+
+def enforced(policy: Policy) -> Policy | None:
+    """A policy as it would prune without audit mode; None where that is not what it is in."""
+    if policy.pruning.mode_in_force is not Mode.AUDIT:
+        return None
+    name = f"document:{policy.pruning_name}"
+    tried = [each.policy for each in _of_kind(policy, PRUNING) if each.name == name]
+    return tried[-1]
 
 
 def _of_kind(policy: Policy, kind: str) -> list[Shadow]:
