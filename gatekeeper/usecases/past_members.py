@@ -223,7 +223,7 @@ class _Maker:
     ) -> Judged | None:
         """One member as a Sweep saw them; None, and counted, where that is not known."""
         at = sweep.at
-        if any(start <= at and (end is None or at < end) for start, end in stages):
+        if any(start <= at and (end is None or at <= end) for start, end in stages):
             self.known.staged += 1
             return None
         last = _last_sign(rows.activity.get(member.person_id, ()), member, at, self.reach)
