@@ -40,9 +40,10 @@ def plan(as_json: Json = False) -> None:
     """Who would be asked or let go now, and why. Nothing is done."""
     from gatekeeper.usecases import sweep as use
 
-    async def work() -> tuple[Plan, dict[str, str]]:
+    async def work() -> tuple[Plan, dict[str, str], bool]:
         async with frame.club(connect=True) as club:
-            found = await use.preview(club.parts)
+            tried = await use.would(club.parts)
+            found = tried or await use.preview(club.parts)
             lines = (*found.notify, *found.remove, *found.unreachable)
             texts = {
                 str(line.candidate.membership.id): club.parts.say(
@@ -50,12 +51,13 @@ def plan(as_json: Json = False) -> None:
                 )
                 for line in lines
             }
-            return found, texts
+            return found, texts, tried is not None
 
-    found, texts = frame.run(work())
+    found, texts, on_trial = frame.run(work())
     if as_json:
         render.show_json(
             {
+                "on_trial": on_trial,
                 "notify": [_line(each, texts) for each in found.notify],
                 "remove": [_line(each, texts) for each in found.remove],
                 "unreachable": [_line(each, texts) for each in found.unreachable],
@@ -64,6 +66,10 @@ def plan(as_json: Json = False) -> None:
             }
         )
         return
+    if on_trial:
+        from gatekeeper.policy.texts import sentence
+
+        render.say(sentence("sweep-on-trial"))
     for title, lines in (
         ("Would be asked", found.notify),
         ("Would be planned for removal", found.remove),
