@@ -147,7 +147,7 @@ def test_what_waits_is_put_in_force_by_a_word(club, gatekeeper):
     rules.write_text(enforce.replace("mode: enforce", "mode: audit"))
     (club.folder / "house-rules.cases.yaml").unlink()
     with club.served():
-        code, out, _ = gatekeeper("sweep", "plan")
+        _, out, _ = gatekeeper("sweep", "plan")
         assert "audit mode" in out
         assert gatekeeper("policy", "promote", "--yes")[0] == 0
         rules.write_text(enforce)
