@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gatekeeper.cli import cases, frame, invariants, render, simulate, simulate, versions
+from gatekeeper.cli import cases, explain, frame, invariants, render, simulate, versions
 from gatekeeper.cli.frame import STATE, Json
 from gatekeeper.domain.errors import SettingsError
 from gatekeeper.settings import find_place
@@ -32,10 +32,8 @@ Language = Annotated[
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this module, and of those that have one of the group each."""
     app.add_typer(policy, name="policy")
-    for part in (cases, simulate):
+    for part in (cases, explain, simulate, versions):
         part.add_to(policy)
-    simulate.add_to(policy)
-    versions.add_to(policy)
 
 
 def read(file: str = "") -> tuple[Path, str]:

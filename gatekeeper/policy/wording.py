@@ -19,7 +19,7 @@ from gatekeeper.domain.errors import Value
 from gatekeeper.policy.atoms import AtomValue, Operand
 from gatekeeper.policy.facts import Facts
 from gatekeeper.policy.judge import Policy, RuleSet
-from gatekeeper.policy.texts import iso, say_duration, say_time, sentence
+from gatekeeper.policy.texts import DEFAULT, iso, languages, say_duration, say_time, sentence
 
 TEXT_LETTERS = 60  # of a text that a condition saw
 SOURCE_LETTERS = 120  # of a condition that has no sentence of its own
@@ -145,8 +145,9 @@ class Wording:
 
     @property
     def tongue(self) -> str:
-        """The language that is spoken."""
-        return self.language or self.policy.club.spec.language
+        """The language that is spoken: the reader's, the club's, or English."""
+        known = (self.language, self.policy.club.spec.language)
+        return next((each for each in known if each.split("_")[0] in languages()), DEFAULT)
 
     def say(self, code: str, values: Mapping[str, Value] | None = None) -> str:
         """A sentence of the catalogue, with its times in the club's zone."""
@@ -290,7 +291,8 @@ class Wording:
     def _side(self, seen: AtomValue, terms: list[Term], place: int) -> str:
         """One side in brief: a constant's value, a fact's name with its value."""
         term, operand, value = terms[place], seen.atom.operands[place], seen.operands[place]
-        said = self.value(value, term.path)
+        other = terms[1 - place].path if isinstance(value, float) else term.path
+        said = self.value(value, other if term.kind == "constant" else term.path)
         if term.kind == "constant" or term.path == ("now",):
             if self.admin and term.path[:1] == ("params",):
                 return self.say("bound.param", {"bound": said, "param": term.path[1]})
