@@ -31,6 +31,7 @@ from gatekeeper.usecases.parts import Parts, club_state
 
 BATCH: Final = 500  # rows of the record read at once
 SKEW: Final = timedelta(hours=1)  # by so much two clocks that write the record may differ
+SHORTEST: Final = 4  # letters of a digest that name a version
 HAND: Final[Mapping[str, Verdict]] = {
     "removal-confirmed": Verdict.REMOVE,
     "removed-by-hand": Verdict.REMOVE,
@@ -246,9 +247,13 @@ async def version(parts: Parts, digest: str) -> Policy:
         BadInput: `no-such-version`, also where several begin so.
         PolicyError: it is one that this release cannot read any more.
     """
+    digest = digest.lower()
     async with parts.store.look(parts.club) as tx:
-        known = await tx.find(PolicyVersion)
-    found = [one for one in known if one.digest.startswith(digest.lower())]
-    if len(found) != 1 or len(digest) < 4:
-        raise BadInput({"old": "no-such-version"}, digest=digest)
-    return load_policy(found[0].text, f"{found[0].digest[:12]}.yaml")
+        texts = {one.digest: one.text for one in await tx.find(PolicyVersion)}
+    texts[parts.policy.digest] = parts.policy.text
+    found = [each for each in texts if each.startswith(digest)]
+    if len(found) != 1 or len(digest) < SHORTEST:
+        raise BadInput({"old": "no-such-version"}, digest=digest or "-")
+    if found[0] == parts.policy.digest:
+        return parts.policy
+    return load_policy(texts[found[0]], f"{found[0][:12]}.yaml")
