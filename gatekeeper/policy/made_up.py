@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from gatekeeper.domain.activity import Kind
-from gatekeeper.policy.boundaries import Constants, words
+from gatekeeper.policy.boundaries import Constant, Constants, words
 from gatekeeper.policy.case_facts import MODELS, Given, Subject, written
 from gatekeeper.policy.club_document import Form, Question, QuestionKind
 from gatekeeper.policy.facts import Type, schema_of
@@ -26,10 +26,14 @@ _ALWAYS = {QuestionKind.CONSENT, QuestionKind.MANY, QuestionKind.TAGS}  # no, or
 _CHOICES = {
     "origin": ("web", "knock"),
     "last_kind": tuple(kind.value for kind in Kind),
+    "platform": ("matrix", "slack"),
+    "server": ("example.org", "other.example"),
     "identity": ("matrix:@ada:example.org", "matrix:@bob:other.example"),
 }
+_ACCOUNTS = tuple(f"matrix:@{name}:example.org" for name in ("eve", "kim", "lou", "max"))
+_ABSENCES = {"exempt": "exempt_until", "on_leave": "on_leave_until"}
 # Facts that follow from others, and are not made up by themselves.
-_FOLLOWING = {"text", "links", "server", "exempt", "on_leave", "sponsors"}
+_FOLLOWING = {"text", "links", "exempt", "on_leave"}
 
 
 class Chance(Protocol):
@@ -60,18 +64,35 @@ class Maker:
         for name, kind in schema.items():
             if name in _FOLLOWING or not isinstance(kind, Type):
                 continue
-            known = self.constants.get((self.subject, name))
+            known = self.known(name)
             if chance.randrange(20) < (10 if known is not None else 3):
-                values[name] = _one(chance, kind, known or (), now, name)
+                value = _one(chance, kind, known or (), now, name)
+                # Absences end in days to come.
+                ends = name in _ABSENCES.values() and value is not None and value < now
+                values[name] = now + (now - value) if ends else value
         if self.subject == "application":
             answers = self._answers(chance, now)
             if answers:
                 values["answers"] = answers
-        else:
-            for name in ("exempt", "on_leave"):
-                if chance.randrange(6) == 0:
-                    values[f"{name}_until"] = now + DAY * (1 + chance.randrange(90))
+            texts = self._texts()
+            if texts and chance.randrange(4) == 0:
+                values["reason"] = _one(chance, Type(str), texts, now)
         return possible(self.subject, {k: v for k, v in values.items() if v is not None}, now)
+
+    def known(self, name: str) -> tuple[Constant, ...] | None:
+        """What the conditions compare a fact with; None where they do not look at it."""
+        found = self.constants.get((self.subject, name))
+        if name not in _ABSENCES.values():
+            return found
+        whether = next(first for first, until in _ABSENCES.items() if until == name)
+        seen = found is not None or (self.subject, whether) in self.constants
+        return (*(found or ()), DAY) if seen else None
+
+    def _texts(self) -> tuple[Constant, ...]:
+        """What conditions look for in all that somebody typed."""
+        links = self.constants.get(("application", "links"), ())
+        texts = self.constants.get(("application", "text"), ())
+        return (*texts, *(_links(n) for n in links if isinstance(n, int)))
 
     def _answers(self, chance: Chance, now: datetime) -> dict[str, Any]:
         """Every question that has to be answered, and some others."""
@@ -81,9 +102,7 @@ class Maker:
         for question in self.form.questions:
             known = self.constants.get(("application", "answers", question.id), ())
             if question.id == chosen:  # the text of all is made of the texts of each
-                known = (*known, *self.constants.get(("application", "text"), ()))
-                links = self.constants.get(("application", "links"), ())
-                known = (*known, *(_links(n) for n in links if isinstance(n, int)))
+                known = (*known, *self._texts())
             if question.required or question.kind in _ALWAYS or chance.randrange(2):
                 answers[question.id] = _answer(chance, question, known, now)
         return {name: answer for name, answer in answers.items() if answer is not None}
@@ -129,10 +148,12 @@ def _one(chance: Chance, kind: Type, known: Sequence[Any], now: datetime, name: 
     if kind.optional and chance.randrange(3) == 0:
         return None
     if kind.many:
-        texts = [one for one in known if isinstance(one, str)] + ["other"]
+        texts = [one for one in known if isinstance(one, str)]
+        texts += _ACCOUNTS if name == "sponsors" else ("other",)
         sizes = [size for one in known if type(one) is int for size in (one - 1, one, one + 1)]
         count = _pick(chance, [0, 1, 2, *sizes])
-        return [_pick(chance, texts) for _ in range(max(0, min(count, 50)))]
+        picked = [_pick(chance, texts) for _ in range(max(0, min(count, 50)))]
+        return list(dict.fromkeys(picked)) if name == "sponsors" else picked
     near, usual = _MAKERS[kind.scalar](known, now)
     if name in _CHOICES:
         usual = [*_CHOICES[name]]
@@ -216,6 +237,10 @@ def _possible_application(made: dict[str, Any], now: datetime) -> None:
         made["last_declined_at"] = submitted - DAY * 100
     if made.get("earlier_declines", 0) > made.get("earlier_applications", 0):
         made["earlier_applications"] = made["earlier_declines"]
+    if made.get("reason"):
+        made["origin"] = "knock"
+    if len(made.get("sponsors", ())) > made.get("vouches", 0):
+        made["vouches"] = len(made["sponsors"])
     if made.get("was_removed"):
         made["was_member"] = True
 
@@ -223,14 +248,14 @@ def _possible_application(made: dict[str, Any], now: datetime) -> None:
 def _possible_member(made: dict[str, Any], now: datetime) -> None:
     for name in ("known_since", "joined_at", "last_active_at", "noticed_at"):
         _not_after(made, name, now)
-    for name in ("exempt", "on_leave"):
-        until = made.get(f"{name}_until")
+    for name, ending in _ABSENCES.items():
+        until = made.get(ending)
         if until is not None and until > now:
             made[name] = True
         elif made.get(name):
-            made[f"{name}_until"] = now + DAY
+            made[ending] = now + DAY
         else:
-            made.pop(f"{name}_until", None)
+            made.pop(ending, None)
     if made.get("grace_over") and made.get("noticed_at", now) > now - DAY:
         made["noticed_at"] = now - DAY * 30
     silent = made.get("silent", timedelta(0))
