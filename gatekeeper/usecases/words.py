@@ -1,17 +1,20 @@
-"""Words in the admins' room: pause, resume, status, help. Only admins are heard."""
+"""Words in the admins' room: pause, resume, status, explain, help. Only admins are heard."""
 
 from datetime import datetime
 
+from gatekeeper.domain.applications import Application
 from gatekeeper.domain.clubs import StandingCard
 from gatekeeper.domain.decisions import Choice, Lane, Order, Post, Progress
 from gatekeeper.domain.errors import Refused
 from gatekeeper.domain.events import Pressed, Wrote
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import pause, rights, votes
+from gatekeeper.usecases import explained, pause, rights, votes
 from gatekeeper.usecases.parts import Parts, club_state, once, order
 
 PREFIXES = ("!gatekeeper", "!gk")
 GO_ON = "▶"
+LINES = 60  # of an explanation in one message
+DIGITS = 19  # of a number that a database takes
 
 
 async def said(parts: Parts, event: Wrote) -> None:
@@ -26,8 +29,12 @@ async def said(parts: Parts, event: Wrote) -> None:
             if await once(tx, event, now):
                 await votes.refuse(tx, parts, event, "club", Refused("no-right-to-decide"), now)
         return
-    word = rest.strip().lower()
-    if word == "pause":
+    word, _, about = rest.strip().lower().partition(" ")
+    if word == "explain":
+        await _answer(parts, event, await _explained(parts, about.strip().removeprefix("#")))
+    elif about:
+        await _answer(parts, event, parts.say("words-help"))
+    elif word == "pause":
         await pause.pause(parts, str(event.who))
         await _answer(parts, event, parts.say("paused-now"))
     elif word == "resume":
@@ -57,6 +64,24 @@ async def pressed_resume(parts: Parts, event: Pressed, card: StandingCard) -> No
         await _post(
             tx, parts, parts.say("resumed-now"), f"told/{event.event_id}", "club", parts.clock.now()
         )
+
+
+async def _explained(parts: Parts, number: str) -> str:
+    """Everything about the rules' verdict on one application, as many lines as a message bears."""
+    known = number.isascii() and number.isdigit() and len(number) < DIGITS
+    async with parts.store.look(parts.club) as tx:
+        app = await tx.first(Application, id=int(number)) if known else None
+        if app is None:
+            return parts.say("explain-whom")
+        seen = await explained.of_application(tx, parts, app)
+    if seen is None:
+        return parts.say("explain-nothing", {"number": app.id})
+    lines = explained.told(seen, parts.policy.club.spec.language).lines()
+    more = len(lines) - LINES
+    if more > 0:  # the last ones say what would turn it
+        cut = parts.say("explain.more", {"count": more})
+        lines = (*lines[: LINES - 2], cut, *lines[-2:])
+    return "\n".join([parts.say("explain.of", {"number": app.id, "name": app.name}), *lines])
 
 
 async def _status(parts: Parts) -> str:

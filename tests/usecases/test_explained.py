@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 
 from gatekeeper.domain.applications import Application, State
+from gatekeeper.domain.clubs import ClubState
 from gatekeeper.domain.decisions import Order, Verdict
 from gatekeeper.domain.identity import Person
 from gatekeeper.testing.fakes import FakeStore
-from gatekeeper.usecases import explained, member_facts, review, standing
+from gatekeeper.usecases import explained, member_facts, review, standing, words
 from tests.journeys.club import CLUB, a_club
 from tests.usecases.conftest import QUIET
 
@@ -190,3 +191,37 @@ async def test_a_member_is_explained_from_the_record_and_as_they_are_now(club):
     lines = explained.told(present).lines()
     assert any("would say remove with: silence until" in line for line in lines), lines
     assert present.at - seen.at < timedelta(seconds=30)
+
+
+async def asked(club, text):
+    """What the bot says to a word in the admins' room."""
+    await club.platform.write(club.alice, text, "admins")
+    await club.settle()
+    return club.said_in("admins")[-1].text
+
+
+async def test_an_admin_asks_in_the_room_for_everything(club):
+    number = await club.apply(club.platform.person("@ada:fake"))
+    said = await asked(club, f"!gk explain #{number}")
+    assert said.startswith(f"Application {number} of Ada:")
+    assert "Rule spam: does not match." in said
+    assert "does not match the pattern “(?i)casino|crypto airdrop”" in said
+    assert "what would" not in said
+    for word in ("!gk explain", "!gk explain ada", "!gk explain 99", "!gk explain ²"):
+        assert "!gk explain 7" in await asked(club, word), word
+    assert "!gk pause" in await asked(club, "!gk pause please")
+    assert not (await club.one(ClubState)).paused_at
+
+
+async def test_a_long_explanation_is_cut_and_keeps_its_end():
+    many = "".join(
+        f"      - id: rule-{n}\n        condition: application.links > {n + 9}\n"
+        "        output: {decision: decline}\n"
+        for n in range(60, 0, -1)
+    )
+    async with open_club(**{SPAM: many + VOUCHED[SPAM]}) as club:
+        number = await club.apply(club.platform.person("@ada:fake"))
+        lines = (await asked(club, f"!gk explain {number}")).split("\n")
+        assert len(lines) == words.LINES + 2
+        assert any("more lines" in line for line in lines)
+        assert "It would be admitted with: 18 more letters" in lines[-1] + lines[-2]
