@@ -14,6 +14,7 @@ from gatekeeper.policy.facts import (
     ApplicationFacts,
     Facts,
     MemberFacts,
+    Schema,
     Type,
     answer_type,
     count_links,
@@ -26,6 +27,10 @@ Subject: TypeAlias = Literal["application", "member"]
 Given: TypeAlias = Mapping[str, Any]  # facts as a case gives them
 
 MODELS: Mapping[Subject, type[Facts]] = {"application": ApplicationFacts, "member": MemberFacts}
+# Names and types of all facts but the answers, which each club asks for differently.
+KINDS: Mapping[Subject, Mapping[str, Type | Schema]] = {
+    subject: schema_of(model, Form()) for subject, model in MODELS.items()
+}
 _EXAMPLES = {
     bool: "true",
     int: "3",
@@ -46,7 +51,7 @@ def application_facts(policy: Policy, given: Given, now: datetime) -> Applicatio
         "first_seen_at": now - timedelta(days=1),
         "identity": "matrix:@ada:example.org",
         "server": "example.org",
-        **_moments(ApplicationFacts, given, now),
+        **_moments("application", given, now),
     }
     answers = {
         name: _plain(answer)
@@ -65,7 +70,7 @@ def member_facts(given: Given, now: datetime) -> MemberFacts:
     values = {
         "known_since": now - timedelta(days=365),
         "silent": timedelta(0),
-        **_moments(MemberFacts, given, now),
+        **_moments("member", given, now),
     }
     return MemberFacts.model_validate(values)
 
@@ -189,12 +194,11 @@ def _plain(answer: Any) -> Any:
     return answer.isoformat() if isinstance(answer, date) else answer
 
 
-def _moments(model: type[Facts], given: Given, now: datetime) -> dict[str, Any]:
+def _moments(subject: Subject, given: Given, now: datetime) -> dict[str, Any]:
     """Texts like 90d as durations, or as times that long before `now`; days as midnights UTC."""
     read: dict[str, Any] = {}
-    kinds = schema_of(model, Form())
     for name, value in given.items():
-        kind = kinds.get(name)
+        kind = KINDS[subject].get(name)
         scalar = kind.scalar if isinstance(kind, Type) else None
         if scalar is timedelta and isinstance(value, str):
             value = parse_duration(value)

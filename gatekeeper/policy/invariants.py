@@ -22,6 +22,7 @@ from gatekeeper.domain.decisions import Ruling
 from gatekeeper.domain.errors import Value
 from gatekeeper.policy.boundaries import constants
 from gatekeeper.policy.case_facts import Given, Subject, facts_of, given_of, subject_of
+from gatekeeper.policy.conditions import Scope
 from gatekeeper.policy.document import AdmissionSpec, Mode, PruningSpec
 from gatekeeper.policy.facts import Facts, values_of
 from gatekeeper.policy.judge import VERDICTS, CompiledInvariant, Policy
@@ -236,9 +237,10 @@ class _Look:
         facts = record.facts if record else facts_of(self.policy, self.subject, given, now)
         ruling = judge(self.policy, facts, now)
         self.fired[ruling.rule] += 1
-        for one in self.invariants:
-            known = one.invariant.id in self.broken
-            if known or _fault(self.policy, one, facts, now, ruling) is None:
+        left = [one for one in self.invariants if one.invariant.id not in self.broken]
+        scope = _scope(self.policy, left[0], facts, now, _words(ruling)) if left else None
+        for one in left:
+            if scope is None or _fault(one, scope) is None:
                 continue
             self.broken.add(one.invariant.id)
             found.broken.append(self.shrunk(one, facts, given, now, base, record))
@@ -288,7 +290,8 @@ class _Look:
         """The mildest verdict under which the invariant would hold, "" for none."""
         for word in WORDS[self.subject]:
             verdict = VERDICTS[word].value
-            if _holds(self.policy, one, facts, now, {"verdict": verdict, "rule": ""}) is None:
+            words = {"verdict": verdict, "rule": ""}
+            if _fault(one, _scope(self.policy, one, facts, now, words)) is None:
                 return verdict
         return ""
 
@@ -318,20 +321,23 @@ class _Found:
 
 def fault_of(policy: Policy, one: CompiledInvariant, facts: Facts, now: datetime) -> str | None:
     """None where the invariant holds for these facts, else its fault, "" where it is false."""
-    return _fault(policy, one, facts, now, judge(policy, facts, now))
+    ruling = judge(policy, facts, now)
+    return _fault(one, _scope(policy, one, facts, now, _words(ruling)))
 
 
-def _fault(
-    policy: Policy, one: CompiledInvariant, facts: Facts, now: datetime, ruling: Ruling
-) -> str | None:
-    words = {"verdict": ruling.verdict.value, "rule": ruling.rule}
-    return _holds(policy, one, facts, now, words)
+def _words(ruling: Ruling) -> dict[str, str]:
+    return {"verdict": ruling.verdict.value, "rule": ruling.rule}
 
 
-def _holds(
+def _scope(
     policy: Policy, one: CompiledInvariant, facts: Facts, now: datetime, words: Mapping[str, str]
-) -> str | None:
+) -> Scope:
+    """What the invariants of one document are evaluated on: they share their environment."""
     values = values_of(facts, one.conditions.subject_schema)
     variables = rules_of(policy, subject_of(facts)).variables
-    outcome = one.conditions.scope(values, variables, now, words).evaluate(one.condition)
+    return one.conditions.scope(values, variables, now, words)
+
+
+def _fault(one: CompiledInvariant, scope: Scope) -> str | None:
+    outcome = scope.evaluate(one.condition)
     return None if outcome.value is True else outcome.fault

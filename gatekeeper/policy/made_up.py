@@ -12,9 +12,9 @@ from typing import Any, Protocol, TypeVar
 
 from gatekeeper.domain.activity import Kind
 from gatekeeper.policy.boundaries import Constant, Constants, words
-from gatekeeper.policy.case_facts import MODELS, Given, Subject, written
+from gatekeeper.policy.case_facts import KINDS, Given, Subject, written
 from gatekeeper.policy.club_document import Form, Question, QuestionKind
-from gatekeeper.policy.facts import Type, schema_of
+from gatekeeper.policy.facts import Type
 
 T = TypeVar("T")
 
@@ -60,8 +60,7 @@ class Maker:
     def make(self, chance: Chance, now: datetime) -> dict[str, Any]:
         """Somebody who could be: about half of what the conditions look at is unusual in them."""
         values: dict[str, Any] = {}
-        schema = schema_of(MODELS[self.subject], self.form)
-        for name, kind in schema.items():
+        for name, kind in KINDS[self.subject].items():
             if name in _FOLLOWING or not isinstance(kind, Type):
                 continue
             known = self.known(name)

@@ -7,9 +7,8 @@ from itertools import combinations
 from typing import Any, TypeAlias
 
 from gatekeeper.policy.base import DURATION, parse_duration, write_duration
-from gatekeeper.policy.case_facts import MODELS, Given, Subject
-from gatekeeper.policy.club_document import Form
-from gatekeeper.policy.facts import Type, schema_of
+from gatekeeper.policy.case_facts import KINDS, Given, Subject
+from gatekeeper.policy.facts import Type
 from gatekeeper.policy.made_up import as_given, possible
 
 STEPS = 2_000  # so many tries at most
@@ -41,7 +40,7 @@ def smallest(subject: Subject, given: Given, now: datetime, shows: Shows) -> dic
 
 
 def _possible(subject: Subject, given: Given, now: datetime) -> dict[str, Any]:
-    kinds = schema_of(MODELS[subject], Form())
+    kinds = KINDS[subject]
     values = {}
     for name, value in given.items():
         kind = kinds.get(name)
