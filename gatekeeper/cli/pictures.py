@@ -47,6 +47,8 @@ STYLE: Final[dict[Any, Any]] = {
     "text.parse_math": False,  # a value may hold a dollar
 }
 CROWDED: Final = 12  # values beside one another; with more their names are turned
+NAMED: Final = 40  # with more, only some of the names stand beneath
+WIDEST: Final = 16.0  # inches
 
 
 def draw(found: "Found", say: "Say", file: Path) -> None:
@@ -59,7 +61,7 @@ def draw(found: "Found", say: "Say", file: Path) -> None:
     kinds = [name for name in ("AdmissionPolicy", "PruningPolicy") if name in found.about]
     wide = len(found.params[-1].values)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(max(8.0, 0.75 * wide + 2.5), 5.4 * len(kinds)), dpi=150)
+        figure = Figure(figsize=(min(max(8.0, 0.7 * wide + 2), WIDEST), 5.6 * len(kinds)), dpi=150)
         figure.set_layout_engine("constrained", h_pad=0.12, w_pad=0.12)
         FigureCanvasAgg(figure)
         for number, kind in enumerate(kinds, 1):
@@ -72,7 +74,7 @@ def draw(found: "Found", say: "Say", file: Path) -> None:
 
 
 def _title(axes: "Axes", found: "Found", say: "Say", applications: bool) -> None:
-    names = ", ".join(param.name for param in found.params)
+    names = " × ".join(param.name for param in found.params)
     counts = counts_of(found.rows[0], applications)
     values = {"params": names, "count": sum(counts.values())}
     kind = "applications" if applications else "members"
@@ -84,8 +86,17 @@ def _title(axes: "Axes", found: "Found", say: "Say", applications: bool) -> None
             "until": (found.now if applications else found.until).isoformat(),
         },
     )
-    axes.set_title(say(f"simulate.chart.{kind}", values), loc="left", pad=30, fontweight="bold")
-    axes.text(0, 1.03, below, transform=axes.transAxes, color="#555555")
+    title = f"{say(f'simulate.chart.{kind}', values)}\n"
+    pad = 34 if len(found.params) == 1 else 6  # room for the legend
+    axes.set_title(title, loc="left", pad=pad, fontweight="bold")
+    axes.annotate(
+        below,
+        (0, 1),
+        (0, pad + 4),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        color="#555555",
+    )
 
 
 def _bars(axes: "Axes", found: "Found", say: "Say", applications: bool) -> None:
@@ -100,26 +111,36 @@ def _bars(axes: "Axes", found: "Found", say: "Say", applications: bool) -> None:
         bars = axes.bar(
             places,
             heights,
-            0.7,
+            0.7 if len(rows) <= NAMED else 1.0,
             bottom=base,
             color=COLOURS[verdict],
-            edgecolor="white",
+            edgecolor="white" if len(rows) <= NAMED else "none",
             label=say(f"simulate.chart.{LEGEND[verdict]}"),
         )
-        if len(rows) <= 2 * CROWDED:
-            told = [str(height) if height > most * 0.04 else "" for height in heights]
+        if len(rows) <= CROWDED + CROWDED // 2:
+            told = [str(height) if height > most * 0.06 else "" for height in heights]
             ink = "white" if verdict in DARK else "black"
             axes.bar_label(bars, told, label_type="center", color=ink)
         base = [low + height for low, height in zip(base, heights, strict=True)]
     axes.set_ylim(0, most * 1.06)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel(_unit(say, applications))
-    axes.set_xlabel(found.params[0].name)
-    _name_values(axes, [row.variant.values[0] for row in found.rows], rows, say, applications)
+    beneath = not applications and len(rows) <= CROWDED
+    _name_values(axes, [row.variant.values[0] for row in found.rows], rows if beneath else ())
+    name = {"param": found.params[0].name}
+    axes.set_xlabel(say("simulate.chart.beneath", name) if beneath else name["param"])
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e4e4e4")
     axes.set_axisbelow(True)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
+    axes.set_xlim(-0.6, len(rows) - 0.4)
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        borderaxespad=0.3,
+        ncols=len(shown),
+        frameon=False,
+        handlelength=1.2,
+    )
 
 
 def _unit(say: "Say", applications: bool) -> str:
@@ -127,22 +148,15 @@ def _unit(say: "Say", applications: bool) -> str:
 
 
 def _name_values(
-    axes: "Axes",
-    values: Sequence[str],
-    rows: Sequence[Mapping[Verdict, int]],
-    say: "Say",
-    applications: bool,
+    axes: "Axes", values: Sequence[str], rows: Sequence[Mapping[Verdict, int]]
 ) -> None:
-    """The values beneath the bars; with members, how many each of them lets be."""
-    crowded = len(values) > CROWDED
+    """The values beneath the bars, and with `rows` how many each of them lets be."""
     told = [value[:24] for value in values]
-    if not applications and not crowded:
-        kept = say("simulate.chart.kept")
-        told = [
-            f"{value}\n{kept}: {row[Verdict.KEEP]}" for value, row in zip(told, rows, strict=True)
-        ]
-    axes.set_xticks(range(len(values)), told)
-    if crowded:
+    if rows:
+        told = [f"{value}\n{row[Verdict.KEEP]}" for value, row in zip(told, rows, strict=True)]
+    every = -(-len(told) // NAMED)
+    axes.set_xticks(range(0, len(told), every), told[::every])
+    if len(values) > CROWDED:
         axes.tick_params(axis="x", labelrotation=90)
 
 
