@@ -154,6 +154,7 @@ class PolicyWatch:
             starting.cancel()
         if old is not None:
             await old.stop()
+        log.info("platform-begun-anew", platform=name, named=places is not None)
         if places is not None:
             self._starting[name] = asyncio.ensure_future(self._listen(platforms[name]))
 

@@ -15,6 +15,7 @@ from gatekeeper.domain.clubs import ClubState, PolicyChange, PolicyVersion
 from gatekeeper.domain.decisions import Decision, Lane, Post, Verdict
 from gatekeeper.domain.errors import GatekeeperError, NotFound, Refused, SettingsError, Value
 from gatekeeper.domain.pruning import Plan
+from gatekeeper.policy import compare
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.parse import load_policy
 from gatekeeper.policy.promotions import promotions
@@ -25,6 +26,7 @@ from gatekeeper.usecases.parts import Parts, club_state, order, record
 from gatekeeper.usecases.readings import Reading, Step
 
 SHORT: Final = 12  # letters of a digest that people are shown and may type
+MOST: Final = 12  # changes told in the room; all of them stand in the history
 
 
 def weigh(state: ClubState | None, current: Policy | None, reading: Reading) -> Step:
@@ -106,14 +108,16 @@ async def _enforce(
     )
     if before:  # a club's first version is no news to those who have just written it
         changes = words(await parts.shelf.at(tx, before), policy)
-        text = parts.say(code, values)
-        await _tell(tx, parts, [text, *changes], f"policy/change/{entry.sequence}", now)
+        lines = [parts.say(code, values), *changes[:MOST]]
+        if len(changes) > MOST:
+            lines.append(parts.say("policy-more-changes", {"count": len(changes) - MOST}))
+        await _tell(tx, parts, lines, f"policy/change/{entry.sequence}", now)
     parts.shelf.use(policy)
 
 
 def words(before: Policy, after: Policy, language: str = "") -> tuple[str, ...]:
-    """What changed, a sentence each."""
-    return ()
+    """What changed, a sentence each, in the club's language or another."""
+    return compare.words(before, after, language or after.club.spec.language)
 
 
 async def _tell_fault(tx: Tx, parts: Parts, reading: Reading, now: datetime) -> None:

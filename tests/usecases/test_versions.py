@@ -79,7 +79,10 @@ async def test_an_edit_comes_into_force_and_is_told_and_recorded(club):
     change = (await club.find(PolicyChange))[-1]
     assert (change.before, change.digest) == (before.digest, after.digest)
     assert (change.actor, change.reason) == ("file:rules.yaml", "file")
-    assert after.digest[:12] in admins_were_told(club)[-1]
+    head, change_told = admins_were_told(club)[-1].split("\n")
+    assert after.digest[:12] in head
+    assert "2" in change_told
+    assert "1" in change_told
     async with club.store.look(CLUB) as tx:
         entry = (await tx.entries())[-1]
     assert (entry.code, entry.policy) == ("policy-loaded", after.digest)
