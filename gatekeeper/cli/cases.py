@@ -45,6 +45,9 @@ def run_its_cases(
             help="Say no where the cases show less of the rules and their conditions.",
         ),
     ] = None,
+    language: Annotated[
+        str, typer.Option("--language", metavar="CODE", help="Of the sentences, as in de.")
+    ] = "en",
     as_json: Json = False,
 ) -> None:
     """Try the cases that lie beside a policy, or beside each policy of a folder."""
@@ -66,7 +69,7 @@ def run_its_cases(
         render.show_json(plain if whole else next(iter(plain.values())))
     else:
         for name, one in reports.items():
-            _show(name if whole else "", one, coverage)
+            _show(name if whole else "", one, coverage, language)
     frame.leave(0 if all(_good(one, coverage) for one in reports.values()) else 1)
 
 
@@ -130,18 +133,18 @@ def _plain(tried: "Report | PolicyError", wanted: float | None) -> dict[str, Any
     }
 
 
-def _show(name: str, tried: "Report | PolicyError", wanted: float | None) -> None:
+def _show(name: str, tried: "Report | PolicyError", wanted: float | None, language: str) -> None:
     from gatekeeper.policy.texts import sentence
 
     if isinstance(tried, GatekeeperError):
-        for line in render.error_lines(tried):
+        for line in render.finding_lines(tried.findings, language):
             render.note(line)
         return
     before = "  " if name else ""
     if name:
         render.say(f"{name}:")
-    for line in tried.lines():
+    for line in tried.lines(language):
         render.say(before + line)
     if wanted is not None and not _covered(tried, wanted):
         values = {"percent": tried.coverage.percent, "wanted": wanted}
-        render.say(before + sentence("coverage-too-little", values))
+        render.say(before + sentence("coverage-too-little", values, language))

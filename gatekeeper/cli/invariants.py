@@ -46,10 +46,10 @@ async def _records() -> list["Recorded"]:
         return [Recorded(one.facts, one.at, one.subject) async for one in past]
 
 
-def show(found: list["Tried"]) -> None:
+def show(found: list["Tried"], language: str = "en") -> None:
     """In words, with a case for each that is broken; recorded facts after made-up ones."""
     for each in found:
-        for line in each.lines():
+        for line in each.lines(language):
             render.say(line)
 
 

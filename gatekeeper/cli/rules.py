@@ -150,4 +150,4 @@ def _show(checked: _Checked, language: str) -> None:
         render.say(sentence("check-nothing", {"name": str(checked.path)}, language))
     if checked.policy and checked.policy.pruning.starts_in_audit:
         render.say(sentence("check-starts-in-audit", {"name": str(checked.path)}, language))
-    invariants.show(checked.held)
+    invariants.show(checked.held, language)

@@ -89,3 +89,13 @@ def test_no_cases_are_said_to_be_missing(club, cases, gatekeeper):
     code, _, err = gatekeeper("policy", "test")
     assert code != 0
     assert "house-rules.cases.yaml" in err
+
+
+def test_cases_are_told_in_another_language(cases, gatekeeper):
+    code, out, _ = gatekeeper("policy", "test", "--language", "de")
+    assert code == 0
+    assert "abgedeckt: 100 %" in out
+    cases.write_text(cases.read_text().replace("rule: quiet", "rule: quite"))
+    code, _, err = gatekeeper("policy", "test", "--language", "de")
+    assert code == 1
+    assert "Es gibt keine Regel quite." in err
