@@ -18,6 +18,7 @@ from gatekeeper.usecases import (
     presses,
     review,
     sweep,
+    trials,
     welcome,
 )
 from gatekeeper.usecases.parts import Parts
@@ -65,8 +66,9 @@ async def _applications(parts: Parts) -> datetime | None:
 
 
 async def tidy(parts: Parts) -> None:
-    """Forget what has no use any more: hourly counts, and events told long ago; nightly."""
+    """Forget what has no use any more: hourly counts, what was told or noted long ago; nightly."""
     now = parts.clock.now()
     async with parts.store.transaction(parts.club) as tx:
         await limits.forget(tx, now)
+        await trials.forget(tx, now)
         await tx.remove(Handled, at__lt=now - KEEP_HANDLED)

@@ -5,13 +5,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from gatekeeper.domain.clubs import ClubState, PolicyVersion, StandingCard
 from gatekeeper.domain.decisions import Card, Choice
 from gatekeeper.domain.errors import PlatformBusy, PlatformDown, Value
 from gatekeeper.domain.pruning import Line, Plan
+from gatekeeper.policy import compare
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.promotions import PRUNING, Promotion, promotions
 from gatekeeper.ports import Tx
@@ -22,7 +23,7 @@ PREFIX: Final = "policy:"
 GO_ON, LEAVE = "▶", "❌"
 SHORT: Final = 12
 NAMES: Final = 10
-LOOK_BACK: Final = timedelta(days=90)  # differences gathered before say little of today
+LOOK_BACK: Final = trials.KEPT
 
 
 def subject_of(digest: str) -> str:
@@ -52,11 +53,12 @@ async def show(
     found = promotions(before, policy)
     lines = await describe(tx, parts, found, now - LOOK_BACK)
     values: dict[str, Value] = {"version": policy.digest[:SHORT], "before": before.digest[:SHORT]}
+    changes = compare.words(before, policy, policy.club.spec.language)[:NAMES]
     card = Card(
         title=parts.say("policy.card-title", values),
         status=parts.say(f"policy.card-{end or 'waits'}", values),
         facts=tuple((parts.say("policy.card-new"), parts.say(p.code, p.values)) for p in found),
-        lines=(*lines, *(forecast_lines(parts, plan) if plan else ())),
+        lines=(*changes, *lines, *(forecast_lines(parts, plan) if plan else ())),
         choices=() if end else choices(parts),
     )
     await cards.show(tx, parts, subject_of(policy.digest), card, now)

@@ -71,9 +71,9 @@ async def run(parts: Parts, slot: str) -> Sweep:
             await removals.refresh(tx, parts, now, alone=True)
         elif sweep.held != "paused":
             await held.show(tx, parts, sweep, now)
-        await trials.note_members(tx, parts.policy, looks.values(), now)
-        await trials.post_week(tx, parts, now)
         await audit.post_head(tx, parts, now)
+        policy = parts.policy
+    await trials.note_members(parts, policy, tuple(looks.values()), now)
     return sweep
 
 

@@ -25,7 +25,9 @@ from gatekeeper.usecases.naming import number_of, subject_of
 from gatekeeper.usecases.parts import Parts, order
 
 WEEK: Final = timedelta(days=7)
+KEPT: Final = timedelta(days=90)
 SAMPLES: Final = 5  # subjects named for each kind of difference
+AT_ONCE: Final = 500  # rows that are written in one transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,6 @@ async def note_application(
         if verdict != decided:
             found.append(
                 _difference(
-                    tx,
                     policy,
                     shadow,
                     subject_of(app),
@@ -73,13 +74,14 @@ async def note_application(
     await _keep(tx, found)
 
 
-async def note_members(tx: Tx, policy: Policy, looks: Iterable[Look], now: datetime) -> int:
-    """The same about members that a Sweep looked at; how many differences there were."""
-    tried = _of_kind(policy, PRUNING)
-    if not tried:
-        return 0
-    found = []
-    for look in looks:
+async def note_members(parts: Parts, policy: Policy, looks: Sequence[Look], now: datetime) -> None:
+    """The same about members that a Sweep looked at, and a word on the week.
+
+    In transactions of its own, some rows at a time: whoever presses does not wait for them, and
+    nothing is decided by them.
+    """
+    tried, found = _of_kind(policy, PRUNING), []
+    for look in looks if tried else ():
         decided = judge(look.candidate, now).verdict.value
         for shadow in tried:
             ruling = shadow.policy.judge_member(look.facts, now)
@@ -88,10 +90,19 @@ async def note_members(tx: Tx, policy: Policy, looks: Iterable[Look], now: datet
                 before = (decided, look.candidate.ruling.rule)
                 subject = subject_of(look.candidate.membership)
                 found.append(
-                    _difference(tx, policy, shadow, subject, before, (verdict, ruling.rule), now)
+                    _difference(policy, shadow, subject, before, (verdict, ruling.rule), now)
                 )
-    await _keep(tx, found)
-    return len(found)
+        if len(found) >= AT_ONCE or look is looks[-1]:
+            async with parts.store.transaction(parts.club) as tx:
+                await _keep(tx, found)
+            found = []
+    async with parts.store.transaction(parts.club) as tx:
+        await post_week(tx, parts, now)
+
+
+async def forget(tx: Tx, now: datetime) -> None:
+    """Drop what was noted long ago."""
+    await tx.remove(PolicyDifference, at__lt=now - KEPT)
 
 
 def enforced(policy: Policy) -> Policy | None:
@@ -108,7 +119,6 @@ def _of_kind(policy: Policy, kind: str) -> list[Shadow]:
 
 
 def _difference(
-    tx: Tx,
     policy: Policy,
     shadow: Shadow,
     subject: str,
@@ -117,7 +127,7 @@ def _difference(
     now: datetime,
 ) -> PolicyDifference:
     return PolicyDifference(
-        club=tx.club,
+        club=policy.club_id,
         at=now,
         day=now.date(),
         kind=subject.partition(":")[0],
@@ -136,8 +146,10 @@ async def _keep(tx: Tx, found: Sequence[PolicyDifference]) -> None:
     if not found:
         return
     first = found[0]
-    one: dict[str, Any] = {"subject": first.subject} if len(found) == 1 else {}
-    there = await tx.find(PolicyDifference, day=first.day, digest=first.digest, **one)
+    subjects = tuple({each.subject for each in found})
+    there = await tx.find(
+        PolicyDifference, day=first.day, digest=first.digest, subject__in=subjects
+    )
     known = {(each.trial, each.subject): each for each in there}
     for each in found:
         before = known.get((each.trial, each.subject))

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import structlog
+
 from gatekeeper.domain.clubs import ClubState, PolicyChange, PolicyVersion
 from gatekeeper.domain.decisions import Decision, Lane, Post, Verdict
 from gatekeeper.domain.errors import GatekeeperError, NotFound, Refused, SettingsError, Value
 from gatekeeper.domain.pruning import Plan
 from gatekeeper.policy import compare
+from gatekeeper.policy.findings import PolicyError
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.parse import load_policy
 from gatekeeper.policy.promotions import promotions
@@ -24,6 +27,8 @@ from gatekeeper.ports import Tx
 from gatekeeper.usecases import pending
 from gatekeeper.usecases.parts import Parts, club_state, order, record
 from gatekeeper.usecases.readings import Reading, Step
+
+log = structlog.get_logger(__name__)
 
 SHORT: Final = 12  # letters of a digest that people are shown and may type
 MOST: Final = 12  # changes told in the room; all of them stand in the history
@@ -54,7 +59,7 @@ async def consider(parts: Parts, reading: Reading) -> Step:
 async def _consider(parts: Parts, reading: Reading, forecast: Plan | None) -> Step:
     async with parts.store.transaction(parts.club) as tx:
         now, state = parts.clock.now(), await club_state(tx)
-        current = await parts.shelf.at(tx, state.policy) if state.policy else None
+        current = await _known(tx, parts, state.policy)
         step = weigh(state, current, reading)
         if step is not Step.WAITS or state.policy_pending != reading.digest:
             await pending.withdraw(tx, parts, state, "gone", now)
@@ -69,6 +74,15 @@ async def _consider(parts: Parts, reading: Reading, forecast: Plan | None) -> St
         elif step is Step.LOAD and reading.policy:
             await _enforce(tx, parts, reading.policy, f"file:{reading.name}", "file", now)
     return step
+
+
+async def _known(tx: Tx, parts: Parts, digest: str) -> Policy | None:
+    """An earlier version; None for none, and for one that this release does not understand."""
+    try:
+        return await parts.shelf.at(tx, digest) if digest else None
+    except PolicyError as error:
+        log.warning("policy-version-lost", version=digest[:SHORT], detail=str(error))
+        return None
 
 
 async def _enforce(
@@ -107,7 +121,8 @@ async def _enforce(
         )
     )
     if before:  # a club's first version is no news to those who have just written it
-        changes = words(await parts.shelf.at(tx, before), policy)
+        earlier = await _known(tx, parts, before)
+        changes = words(earlier, policy) if earlier else ()
         lines = [parts.say(code, values), *changes[:MOST]]
         if len(changes) > MOST:
             lines.append(parts.say("policy-more-changes", {"count": len(changes) - MOST}))

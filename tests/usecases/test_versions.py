@@ -12,7 +12,7 @@ from gatekeeper.domain.errors import NotFound, Refused, SettingsError
 from gatekeeper.domain.memberships import Membership
 from gatekeeper.policy.findings import PolicyError
 from gatekeeper.policy.parse import load_policy
-from gatekeeper.usecases import sweep, trials, versions
+from gatekeeper.usecases import due, sweep, trials, versions
 from gatekeeper.usecases.readings import Reading, Step
 from tests.journeys.club import CLUB
 
@@ -372,3 +372,33 @@ async def test_what_audit_mode_would_do_is_planned_but_not_done(club):
     would = await sweep.would(club.parts)
     assert [line.candidate.membership.name for line in would.notify] == ["Kim"]
     assert await club.find(Order, purpose="notice") == []
+
+
+async def test_what_was_noted_long_ago_is_forgotten(club):
+    await in_audit(club)
+    await club.adopt("kim")
+    await club.pass_time(seconds=20)
+    await club.sweep()
+    assert await club.find(PolicyDifference)
+    club.clock.advance(seconds=trials.KEPT.total_seconds() + 1)
+    await due.tidy(club.parts)
+    assert await club.find(PolicyDifference) == []
+
+
+async def test_a_version_that_this_release_does_not_understand_is_no_hindrance(club):
+    """After an upgrade: the file, put right for it, comes into force."""
+    digest = club.parts.policy.digest
+    async with club.store.transaction(CLUB) as tx:
+        await tx.change(await tx.first(PolicyVersion, digest=digest), text="kind: Long gone")
+    later = load_policy(changed(club, "approvals: 2", "approvals: 1"), "rules.yaml")
+    parts = replace(club.parts, shelf=type(club.parts.shelf)(later))
+    assert await versions.consider(parts, reading(later.text)) is Step.LOAD
+    [chapter] = await versions.history(replace(parts, shelf=type(parts.shelf)(later)))
+    assert "no longer" in chapter.words[0]
+
+
+async def test_the_card_says_what_else_the_file_changes(club):
+    text = await in_audit(club)
+    text = changed(club, "mode: audit", "mode: enforce", text)
+    assert await weigh(club, changed(club, "grace: 7s", "grace: 9s", text)) is Step.WAITS
+    assert any("9" in line for line in card(club).card.lines), card(club).card.lines
