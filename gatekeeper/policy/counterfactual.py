@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from gatekeeper.domain.decisions import Verdict
 from gatekeeper.policy.atoms import AtomValue
-from gatekeeper.policy.facts import ApplicationFacts, Facts, MemberFacts
+from gatekeeper.policy.facts import Facts, MemberFacts
 from gatekeeper.policy.judge import Inspection, Policy
 from gatekeeper.policy.otherwise import (
     MONTHLY,
@@ -25,6 +25,7 @@ from gatekeeper.policy.otherwise import (
     apply,
     longest,
 )
+from gatekeeper.policy.unfold import look_into, rules_for
 from gatekeeper.policy.wording import FLIPPED, OPPOSITE, Term, is_public, term_of
 
 TRIES = 160  # judgements for one search
@@ -88,10 +89,7 @@ class _Search:
         return tuple(found.values())
 
     def _judge(self, state: State) -> Inspection:
-        if isinstance(state.facts, ApplicationFacts):
-            return self._policy.look_into_application(state.facts, state.now)
-        assert isinstance(state.facts, MemberFacts)
-        return self._policy.look_into_member(state.facts, state.now)
+        return look_into(self._policy, state.facts, state.now)
 
     def _agreed(self, state: State, judged: Inspection) -> Verdict | None:
         """The verdict, None where it hangs on counts that we cannot foresee."""
@@ -118,10 +116,9 @@ class _Search:
                 yield changed
 
     def _candidates(self, state: State, inspection: Inspection) -> Iterator[Change]:
-        member = isinstance(state.facts, MemberFacts)
         if isinstance(state.facts, MemberFacts):
             yield from _of_member(self._policy, state.facts, state.now)
-        rules = self._policy.pruning_rules if member else self._policy.admission_rules
+        rules = rules_for(self._policy, state.facts)
         for look in inspection.rules:
             for seen in () if look.audit else look.atoms:
                 if self._public and not is_public(seen, rules):

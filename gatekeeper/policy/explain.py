@@ -15,9 +15,10 @@ from gatekeeper.domain.errors import Value
 from gatekeeper.policy.counterfactual import TRIES, Turn, find_turns
 from gatekeeper.policy.decisive import decisive, enough, without_guards
 from gatekeeper.policy.facts import ApplicationFacts, Facts, MemberFacts
-from gatekeeper.policy.judge import Inspection, Policy, RuleLook, RuleSet
+from gatekeeper.policy.judge import Policy, RuleLook
 from gatekeeper.policy.otherwise import Change, applied_again
 from gatekeeper.policy.texts import DEFAULT, iso, say_duration, sentence
+from gatekeeper.policy.unfold import look_into, rules_for
 from gatekeeper.policy.wording import Wording, is_public
 
 CARD_ATOMS = 4  # of the rule that decided, on a card
@@ -131,20 +132,6 @@ class Explanation:
 
     def _atom(self, atom: AtomTold) -> str:
         return sentence("explain.atom", {"atom": atom.sentence}, self.language)
-
-
-def look_into(policy: Policy, facts: Facts, now: datetime) -> Inspection:
-    """Every rule and every atom, for either subject."""
-    if isinstance(facts, ApplicationFacts):
-        return policy.look_into_application(facts, now)
-    assert isinstance(facts, MemberFacts)
-    return policy.look_into_member(facts, now)
-
-
-def rules_for(policy: Policy, facts: Facts) -> RuleSet:
-    """The rules that such facts are judged by."""
-    member = isinstance(facts, MemberFacts)
-    return policy.pruning_rules if member else policy.admission_rules
 
 
 def explain(

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from gatekeeper.policy.explain import explain, look_into, rules_for
+from gatekeeper.policy.explain import explain
 from gatekeeper.policy.facts import ApplicationFacts, MemberFacts
 from gatekeeper.policy.texts import codes, languages
+from gatekeeper.policy.unfold import look_into, rules_for
 from gatekeeper.policy.wording import LIST_ITEMS, PUBLIC, TEXT_LETTERS, Wording, is_public
 from tests.policy.builders import NOW, a_member, a_policy, an_application, rule
 
