@@ -114,6 +114,7 @@ def _show_agreement(simulation: "Simulation", say: "Say") -> None:
 
 def _show_rules(simulation: "Simulation", say: "Say") -> None:
     heads = ("rule", "decided", "behind", "faults", "mode")
+    render.say("")
     render.table(
         [say(f"simulate.head.{head}") for head in heads],
         [
