@@ -25,6 +25,7 @@ from gatekeeper.domain.errors import GatekeeperError, SettingsError, StorageErro
 from gatekeeper.domain.identity import ClubId
 from gatekeeper.keys import Keys, load_keys
 from gatekeeper.plugins import make_platform
+from gatekeeper.policy.findings import PolicyError
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.parse import load_policy
 from gatekeeper.ports import Clock, Engine, Health, Platform, Store, Vault
@@ -193,7 +194,12 @@ async def policy_in_force(
         return reading.policy, reading
     if adopt:
         reading = fitting(settings, policy_file.tried(reading, settings.policy))
-    return load_policy(version.text, f"{version.digest[:12]}.yaml"), reading
+    try:
+        return load_policy(version.text, f"{version.digest[:12]}.yaml"), reading
+    except PolicyError:  # this release does not understand it any more: the file has to do
+        if reading.policy is None:
+            raise
+        return reading.policy, reading
 
 
 def fitting(settings: Settings, reading: Reading) -> Reading:
