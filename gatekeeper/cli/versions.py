@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gatekeeper.usecases.versions import Chapter
 
 SHORT: Final = 12
+NEWEST: Final = 20
 
 Digest = Annotated[
     str, typer.Argument(metavar="DIGEST", help="A version's digest, or how it begins.")
@@ -50,14 +51,19 @@ async def _state(parts: "Parts") -> ClubState:
 # ---- Looking -----------------------------------------------------------------------------------
 
 
-def history(as_json: Json = False) -> None:
-    """Each version that came into force: when, by whom, what it changed, who named it."""
+def history(
+    every: Annotated[bool, typer.Option("--all", help=f"Not the newest {NEWEST} alone.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Each version that came into force: when, by whom, what it changed, how many decisions."""
     from gatekeeper.usecases import versions
+
+    most = None if every else NEWEST
 
     async def work() -> tuple[list["Chapter"], ClubState, list[str]]:
         async with frame.club() as club:
             parts, state = club.parts, await _state(club.parts)
-            return await versions.history(parts), state, _standing(parts, state)
+            return await versions.history(parts, most), state, _standing(parts, state)
 
     chapters, state, standing = frame.run(work())
     if as_json:

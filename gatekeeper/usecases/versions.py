@@ -325,10 +325,10 @@ class Chapter:
     decisions: int
 
 
-async def history(parts: Parts) -> list[Chapter]:
-    """How the policy came to be what it is, the newest first."""
+async def history(parts: Parts, most: int | None = None) -> list[Chapter]:
+    """How the policy came to be what it is, the newest first; `most` chapters, None for all."""
     async with parts.store.look(parts.club) as tx:
-        changes = await tx.find(PolicyChange, order="-id")
+        changes = await tx.find(PolicyChange, order="-id", limit=most)
         named = await _named(tx)
     chapters = []
     for change in changes:
