@@ -35,6 +35,11 @@ class Keys:
     passes: bytes
 
 
+def are_there(folder: Path) -> bool:
+    """Whether any key is there: the club has begun already."""
+    return any((folder / f"{name}.key").exists() for name in NAMES)
+
+
 def make_keys(folder: Path) -> tuple[str, ...]:
     """Write the keys that are missing, 0600; an existing one is never touched.
 

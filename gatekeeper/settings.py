@@ -260,12 +260,24 @@ def find_place(name: Literal["home", "policy", "keys"], named: str | Path | None
     return Path(str(found)).absolute()
 
 
-def own_database(named: str | Path | None = None) -> str:
-    """The address of the SQLite file in `home`; "" where the settings name another database."""
+def find_database(named: str | Path | None = None) -> str:
+    """The address of our tables, with its password, whatever else is wrong or missing yet.
+
+    Raises:
+        SettingsError: the setting, or the file that it names, cannot be used.
+    """
     values = _gathered(named)[0]
-    names = ("database_url", "database_url_file")
-    if any(values.get(name) or f"{PREFIX}{name}".upper() in os.environ for name in names):
-        return ""
+    told = {
+        name: os.environ.get(f"{PREFIX}{name}".upper()) or values.get(name)
+        for name in ("database_url", "database_url_file")
+    }
+    try:
+        if (file := told["database_url_file"]) and not told["database_url"]:
+            told["database_url"] = _readable(Path(str(file))).read_text("utf-8").strip()
+        if url := told["database_url"]:
+            return _database(str(url))
+    except ValueError as wrong:  # what is no text, too
+        raise SettingsError((f"database_url: {wrong}",)) from None
     return f"sqlite://{find_place('home', named) / DATABASE}"
 
 

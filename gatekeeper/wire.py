@@ -6,7 +6,6 @@ puts the service around it: engine, relay, desk, observer, platforms that listen
 
 import asyncio
 import fcntl
-import gc
 import os
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -227,21 +226,16 @@ async def _version(store: Store, club: ClubId | None) -> PolicyVersion | None:
 
 
 async def open_storage(settings: Settings, keys: Keys) -> tuple[Store, Vault]:
-    """The store, open, and the vault; an empty database gets its tables first.
+    """The store, open, and the vault.
 
     Raises:
-        StorageError: no connection, or tables of another release (`gatekeeper db upgrade`).
+        StorageError: no connection, no tables (NoTables: where keys are, there was a database,
+            and an empty one in its place would forget everybody), or tables of another release
+            (`gatekeeper db upgrade`).
     """
-    from gatekeeper.storage import migrate
     from gatekeeper.storage.store import TortoiseStore
     from gatekeeper.storage.vault import TortoiseVault
 
-    if settings.database.startswith("sqlite"):
-        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if await migrate.check(settings.database) == list(migrate.shipped()):
-        gc.enable()  # it makes models of every step, which are garbage afterwards
-        await migrate.upgrade(settings.database)  # nothing is there yet, so nothing can be lost
-        gc.collect()
     store = TortoiseStore(settings.database, keys.record)
     await store.open()
     return store, TortoiseVault(store, keys.vault)

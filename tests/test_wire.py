@@ -1,13 +1,11 @@
 """Joining the parts: the lock, the policy in force, which platforms are made, the heartbeat."""
 
-import asyncio
-
 import pytest
 
 from gatekeeper import policy_file, wire
 from gatekeeper.cli import main
 from gatekeeper.domain.clubs import ClubState
-from gatekeeper.domain.errors import SettingsError
+from gatekeeper.domain.errors import NoTables, SettingsError
 from gatekeeper.domain.identity import ClubId
 from gatekeeper.policy.findings import PolicyError
 from gatekeeper.settings import known_names, load_settings
@@ -111,11 +109,9 @@ def test_the_engine_lies_where_the_settings_say(settings):
     assert wire.make_engine(postgres)._url == "postgresql://g:pw@db/club"
 
 
-async def test_two_that_open_an_empty_folder_at_once(settings):
+async def test_opening_makes_no_database(settings):
     (settings.home / "gatekeeper.db").unlink()
-
-    async def opened():
-        async with wire.opened(settings) as club:
-            return await club.store.clubs()
-
-    assert await asyncio.gather(opened(), opened()) == [[], []]
+    with pytest.raises(NoTables):
+        async with wire.opened(settings):
+            pass
+    assert not (settings.home / "gatekeeper.db").exists()

@@ -231,9 +231,12 @@ def upgrade(as_json: Json = False) -> None:
     """Bring the tables to this release."""
     from gatekeeper.storage import migrate
 
+    async def work() -> list[str]:
+        await migrate.need_tables(settings.database)
+        return await migrate.upgrade(settings.database)
+
     settings = frame.settings()
-    _prepare(settings)
-    done = frame.run(migrate.upgrade(settings.database))
+    done = frame.run(work())
     if as_json:
         render.show_json({"upgraded": done})
     else:
@@ -245,7 +248,12 @@ def check(as_json: Json = False) -> None:
     """Whether the tables are those of this release; exit 1 when not."""
     from gatekeeper.storage import migrate
 
-    pending = frame.run(migrate.check(frame.settings().database))
+    async def work() -> list[str]:
+        await migrate.need_tables(settings.database)
+        return await migrate.check(settings.database)
+
+    settings = frame.settings()
+    pending = frame.run(work())
     if as_json:
         render.show_json({"ok": not pending, "pending": pending})
     elif pending:
@@ -253,11 +261,6 @@ def check(as_json: Json = False) -> None:
     else:
         render.say("The tables are those of this release.")
     frame.leave(1 if pending else 0)
-
-
-def _prepare(settings: Settings) -> None:
-    if settings.database.startswith("sqlite"):
-        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 @db.command("backup")

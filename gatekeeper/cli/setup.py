@@ -10,8 +10,8 @@ import typer
 from gatekeeper import keys, plugins
 from gatekeeper.cli import frame, render
 from gatekeeper.cli.frame import Json
-from gatekeeper.domain.errors import Refused
-from gatekeeper.settings import DATABASE, FILE_NAME, find_place, own_database
+from gatekeeper.domain.errors import NoTables, Refused
+from gatekeeper.settings import FILE_NAME, find_database, find_place
 
 DISTRIBUTION: Final = "gatekeeper-club"
 POLICY: Final = "house-rules.yaml"
@@ -34,9 +34,12 @@ def init(
     folder: Annotated[
         str, typer.Argument(metavar="DIR", help="The folder; else this one.", show_default=False)
     ] = ".",
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Begin anew: empty tables for keys that had some before.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Write policy, cases, settings, keys, tables and first steps; what is there is kept."""
+    """Write policy, cases, settings, tables, keys and first steps; what is there is kept."""
     base = Path(folder).absolute()
     templates = Path(__file__).with_name("templates")
     texts = {
@@ -53,14 +56,12 @@ def init(
             (written if _write(base / name, source.read_text("utf-8")) else kept).append(name)
         place = find_place("keys", base / FILE_NAME)
         find_place("home", base / FILE_NAME).mkdir(mode=0o700, parents=True, exist_ok=True)
-        made = keys.make_keys(place)
+        may_make = anew or not keys.are_there(place)
+        where, new = frame.run(_tables(find_database(base / FILE_NAME), may_make))
+        (written if new else kept).append(where)
+        made = keys.make_keys(place)  # the last: from then on a database that is gone is missed
     except OSError as fault:
         raise Refused("init-failed", file=str(fault.filename), detail=str(fault.strerror)) from None
-    if url := own_database(base / FILE_NAME):
-        from gatekeeper.storage import migrate
-
-        done = frame.run(migrate.upgrade(url)) if frame.run(_is_new(url)) else []
-        (written if done else kept).append(DATABASE)
     written += [f"{name}.key" for name in made]
     kept += [f"{name}.key" for name in keys.NAMES if name not in made]
     if as_json:
@@ -73,11 +74,20 @@ def init(
     render.say(f"Next: read {base / 'FIRST-STEPS.md'}")
 
 
-async def _is_new(url: str) -> bool:
-    """Whether there are no tables yet: those of an older release are `db upgrade`'s business."""
-    from gatekeeper.storage import migrate
+async def _tables(url: str, may_make: bool) -> tuple[str, bool]:
+    """Which database it is, and whether it got its tables now; an older release's are kept.
 
-    return await migrate.check(url) == list(migrate.shipped())
+    Raises:
+        NoTables: there are none, and none may be made.
+    """
+    from gatekeeper.storage import connections, migrate
+
+    new = await migrate.is_empty(url)
+    if new and not may_make:
+        raise NoTables(where=connections.shown(url))
+    if new:
+        await migrate.upgrade(url)
+    return connections.shown(url), new
 
 
 def _write(file: Path, text: str) -> bool:

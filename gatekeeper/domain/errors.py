@@ -127,6 +127,12 @@ class StorageError(GatekeeperError):
     code = "storage"
 
 
+class NoTables(StorageError):
+    """The database at `where` is not there or is empty: nobody makes one in its place unasked."""
+
+    code = "no-tables"
+
+
 class ServiceAbsent(GatekeeperError):
     """No service is running that could carry out what was committed; it is kept for later."""
 

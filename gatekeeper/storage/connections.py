@@ -13,12 +13,13 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from tortoise.backends.base.client import TransactionalDBClient
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
 from tortoise.exceptions import BaseORMException, IntegrityError
 
-from gatekeeper.domain.errors import StorageError
+from gatekeeper.domain.errors import NoTables, StorageError
 
 # How long a writer waits for another process, in milliseconds.
 BUSY_TIMEOUT: Final = 15_000
@@ -155,6 +156,14 @@ def sqlite_path(url: str) -> Path:
     return Path(name)
 
 
+def shown(url: str) -> str:
+    """An address as people may see it: without user and password."""
+    if url.startswith("sqlite://"):
+        return str(sqlite_path(url))
+    parts = urlsplit(url)
+    return f"{parts.hostname or ''}{parts.path}"
+
+
 class SqliteDatabase(Database):
     """One file: a connection that writes, and some that read beside it (WAL).
 
@@ -178,7 +187,12 @@ class SqliteDatabase(Database):
 
     async def open(self) -> None:
         if not self._path.exists():
-            raise StorageError(detail=f"no database at {self._path}")
+            raise NoTables(where=str(self._path))
+        if self._path.is_dir():
+            raise StorageError(detail=f"{self._path} is a folder")
+        # Where aiosqlite cannot open a file, its thread outlives the answer and breaks on it aloud.
+        with told():
+            await asyncio.to_thread(_try_open, self._path)
         await _connect(self._writer)
 
     async def close(self) -> None:
@@ -221,6 +235,10 @@ class SqliteDatabase(Database):
                 self._readers.append(reader)
             else:
                 await reader.close()
+
+
+def _try_open(path: Path) -> None:
+    sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True).close()
 
 
 async def _connect(client: SqliteClient) -> None:

@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any, Final
 
-from gatekeeper.domain.errors import StorageError
+from gatekeeper.domain.errors import NoTables, StorageError
 from gatekeeper.storage import club_tables, migrations, tables
 from gatekeeper.storage.connections import (
     BUSY_TIMEOUT,
     Session,
     database,
+    shown,
     sqlite_path,
     told,
 )
@@ -77,21 +78,49 @@ async def check(url: str) -> list[str]:
         await base.close()
 
 
+async def is_empty(url: str) -> bool:
+    """Whether there is no table of ours, or no database at all; StorageError as `check`."""
+    if url.startswith("sqlite://") and not sqlite_path(url).exists():
+        return True
+    base = database(url)
+    await base.open()
+    try:
+        async with base.read() as session:
+            return not await has_tables(session)
+    finally:
+        await base.close()
+
+
 async def pending(session: Session) -> list[str]:
     """`check` on an open database."""
-    catalogue = (
-        "SELECT 1 FROM sqlite_master WHERE name = ?"
-        if session.dialect == "sqlite"
-        else "SELECT 1 FROM information_schema.tables"
-        " WHERE table_schema = current_schema() AND table_name = ?"
-    )
-    if not await session.rows(catalogue, ["tortoise_migrations"]):
+    if not await _has_table(session, "tortoise_migrations"):
         return list(shipped())
     rows = await session.rows("SELECT name FROM tortoise_migrations WHERE app = ?", [APP])
     applied = {row["name"] for row in rows}
     if strange := sorted(applied.difference(shipped())):
         raise StorageError(detail=f"the database is of a later release: {', '.join(strange)}")
     return [name for name in shipped() if name not in applied]
+
+
+async def has_tables(session: Session) -> bool:
+    """Whether there is any table of ours: an upgrade that died leaves none."""
+    return await _has_table(session, "clubs")
+
+
+async def _has_table(session: Session, name: str) -> bool:
+    catalogue = (
+        "SELECT 1 FROM sqlite_master WHERE name = ?"
+        if session.dialect == "sqlite"
+        else "SELECT 1 FROM information_schema.tables"
+        " WHERE table_schema = current_schema() AND table_name = ?"
+    )
+    return bool(await session.rows(catalogue, [name]))
+
+
+async def need_tables(url: str) -> None:
+    """NoTables where there is none of ours: a club that has keys has had a database."""
+    if await is_empty(url):
+        raise NoTables(where=shown(url))
 
 
 async def upgrade(url: str) -> list[str]:
@@ -152,8 +181,10 @@ async def _alone(url: str) -> AsyncIterator[None]:
         raise StorageError(detail=f"{path.parent}: {fault.strerror}") from fault
     try:
         await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
-        # Made here, so that from its first byte nobody but the owner may read it.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        try:  # made here, so that from its first byte nobody but the owner may read it
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as fault:
+            raise StorageError(detail=f"{path}: {fault.strerror}") from fault
         yield
     finally:
         os.close(lock)  # the file stays: removing it would race with the next one

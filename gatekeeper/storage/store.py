@@ -7,11 +7,11 @@ from typing import Final
 import structlog
 
 from gatekeeper.clock import SystemClock
-from gatekeeper.domain.errors import StorageError
+from gatekeeper.domain.errors import NoTables, StorageError
 from gatekeeper.domain.identity import ClubId
 from gatekeeper.ports import Clock
 from gatekeeper.storage import migrate
-from gatekeeper.storage.connections import Session, database
+from gatekeeper.storage.connections import Session, database, shown
 from gatekeeper.storage.mapping import moment_text
 from gatekeeper.storage.tx import TortoiseTx
 from gatekeeper.storage.verify import read_head, verify
@@ -43,13 +43,15 @@ class TortoiseStore:
         self.committed = _nobody
         self._key = record_key
         self._clock = clock or SystemClock()
-        self.database = database(url)
+        self.database, self._where = database(url), shown(url)
 
     async def open(self) -> None:
-        """Connect; StorageError where the schema is not the one of this release."""
+        """Connect; NoTables where there are none, StorageError for those of another release."""
         await self.database.open()
         try:
             async with self.database.read() as session:
+                if not await migrate.has_tables(session):
+                    raise NoTables(where=self._where)
                 pending = await migrate.pending(session)
             if pending:
                 raise StorageError(detail=f"upgrade pending: {', '.join(pending)}")

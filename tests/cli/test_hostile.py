@@ -19,8 +19,44 @@ def test_what_the_system_refuses_is_a_line(club, gatekeeper) -> None:
 
 
 def test_an_empty_record_is_not_called_whole(club, gatekeeper) -> None:
-    for file in (club.folder / "data").glob("*.db*"):
-        file.unlink()
     code, out, _ = gatekeeper("audit", "verify")
     assert code == 0
     assert "not your database" in out
+
+
+@pytest.mark.parametrize(
+    "words", [("serve",), ("members", "list"), ("db", "check"), ("db", "upgrade"), ("init",)]
+)
+@pytest.mark.parametrize("left", ["nothing", "an empty file"])
+def test_a_database_that_is_gone_is_not_replaced(club, gatekeeper, words, left) -> None:
+    """The club's keys say that there was one: an empty one would forget everybody."""
+    database = club.folder / "data/gatekeeper.db"
+    for file in (club.folder / "data").glob("*.db*"):
+        file.unlink()
+    if left != "nothing":
+        database.touch()
+    done = club.run(*words)
+    assert done.returncode == 1
+    assert "[no-tables]" in done.stderr
+    assert "init --anew" in done.stderr
+    assert str(database) in done.stderr
+    assert database.exists() == (left != "nothing")
+    assert "[no-tables]" in gatekeeper("doctor")[1]
+    assert gatekeeper("init", "--anew")[0] == 0
+    assert gatekeeper("members", "list")[0] == 0
+
+
+def test_nobody_begins_anew_over_tables_that_are_there(club, gatekeeper, zoe) -> None:
+    assert gatekeeper("init", "--anew")[0] == 0
+    assert "Zoe" in gatekeeper("applications", "list")[1]
+
+
+@pytest.mark.parametrize("words", [("members", "list"), ("db", "check"), ("db", "upgrade")])
+def test_a_folder_where_the_database_should_be_is_told_in_one_line(club, words) -> None:
+    for file in (club.folder / "data").glob("*.db*"):
+        file.unlink()
+    (club.folder / "data/gatekeeper.db").mkdir()
+    done = club.run(*words)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "is a folder" in done.stderr

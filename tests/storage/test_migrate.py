@@ -15,7 +15,7 @@ from tortoise import Tortoise
 from tortoise.migrations import operations
 from tortoise.migrations.api.migrate import migrate as migrate_to
 
-from gatekeeper.domain.errors import StorageError
+from gatekeeper.domain.errors import NoTables, StorageError
 from gatekeeper.storage import migrate
 from gatekeeper.storage.store import TortoiseStore
 from tests.storage.fresh import RECORD_KEY
@@ -138,6 +138,16 @@ async def test_two_at_once_upgrade_once(tmp_path):
 
 
 @pytest.mark.postgres
+async def test_no_store_opens_without_tables_on_postgres(postgres_url):
+    with pytest.raises(NoTables) as gone:
+        await TortoiseStore(postgres_url, RECORD_KEY).open()
+    assert "@" not in str(gone.value)
+    assert await migrate.is_empty(postgres_url)
+    await migrate.upgrade(postgres_url)
+    assert not await migrate.is_empty(postgres_url)
+
+
+@pytest.mark.postgres
 async def test_two_at_once_upgrade_once_on_postgres(postgres_url):
     assert await migrate.check(postgres_url) == list(migrate.shipped())
     done = await asyncio.gather(*(migrate.upgrade(postgres_url) for _ in range(3)))
@@ -178,7 +188,7 @@ asyncio.run(migrate.upgrade(sys.argv[1]))
 
 async def test_a_store_opens_only_what_is_of_its_release(tmp_path, url):
     missing = TortoiseStore(f"sqlite://{tmp_path / 'none.db'}", RECORD_KEY)
-    with pytest.raises(StorageError, match="no database"):
+    with pytest.raises(StorageError, match="no-tables"):
         await missing.open()
     rows_changed = "UPDATE tortoise_migrations SET name = '9999_later'"
     with closing(sqlite3.connect(path(url))) as connection:
