@@ -4,7 +4,6 @@ For each fact that a condition names, the constants it is compared with: 2 for `
 for `last_declined_at`, the letters of a size(). Whoever makes up facts takes values on both sides.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -13,8 +12,8 @@ from typing import Any, TypeAlias
 
 from gatekeeper.policy import expressions
 from gatekeeper.policy.base import parse_duration
-from gatekeeper.policy.conditions import Condition
 from gatekeeper.policy.judge import RuleSet
+from gatekeeper.policy.scope import Condition
 
 Constant: TypeAlias = bool | int | float | str | datetime | timedelta
 Constants: TypeAlias = Mapping[tuple[str, ...], tuple[Constant, ...]]
@@ -33,13 +32,6 @@ def constants(rules: RuleSet, more: Iterable[Condition] = ()) -> Constants:
             for path in _facts(leaf, rules):
                 found[path].update(dict.fromkeys(known))
     return {path: tuple(values) for path, values in found.items()}
-
-
-def words(pattern: str) -> tuple[str, ...]:
-    """Texts that a pattern may find, guessed from the words in it; the longest first."""
-    plain = re.sub(r"\(\?[a-zA-Z]+\)|\\[a-zA-Z]|\[[^]]*\]|\{[^}]*\}", "|", pattern)
-    parts = re.split(r"[|()^$*+?]", plain.replace("\\", ""))
-    return tuple(sorted({part for part in parts if part.strip()}, key=len, reverse=True))
 
 
 def _leaves(expr: Any) -> Iterator[Any]:

@@ -14,7 +14,7 @@ and given as a case to be pasted beside the policy.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import yaml
 
@@ -22,12 +22,12 @@ from gatekeeper.domain.decisions import Ruling
 from gatekeeper.domain.errors import Value
 from gatekeeper.policy.boundaries import constants
 from gatekeeper.policy.case_facts import Given, Subject, facts_of, given_of, subject_of
-from gatekeeper.policy.conditions import Scope
 from gatekeeper.policy.document import AdmissionSpec, Mode, PruningSpec
 from gatekeeper.policy.facts import Facts, values_of
 from gatekeeper.policy.judge import VERDICTS, CompiledInvariant, Policy
 from gatekeeper.policy.made_up import Chance, Maker, as_given
 from gatekeeper.policy.outcomes import WORDS, judge, rules_of
+from gatekeeper.policy.scope import Scope
 from gatekeeper.policy.smaller import smallest
 from gatekeeper.policy.texts import DEFAULT, sentence
 
@@ -164,8 +164,8 @@ def try_made_up(policy: Policy, chance: Chance, now: datetime, tries: int = TRIE
         look = _Look(tried, subject, trial)
         for _ in range(tries):
             at = now
-            if chance.randrange(4) == 0:  # rules may look at the hour or the day
-                at = now.replace(hour=chance.randrange(24), day=1 + chance.randrange(28))
+            if chance.randrange(4) == 0:  # rules may look at the hour or the season
+                at = now + timedelta(days=chance.randrange(366), hours=chance.randrange(24))
             look.at(as_given(maker.make(chance, at), at), at, now, found)
         found.close(look, tries)
     return found.tried()

@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from gatekeeper.domain.activity import Kind
-from gatekeeper.policy.boundaries import Constant, Constants, words
+from gatekeeper.policy.boundaries import Constant, Constants
 from gatekeeper.policy.case_facts import KINDS, Given, Subject, written
 from gatekeeper.policy.club_document import Form, Question, QuestionKind
 from gatekeeper.policy.facts import Type
+from gatekeeper.policy.patterns import texts_for
 
 T = TypeVar("T")
 
@@ -30,6 +31,7 @@ _CHOICES = {
     "server": ("example.org", "other.example"),
     "identity": ("matrix:@ada:example.org", "matrix:@bob:other.example"),
 }
+_SIGNS = "()[]|^$*+?\\"  # of a pattern
 _ACCOUNTS = tuple(f"matrix:@{name}:example.org" for name in ("eve", "kim", "lou", "max"))
 _ABSENCES = {"exempt": "exempt_until", "on_leave": "on_leave_until"}
 # Facts that follow from others, and are not made up by themselves.
@@ -188,7 +190,7 @@ def _floats(known: Sequence[Any], now: datetime) -> tuple[list[Any], list[Any]]:
 def _texts(known: Sequence[Any], now: datetime) -> tuple[list[Any], list[Any]]:
     texts = [one for one in known if isinstance(one, str)]
     near = [*texts, *(f"{one} more" for one in texts), *(f"some {one}" for one in texts)]
-    near += [word for one in texts for word in words(one)]
+    near += [text for one in texts if any(c in one for c in _SIGNS) for text in texts_for(one)]
     sizes = [one for one in known if type(one) is int and 0 < one <= 5_000]
     near += ["x" * (size + step) for size in sizes for step in (-1, 0, 1)]
     return near, [*_TEXTS]

@@ -1,20 +1,24 @@
 """What must always hold, tried against made-up and recorded facts."""
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gatekeeper.policy import invariants
-from gatekeeper.policy.boundaries import constants, words
+from gatekeeper.policy.boundaries import constants
 from gatekeeper.policy.case_facts import MODELS, facts_of
 from gatekeeper.policy.cases import check_cases, run_cases
 from gatekeeper.policy.invariants import Recorded, try_made_up, try_recorded
 from gatekeeper.policy.made_up import Maker, as_given
 from gatekeeper.policy.outcomes import rules_of
 from gatekeeper.policy.parse import check_policy, load_policy
+from gatekeeper.policy.patterns import texts_for
 from tests.policy.builders import NOW, a_member, a_policy, an_application, policy_text, rule
 
 POLICIES = sorted(
@@ -214,10 +218,29 @@ def test_constants_are_found_through_params_lists_sizes_and_variables():
 
 @pytest.mark.parametrize(
     ("pattern", "text"),
-    [("(?i)casino", "casino"), (r"\b(free money|win)\b", "free money"), ("^buy [a-z]+$", "buy ")],
+    [
+        ("(?i)casino", "casino"),
+        (r"\b(free money|win)\b", "win"),
+        ("^buy [a-z]+$", "buy a"),
+        (r"^https?://(bit\.ly|t\.co)(/|$)", "https://t.co/"),
+        (r"(?P<n>\d{3,})-?(?:[^0-9]*|\w+?)", "111-a"),
+        (r"[\]x]a|b{x", "]a"),
+        ("a.c", "aac"),
+    ],
 )
-def test_texts_for_a_pattern_are_guessed_from_its_words(pattern, text):
-    assert text in words(pattern)
+def test_texts_that_a_pattern_finds_are_read_from_it(pattern, text):
+    found = texts_for(pattern)
+    assert text in found
+    assert all(re.search(pattern, one) for one in found)
+
+
+@given(st.text("ab()[]{}|^$*+?\\-,1:P<>.", max_size=12))
+def test_no_pattern_is_too_much(pattern):
+    assert len(texts_for(pattern)) <= 40
+
+
+def test_brackets_in_brackets_without_end_give_nothing():
+    assert texts_for("(" * 5_000) == ()
 
 
 @pytest.mark.parametrize("subject", sorted(MODELS))
