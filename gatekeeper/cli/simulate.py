@@ -19,7 +19,8 @@ from gatekeeper.domain.errors import BadInput, PlatformError, SettingsError
 if TYPE_CHECKING:
     from gatekeeper.policy.forecast import Forecast, Forecaster
     from gatekeeper.policy.judge import Policy
-    from gatekeeper.policy.simulate import Judged, Simulation, Simulator
+    from gatekeeper.policy.judged import Judged
+    from gatekeeper.policy.simulate import Simulation, Simulator
     from gatekeeper.policy.what_if import Param, Variant
     from gatekeeper.usecases.member_facts import Outlook
     from gatekeeper.usecases.parts import Parts
@@ -184,7 +185,8 @@ def _picture(file: str, params: int) -> Path | None:
 
 
 async def _work(ask: Ask, rows: Sequence[Row]) -> tuple[Found, Say]:
-    from gatekeeper.policy.simulate import Simulator, enforced
+    from gatekeeper.policy.judged import enforced
+    from gatekeeper.policy.simulate import Simulator
     from gatekeeper.usecases import past
 
     async with frame.club(platforms=True) as club:
@@ -295,7 +297,7 @@ async def _rebuild(
 
 def _count(rows: Sequence[Row], judged: "Judged") -> None:
     """One application under each combination of values."""
-    from gatekeeper.policy.simulate import answer, enforced
+    from gatekeeper.policy.judged import answer, enforced
 
     for row in rows:
         row.applications[answer(enforced(row.variant.policy), judged).verdict] += 1
@@ -306,7 +308,7 @@ async def _foresee(
 ) -> None:
     """The coming weeks under NEW, and under each combination of values."""
     from gatekeeper.policy.forecast import Forecaster
-    from gatekeeper.policy.simulate import enforced
+    from gatekeeper.policy.judged import enforced
     from gatekeeper.usecases.parts import Shelf
     from gatekeeper.usecases.past_members import lives
 

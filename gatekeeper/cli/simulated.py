@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gatekeeper.cli import render
 from gatekeeper.domain.decisions import Verdict
-from gatekeeper.policy.simulate import UNFIT
+from gatekeeper.policy.judged import UNFIT
 
 if TYPE_CHECKING:
     from gatekeeper.cli.simulate import Found, Row, Say

@@ -14,7 +14,7 @@ from gatekeeper.domain.memberships import Membership, State
 from gatekeeper.domain.pruning import Candidate, judge
 from gatekeeper.policy.facts import MemberFacts
 from gatekeeper.policy.judge import Policy
-from gatekeeper.policy.simulate import Judge
+from gatekeeper.policy.judged import Judge
 
 LOOK_AGAIN: Final = timedelta(days=1)  # at someone whose Grace is over and whom no rule removes
 # What removes nobody and frees nobody: it is looked at again.

@@ -7,148 +7,19 @@ each kind of case only a few are kept as samples.
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Final, Literal, Protocol, TypeAlias, TypeVar
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal, TypeVar
 
-from gatekeeper.domain.decisions import RuleResult, Ruling, Verdict
-from gatekeeper.domain.memberships import Membership
-from gatekeeper.domain.pruning import Candidate, grace_over, judge
+from gatekeeper.domain.decisions import Verdict
 from gatekeeper.policy.document import Exclusion, Mode
-from gatekeeper.policy.facts import ApplicationFacts, MemberFacts
-from gatekeeper.policy.judge import FAULT, CompiledRule, Policy, RuleSet
+from gatekeeper.policy.judge import CompiledRule, Policy, RuleSet
+from gatekeeper.policy.judged import Answer, Judged, Kind, answer
 
 SAMPLES: Final = 5  # cases kept of each cell, unless asked for otherwise
 FAULTS: Final = 100  # different faults told; a policy with more is not worth reading on
-UNFIT: Final = "answers-do-not-fit"  # recorded answers that a changed form cannot read
 
-Kind: TypeAlias = Literal["application", "member"]
 _Key = TypeVar("_Key")
-
-
-# ---- What was judged ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """What bears on a member besides their facts, as it was at that moment.
-
-    Attributes:
-        protected: code of what protected them, "" for nothing; "settling" is looked at anew.
-        grace: the time to answer that the policy of their notice gave.
-        watched_since: since when the club has been watched, None for not yet.
-    """
-
-    membership: Membership
-    protected: str = ""
-    grace: timedelta = timedelta(0)
-    watched_since: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """One input that was judged, and what came of it.
-
-    Attributes:
-        subject: application:<id> or membership:<id>.
-        at: the moment of the decision; it is judged again at this moment.
-        stage: with a member's facts, None with an application's.
-        verdict, rule: what was decided then; None where only that it was let be is known.
-        by_hand: what admins decided on it afterwards: ADMIT or DECLINE, KEEP or REMOVE; None for
-            nothing (a rule decided, time ran out, or it is still open).
-        hand_at: when they did.
-        rebuilt: the facts were made again from our tables; else they are as they were recorded.
-    """
-
-    subject: str
-    at: datetime
-    facts: ApplicationFacts | MemberFacts
-    stage: Stage | None = None
-    verdict: Verdict | None = None
-    rule: str = ""
-    policy: str = ""
-    by_hand: Verdict | None = None
-    hand_at: datetime | None = None
-    rebuilt: bool = False
-
-    @property
-    def kind(self) -> Kind:
-        """Of whom it tells."""
-        return "application" if isinstance(self.facts, ApplicationFacts) else "member"
-
-
-class Judge(Protocol):
-    """What judges: a Policy, or code generated from one."""
-
-    def judge_application(self, facts: ApplicationFacts, now: datetime) -> Ruling:
-        """What the admission rules say."""
-        ...
-
-    def judge_member(self, facts: MemberFacts, now: datetime) -> Ruling:
-        """What the pruning rules say."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a policy says of one input: the verdict after the laws, the rule that fired."""
-
-    verdict: Verdict
-    rule: str
-    code: str
-    results: tuple[RuleResult, ...] = ()
-
-
-def answer(policy: Policy, judged: Judged, by: Judge | None = None) -> Answer:
-    """What `policy` says of an input at its own moment; `by` judges in its place, just faster.
-
-    For a member the laws stand above the rules, and a Grace has the length that `policy` gives.
-    Recorded answers that the form of `policy` cannot read are a fault: they are left to people.
-    """
-    speaker = by or policy
-    try:
-        if isinstance(judged.facts, ApplicationFacts):
-            ruling = speaker.judge_application(judged.facts, judged.at)
-            return Answer(ruling.verdict, ruling.rule, ruling.code, ruling.results)
-        assert judged.stage is not None
-        return _answer_member(policy, speaker, judged.facts, judged.stage, judged.at)
-    except ValueError:
-        leave = Verdict.WAIT if judged.kind == "application" else Verdict.KEEP
-        return Answer(leave, "", FAULT, (RuleResult("", None, UNFIT),))
-
-
-def _answer_member(
-    policy: Policy, speaker: Judge, facts: MemberFacts, stage: Stage, at: datetime
-) -> Answer:
-    member = stage.membership
-    longer = policy.pruning.grace - stage.grace
-    if longer and member.grace_ends_at is not None:
-        member = replace(member, grace_ends_at=member.grace_ends_at + longer)
-        facts = facts.model_copy(update={"grace_over": grace_over(member, at)})
-    ruling = speaker.judge_member(facts, at)
-    protected = _protected(policy, stage, at)
-    decision = judge(Candidate(membership=member, ruling=ruling, protected=protected), at)
-    return Answer(decision.verdict, ruling.rule, decision.code, ruling.results)
-
-
-def _protected(policy: Policy, stage: Stage, at: datetime) -> str:
-    """What protects a member under `policy`: how long a club settles is the policy's own."""
-    if stage.protected not in ("", "settling") or stage.watched_since is None:
-        return stage.protected
-    return "settling" if at - stage.watched_since < policy.pruning.settle else ""
-
-
-def enforced(policy: Policy) -> Policy:
-    """The policy as it would be if its rules acted; one that does so already is returned as is."""
-    admission, pruning = policy.admission, policy.pruning
-    if Mode.AUDIT not in (admission.mode_in_force, pruning.mode_in_force):
-        return policy
-    acts = {"mode": Mode.ENFORCE}
-    return replace(
-        policy,
-        admission=admission.model_copy(update=acts),
-        pruning=pruning.model_copy(update=acts),
-    )
 
 
 # ---- What came of it ---------------------------------------------------------------------------
@@ -369,6 +240,10 @@ class Simulator:
 
     def __init__(self, old: Policy, new: Policy, samples: int = SAMPLES) -> None:
         self._old, self._new = old, new
+        self._same: dict[Kind, bool] = {  # then nothing can come out otherwise
+            "application": old.admission == new.admission and old.form == new.form,
+            "member": old.pruning == new.pruning,
+        }
         self._tallies: dict[Kind, _Tally] = {
             "application": _Tally(samples),
             "member": _Tally(samples),
@@ -376,7 +251,8 @@ class Simulator:
 
     def add(self, judged: Judged) -> None:
         """Judge one input by both."""
-        old, new = answer(self._old, judged), answer(self._new, judged)
+        old = answer(self._old, judged)
+        new = old if self._same[judged.kind] else answer(self._new, judged)
         self._tallies[judged.kind].add(judged, old, new)
 
     def result(self, kind: Kind) -> Simulation:

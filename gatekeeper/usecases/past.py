@@ -22,8 +22,8 @@ from gatekeeper.domain.errors import BadInput, GatekeeperError, NotFound
 from gatekeeper.policy.facts import ApplicationFacts, MemberFacts
 from gatekeeper.policy.findings import PolicyError
 from gatekeeper.policy.judge import Policy
+from gatekeeper.policy.judged import Judged, Stage
 from gatekeeper.policy.parse import load_policy
-from gatekeeper.policy.simulate import Judged, Stage
 from gatekeeper.ports import Tx
 from gatekeeper.usecases.member_facts import membership_then
 from gatekeeper.usecases.naming import number_of

@@ -31,7 +31,7 @@ from gatekeeper.domain.memberships import (
 from gatekeeper.policy.facts import MemberFacts
 from gatekeeper.policy.findings import PolicyError
 from gatekeeper.policy.forecast import STAGELESS, Life, thin
-from gatekeeper.policy.simulate import Judged, Stage
+from gatekeeper.policy.judged import Judged, Stage
 from gatekeeper.ports import Tx
 from gatekeeper.usecases.member_facts import (
     MONTH,
