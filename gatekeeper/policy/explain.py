@@ -10,19 +10,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from gatekeeper.domain.decisions import RuleResult, Verdict
+from gatekeeper.domain.decisions import RuleResult, Ruling, Verdict
 from gatekeeper.domain.errors import Value
 from gatekeeper.policy.counterfactual import TRIES, Turn, find_turns
 from gatekeeper.policy.decisive import decisive, enough, without_guards
+from gatekeeper.policy.document import AdmissionSpec, Mode, PruningSpec
 from gatekeeper.policy.facts import ApplicationFacts, Facts, MemberFacts
 from gatekeeper.policy.judge import Policy, RuleLook
 from gatekeeper.policy.otherwise import Change, applied_again
 from gatekeeper.policy.texts import DEFAULT, iso, say_duration, sentence
 from gatekeeper.policy.unfold import look_into, rules_for
-from gatekeeper.policy.wording import Wording, is_public
+from gatekeeper.policy.wording import SOURCE_LETTERS, Wording, cut, is_public
 
 CARD_ATOMS = 4  # of the rule that decided, on a card
-CARD_FAULTS = 3
+CARD_RULES = 3  # that fault, or would match on trial, beside the one that decided
 
 # The verdicts of each subject, the best for the person first.
 BETTER: Final = (
@@ -47,7 +48,8 @@ def _result(result: RuleResult, fires: bool, language: str) -> str:
         code += "-audit"
     elif fires and result.matched:
         code = "rule-fired"
-    return sentence(code, {"rule": result.rule, "fault": result.fault}, language)
+    fault = cut(result.fault, SOURCE_LETTERS)
+    return sentence(code, {"rule": result.rule, "fault": fault}, language)
 
 
 # ---- Everything, for admins --------------------------------------------------------------------
@@ -90,20 +92,25 @@ class TurnTold:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Everything about one verdict, for admins; `sentence` is what the person is told."""
+    """Everything about one verdict, for admins; `sentence` is what the person is told.
+
+    Where the whole document is on trial, `trial` is what it would say if it counted, "" else;
+    `rules` and `turns` are of that then.
+    """
 
     verdict: Verdict
     rule: str
     code: str
     sentence: str
     headline: str
+    trial: str
     rules: tuple[RuleTold, ...]
     turns: tuple[TurnTold, ...]
     language: str
 
     def lines(self) -> tuple[str, ...]:
         """All of it as lines of text; atoms are indented beneath their rule."""
-        told = [self.headline]
+        told = [self.headline, *self._trial()]
         for rule in self.rules:
             told.append(rule.sentence)
             told += [f"    {self._atom(each)}" for each in rule.atoms if not each.guard]
@@ -114,21 +121,26 @@ class Explanation:
 
     def brief(self) -> tuple[str, ...]:
         """What matters, for a card: what decided and why, faults, trials, and one change."""
-        told: list[str] = []
+        told = self._trial()
         quiet = 0
-        faulty = [rule for rule in self.rules if rule.matched is None and not rule.fired]
+        others = [rule for rule in self.rules if not rule.fired]
+        odd = [rule for rule in others if rule.matched is None or (rule.audit and rule.matched)]
         for rule in self.rules:
             if rule.fired:
                 told.append(rule.sentence)
                 atoms = [each for each in rule.atoms if each.decisive and not each.guard]
                 told += [f"    {self._atom(each)}" for each in atoms[:CARD_ATOMS]]
-            elif (rule.audit and rule.matched) or rule in faulty[:CARD_FAULTS]:
+            elif rule in odd[:CARD_RULES]:
                 told.append(rule.sentence)
             else:
                 quiet += rule.matched is False
         if quiet:
             told.append(sentence("explain.others", {"count": quiet}, self.language))
         return (*told, *(turn.sentence for turn in self.turns[:1]))
+
+    def _trial(self) -> list[str]:
+        values = {"headline": self.trial}
+        return [sentence("explain.trial", values, self.language)] if self.trial else []
 
     def _atom(self, atom: AtomTold) -> str:
         return sentence("explain.atom", {"atom": atom.sentence}, self.language)
@@ -150,31 +162,51 @@ def explain(
         better: of the changes that would turn it, only those that serve the person.
         tries: judgements spent on finding them; 0: none are looked for.
     """
-    inspection = look_into(policy, facts, now)
-    ruling = inspection.ruling
-    rules = rules_for(policy, facts)
-    wording = Wording(policy, rules, facts, language)
-    said = policy.say(ruling.code, ruling.values, language)
+    ruling = _judged(policy, facts, now)
+    on_trial = _spec(policy, facts).mode_in_force is Mode.AUDIT
+    tried = policy.enforced() if on_trial else policy
+    inspection = look_into(tried, facts, now)
+    wording = Wording(policy, rules_for(policy, facts), facts, language)
     told, decided = [], False
     for look in inspection.rules:
         fires = not decided and not look.audit and look.matched is not False
         decided = decided or fires
         told.append(_rule(policy, wording, look, fires))
-    code = "explain.by-rule" if ruling.rule else "explain.by-none"
-    values = {"rule": ruling.rule, "sentence": said}
-    turns = find_turns(policy, facts, now, _others(ruling.verdict, better), tries=tries)
+    others = _others(inspection.ruling.verdict, better)
+    turns = find_turns(tried, facts, now, others, tries=tries)
     return Explanation(
         verdict=ruling.verdict,
         rule=ruling.rule,
         code=ruling.code,
-        sentence=said,
-        headline=wording.say(code, {**values, "verdict": wording.say(_verdict(ruling.verdict))}),
+        sentence=policy.say(ruling.code, ruling.values, language),
+        headline=_headline(wording, ruling),
+        trial=_headline(wording, inspection.ruling) if on_trial else "",
         rules=tuple(told),
         turns=tuple(
             TurnTold(turn.verdict, turn.rule, _would(wording, turn, "would")) for turn in turns
         ),
         language=wording.tongue,
     )
+
+
+def _judged(policy: Policy, facts: Facts, now: datetime) -> Ruling:
+    if isinstance(facts, ApplicationFacts):
+        return policy.judge_application(facts, now)
+    assert isinstance(facts, MemberFacts)
+    return policy.judge_member(facts, now)
+
+
+def _spec(policy: Policy, facts: Facts) -> AdmissionSpec | PruningSpec:
+    return policy.pruning if isinstance(facts, MemberFacts) else policy.admission
+
+
+def _headline(wording: Wording, ruling: Ruling) -> str:
+    values: dict[str, Value] = {
+        "verdict": wording.say(f"verdict.{ruling.verdict.value}"),
+        "rule": ruling.rule,
+        "sentence": wording.policy.say(ruling.code, ruling.values, wording.language),
+    }
+    return wording.say("explain.by-rule" if ruling.rule else "explain.by-none", values)
 
 
 def _rule(policy: Policy, wording: Wording, look: RuleLook, fires: bool) -> RuleTold:
@@ -197,10 +229,6 @@ def _rule(policy: Policy, wording: Wording, look: RuleLook, fires: bool) -> Rule
     result = RuleResult(look.rule, look.matched, look.fault, look.audit)
     said = _result(result, fires, wording.tongue)
     return RuleTold(look.rule, look.matched, look.fault, look.audit, fires, said, tuple(atoms))
-
-
-def _verdict(verdict: Verdict) -> str:
-    return f"verdict.{verdict.value}"
 
 
 def _others(verdict: Verdict, better: bool) -> tuple[Verdict, ...]:

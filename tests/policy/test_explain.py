@@ -11,7 +11,7 @@ from gatekeeper.domain.decisions import RuleResult
 from gatekeeper.policy.atoms import Atom, AtomValue, Operand, Shape
 from gatekeeper.policy.decisive import decisive, enough, truth
 from gatekeeper.policy.explain import because, explain, explain_results
-from tests.policy.builders import NOW, a_policy, an_application, rule
+from tests.policy.builders import NOW, a_member, a_policy, an_application, rule
 
 RESULTS = (
     RuleResult("first", False),
@@ -145,3 +145,16 @@ def made(choices, depth=0, atoms=None):
     count = {"not": 1, "if": 3}.get(kind, 2)
     parts = tuple(made(choices, depth + 1, atoms)[0] for _ in range(count))
     return Shape(kind, parts=parts), atoms
+
+
+def test_a_document_on_trial_is_told_as_if_it_counted_and_says_so():
+    """Nobody would try a policy that shows nothing before it counts."""
+    policy = a_policy(("mode: enforce", "mode: audit"))
+    facts = a_member(silent=timedelta(days=100))
+    told = explain(policy, facts, NOW)
+    assert (told.verdict.value, told.rule) == ("keep", "")
+    assert told.lines()[1].startswith("These rules are on trial: nothing of it is applied.")
+    assert "Asked, by the rule quiet" in told.trial
+    assert [rule.rule for rule in told.rules if rule.fired] == ["quiet"]
+    assert told.turns[0].sentence == "They would be let be with: a sign of life."
+    assert because(policy, facts, NOW, "en") == ()
