@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 
 from gatekeeper.policy import expressions
-from gatekeeper.policy.conditions import Condition
 from gatekeeper.policy.document import AdmissionSpec, PruningSpec
 from gatekeeper.policy.places import Path, Sheet
+from gatekeeper.policy.scope import Condition
 
 RULES = 300  # of one document, exclusions among them
 VARIABLES = 100

@@ -14,11 +14,11 @@ from datetime import datetime
 from gatekeeper.domain.errors import Value
 from gatekeeper.policy.atoms import AtomValue
 from gatekeeper.policy.case_facts import Subject, subject_of
-from gatekeeper.policy.conditions import Condition
 from gatekeeper.policy.document import Exclusion, Mode
 from gatekeeper.policy.facts import Facts, Type, values_of
 from gatekeeper.policy.judge import CompiledRule, Inspection, Policy, RuleSet
 from gatekeeper.policy.outcomes import WORDS, look_into, rules_of
+from gatekeeper.policy.scope import Condition
 from gatekeeper.policy.texts import DEFAULT, sentence
 
 

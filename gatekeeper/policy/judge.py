@@ -15,8 +15,9 @@ from gatekeeper.domain.errors import BadInput, Value
 from gatekeeper.domain.identity import ClubId
 from gatekeeper.policy.atoms import AtomValue, Shape
 from gatekeeper.policy.base import write_duration
+from gatekeeper.policy.binding import Outcome
 from gatekeeper.policy.club_document import ANSWER_LETTERS, Club, Form, Question, QuestionKind
-from gatekeeper.policy.conditions import Condition, Conditions, Outcome, clean_text
+from gatekeeper.policy.conditions import Conditions
 from gatekeeper.policy.document import (
     AdmissionRule,
     AdmissionSpec,
@@ -29,6 +30,8 @@ from gatekeeper.policy.document import (
     ReviewChange,
 )
 from gatekeeper.policy.facts import Answer, ApplicationFacts, Facts, MemberFacts, values_of
+from gatekeeper.policy.plain import clean_text
+from gatekeeper.policy.scope import Condition, Fused, Scope
 from gatekeeper.policy.texts import languages, names_in, sentence
 
 VERDICTS: Mapping[str, Verdict] = {
@@ -93,6 +96,12 @@ class RuleSet:
     exclude: tuple[CompiledRule, ...] = ()
     match: tuple[CompiledRule, ...] = ()
     invariants: tuple[CompiledInvariant, ...] = ()
+    fused: Fused | None = None
+
+    def scope(self, facts: Facts, now: datetime) -> Scope:
+        """These facts, to evaluate the rules on; raises ValueError for a naive time."""
+        values = values_of(facts, self.conditions.subject_schema)
+        return self.conditions.scope(values, self.variables, now, fused=self.fused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,13 +330,16 @@ def _first_match(
     rules: RuleSet, facts: Facts, now: datetime
 ) -> tuple[CompiledRule | None, str, tuple[RuleResult, ...], dict[str, Value]]:
     """The rule that fires (None for none), a fault's code, every rule's result, an explanation."""
-    scope = rules.conditions.scope(
-        values_of(facts, rules.conditions.subject_schema), rules.variables, now
-    )
+    scope = rules.scope(facts, now)
+    bits = scope.bits()
+    told = iter(bits) if bits is not None else None
     fired: CompiledRule | None = None
     code, extra, results = "", dict[str, Value](), []
     for compiled in (*rules.exclude, *rules.match):
-        outcome = scope.evaluate(compiled.condition) if compiled.condition else Outcome(True)
+        if compiled.condition is None:
+            outcome = Outcome(True)
+        else:  # one by one where one has a fault, to name it
+            outcome = Outcome(next(told)) if told else scope.evaluate(compiled.condition)
         audit = not isinstance(compiled.rule, Exclusion) and compiled.rule.mode is Mode.AUDIT
         matched = None if outcome.fault else outcome.value is True
         results.append(RuleResult(compiled.rule.id, matched, outcome.fault, audit))
@@ -345,9 +357,7 @@ def _first_match(
 
 
 def _looks(rules: RuleSet, facts: Facts, now: datetime, ruling: Ruling) -> tuple[RuleLook, ...]:
-    scope = rules.conditions.scope(
-        values_of(facts, rules.conditions.subject_schema), rules.variables, now
-    )
+    scope = rules.scope(facts, now)
     compiled = (*rules.exclude, *rules.match)
     return tuple(
         RuleLook(

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from gatekeeper.policy import expressions
 from gatekeeper.policy.base import parse_duration
-from gatekeeper.policy.conditions import Condition
+from gatekeeper.policy.scope import Condition
 
 INLINE = 50  # a variable with more parts than this is compared by its name alone
 

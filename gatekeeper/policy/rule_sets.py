@@ -6,20 +6,14 @@ import yaml
 
 from gatekeeper.policy.budget import check_counts, check_size
 from gatekeeper.policy.club_document import Form
-from gatekeeper.policy.conditions import (
-    RESERVED,
-    Condition,
-    ConditionError,
-    Conditions,
-    Want,
-    param_type,
-    read_param,
-)
+from gatekeeper.policy.conditions import RESERVED, ConditionError, Conditions, Want
 from gatekeeper.policy.document import AdmissionSpec, Exclusion, Invariant, PruningSpec
 from gatekeeper.policy.facts import ApplicationFacts, MemberFacts, schema_of
 from gatekeeper.policy.judge import CompiledInvariant, CompiledRule, Rule, RuleSet
 from gatekeeper.policy.lints import check_reserved, check_unique
 from gatekeeper.policy.places import Path, Sheet
+from gatekeeper.policy.plain import param_type, read_param
+from gatekeeper.policy.scope import Condition
 from gatekeeper.policy.shadows import check_repeats
 
 
@@ -42,7 +36,13 @@ def compile_rules(
     invariants = compiler.invariants(spec.invariants)
     if any(one.level == "error" for one in sheet.findings[before:]):
         return None
-    return RuleSet(compiler.conditions, params, compiler.variables, excluded, matching, invariants)
+    conditions, variables = compiler.conditions, compiler.variables
+    rules = (*excluded, *matching)
+    fused = conditions.fuse(
+        [each.condition for each in rules if each.condition],
+        [*variables.values(), *(each.explanation for each in rules if each.explanation)],
+    )
+    return RuleSet(conditions, params, variables, excluded, matching, invariants, fused)
 
 
 def _environment(

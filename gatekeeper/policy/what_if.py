@@ -12,9 +12,9 @@ import yaml
 
 from gatekeeper.domain.errors import BadInput, Value
 from gatekeeper.policy.base import DURATION, parse_duration, write_duration
-from gatekeeper.policy.conditions import read_param
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.parse import load_policy
+from gatekeeper.policy.plain import read_param
 
 MOST: Final = 100  # combinations tried in one go
 STEPS: Final = 4  # from one end to the other where no step is given

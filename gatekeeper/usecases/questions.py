@@ -11,7 +11,7 @@ from gatekeeper.domain.errors import BadInput, WrongState
 from gatekeeper.domain.events import Pressed, Wrote
 from gatekeeper.domain.identity import Identity
 from gatekeeper.policy.club_document import ANSWER_LETTERS
-from gatekeeper.policy.conditions import clean_text
+from gatekeeper.policy.plain import clean_text
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import cards, rights
 from gatekeeper.usecases.naming import name_of, number_of, subject_of

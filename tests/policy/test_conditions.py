@@ -8,16 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gatekeeper.policy.binding import to_cel
 from gatekeeper.policy.club_document import Form
-from gatekeeper.policy.conditions import (
-    ConditionError,
-    Conditions,
-    clean_text,
-    param_type,
-    read_param,
-    to_cel,
-)
+from gatekeeper.policy.conditions import ConditionError, Conditions
 from gatekeeper.policy.facts import ApplicationFacts, Type, schema_of, values_of
+from gatekeeper.policy.plain import clean_text, param_type, read_param
 from tests.policy.builders import NOW, an_application
 
 FORM = Form.model_validate(

@@ -1,0 +1,202 @@
+"""The only module that knows the CEL library: environments, programs, values, and its traps.
+
+What comes out is a plain value of the type that was checked, or a fault; never an exception, never
+a value that looks like another. Source: facts/policy.md, section 4.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cel_expr_python import cel
+from cel_expr_python.ext import ext_strings
+from google.protobuf import descriptor_pb2, descriptor_pool, duration_pb2, timestamp_pb2
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto
+
+from gatekeeper.policy import expressions
+from gatekeeper.policy.facts import Schema, Type
+from gatekeeper.policy.plain import clean_text
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = 86_400
+
+
+class CheckFailed(Exception):
+    """The library's message about a source that it refuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an evaluation gave, or the fault that prevented it."""
+
+    value: object = None
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Something compiled, to be run on values."""
+
+    compiled: Any
+
+    def run(self, activation: Any) -> Outcome:
+        """Its value as the library gives it, or the fault."""
+        try:
+            result = self.compiled.eval(activation)
+            if result.type() == cel.Type.ERROR:
+                return Outcome(fault=clean_text(str(result.value())))
+            return Outcome(result.plain_value())
+        except (RuntimeError, ValueError, TypeError, UnicodeError) as error:
+            return Outcome(fault=clean_text(str(error)) or type(error).__name__)
+
+
+class Environment:
+    """Names and types to check sources against, and the same names, loose, to run them on.
+
+    Args:
+        schema: group (application, params, …) to its names and their types.
+        words: names of texts beside these.
+    """
+
+    def __init__(self, schema: Schema, words: Sequence[str]) -> None:
+        pool = _pool(schema)
+        both = {**dict.fromkeys(words, cel.Type.STRING), "now": cel.Type.TIMESTAMP}
+        strict = {name: cel.Type(_message(name)) for name in schema}
+        loose = dict.fromkeys(schema, cel.Type.Map(cel.Type.STRING, cel.Type.DYN))
+        extensions = [ext_strings.ExtStrings()]
+        self._check = cel.NewEnv(pool, variables={**strict, **both}, extensions=extensions)
+        self._run = cel.NewEnv(pool, variables={**loose, **both}, extensions=extensions)
+
+    def check(self, source: str) -> tuple[Any, str]:
+        """The checked tree, and the name of the type that it gives; raises CheckFailed."""
+        try:
+            checked = self._check.compile(source)
+        except RuntimeError as error:
+            raise CheckFailed(str(error)) from None
+        return expressions.read(checked.serialize()), checked.return_type().name()
+
+    def program(self, tree: Any) -> Program:
+        """A checked tree made ready to run."""
+        return Program(self._run.deserialize(expressions.write(tree)))
+
+    def part(self, tree: Any, expr: Any) -> Program:
+        """A part of a checked tree made ready to run alone."""
+        whole = type(tree)()
+        whole.CopyFrom(tree)
+        whole.expr.CopyFrom(expr)
+        return self.program(whole)
+
+    def activation(self, values: Mapping[str, object]) -> Any:
+        """Values by name, as `to_cel` gives them, for `Program.run`."""
+        return self._run.Activation(values)
+
+
+# ---- Values ----------------------------------------------------------------------------------
+
+
+def to_cel(value: Any) -> Any:
+    """A plain value as the library takes it; raises ValueError for a naive time or None.
+
+    Times and durations become protobuf messages (a datetime inside a dict is refused), tuples
+    lists, texts are cleaned.
+    """
+    match value:
+        case str():
+            return clean_text(value)
+        case bool() | int() | float():
+            return value
+        case datetime():
+            if value.tzinfo is None:
+                raise ValueError(f"a time without a zone: {value.isoformat()}")
+            since = value - _EPOCH
+            return timestamp_pb2.Timestamp(
+                seconds=since.days * _DAY + since.seconds, nanos=since.microseconds * 1000
+            )
+        case timedelta():
+            span = duration_pb2.Duration()
+            span.FromTimedelta(value)
+            return span
+        case Mapping():
+            return {clean_text(str(name)): to_cel(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [to_cel(inner) for inner in value]
+        case _:
+            raise ValueError(f"no value for a condition: {type(value).__name__}")
+
+
+RESULTS: Mapping[str, Type] = {
+    "BOOL": Type(bool),
+    "INT": Type(int),
+    "DOUBLE": Type(float),
+    "STRING": Type(str),
+    "TIMESTAMP": Type(datetime),
+    "DURATION": Type(timedelta),
+    "LIST<STRING>": Type(str, many=True),
+    "LIST<INT>": Type(int, many=True),
+    "LIST<DOUBLE>": Type(float, many=True),
+    "LIST<BOOL>": Type(bool, many=True),
+}
+_FIELDS = {
+    bool: FieldDescriptorProto.TYPE_BOOL,
+    int: FieldDescriptorProto.TYPE_INT64,
+    float: FieldDescriptorProto.TYPE_DOUBLE,
+    str: FieldDescriptorProto.TYPE_STRING,
+}
+_MESSAGES = {datetime: ".google.protobuf.Timestamp", timedelta: ".google.protobuf.Duration"}
+
+
+_PROBE = cel.NewEnv(variables={"text": cel.Type.STRING})
+_PROBES = {
+    "matches": Program(_PROBE.compile("''.matches(text)")),
+    "timestamp": Program(_PROBE.compile("timestamp(text) == timestamp(text)")),
+    "zone": Program(_PROBE.compile("timestamp('2026-01-01T00:00:00Z').getHours(text) >= 0")),
+}
+
+
+def is_constant(what: str, text: str) -> bool:
+    """Whether `text` can be used as a pattern (matches), timestamp or zone; True for others."""
+    probe = _PROBES.get(what)
+    return probe is None or not probe.run(_PROBE.Activation({"text": text})).fault
+
+
+def _message(name: str) -> str:
+    return name.capitalize()
+
+
+def _pool(schema: Schema) -> Any:
+    """Message types for the type checker, one for each group of names."""
+    file = descriptor_pb2.FileDescriptorProto(
+        name="facts.proto",
+        syntax="proto3",
+        dependency=["google/protobuf/timestamp.proto", "google/protobuf/duration.proto"],
+    )
+
+    def add(name: str, inner: Schema) -> None:
+        message = file.message_type.add(name=_message(name))
+        for number, (field, kind) in enumerate(inner.items(), 1):
+            made = message.field.add(
+                name=field,
+                json_name=f"f{number}",
+                number=number,
+                label=FieldDescriptorProto.LABEL_OPTIONAL,
+            )
+            if not isinstance(kind, Type):
+                add(field, kind)
+                made.type, made.type_name = made.TYPE_MESSAGE, f".{_message(field)}"
+                continue
+            if kind.many:
+                made.label = FieldDescriptorProto.LABEL_REPEATED
+            if kind.scalar in _MESSAGES:
+                made.type, made.type_name = made.TYPE_MESSAGE, _MESSAGES[kind.scalar]
+            else:
+                made.type = _FIELDS[kind.scalar]
+
+    for name, inner in schema.items():
+        if not isinstance(inner, Type):
+            add(name, inner)
+    pool = descriptor_pool.DescriptorPool()
+    for known in (timestamp_pb2, duration_pb2):
+        pool.AddSerializedFile(known.DESCRIPTOR.serialized_pb)
+    pool.AddSerializedFile(file.SerializeToString())
+    return pool

@@ -1,0 +1,47 @@
+"""Plain values as conditions use them: texts without traps, params as they are written."""
+
+import re
+from datetime import datetime, timedelta
+
+from gatekeeper.policy.base import DURATION, parse_duration
+from gatekeeper.policy.facts import Type
+
+_BAD = re.compile("[\x00\ud800-\udfff]")
+
+
+def clean_text(text: str) -> str:
+    """`text` with NUL and lone surrogates replaced by U+FFFD.
+
+    A NUL would end the text for the library, and what stands behind it would be judged by no
+    rule. Used at the door, and again before every evaluation.
+    """
+    if text.isascii() and "\x00" not in text:
+        return text
+    return _BAD.sub("\ufffd", text)
+
+
+def param_type(value: object) -> Type:
+    """The type of a param; raises ValueError for what conditions cannot use (None, a mixture)."""
+    if isinstance(value, list | tuple):
+        kinds = {param_type(inner) for inner in value} or {Type(str)}
+        if kinds == {Type(int), Type(float)}:
+            kinds = {Type(float)}
+        kind = kinds.pop()
+        if kinds or kind.many:
+            raise ValueError("a list of different things")
+        return Type(kind.scalar, many=True)
+    for scalar in (bool, int, float, str, datetime, timedelta):
+        if isinstance(value, scalar):
+            return Type(scalar)
+    raise ValueError(f"no value for a condition: {type(value).__name__}")
+
+
+def read_param(value: object) -> object:
+    """A param as written in the file: texts that are durations become timedeltas."""
+    if isinstance(value, str) and DURATION.fullmatch(value):
+        return parse_duration(value)
+    if isinstance(value, list):
+        read = [read_param(inner) for inner in value]
+        mixed = {type(inner) for inner in read} == {int, float}
+        return [float(inner) for inner in read] if mixed else read  # type: ignore[arg-type]
+    return value
