@@ -20,8 +20,10 @@ SPACE, HALL, WORKSHOP, KEEPERS = (
 )
 OLD_HANDS = ("carl", "dana", "eve", "finn", "zoe", "gil", "hana", "lars")
 TALKER, READERS = "gil", ("hana",)
+OTHERS = ("alice", "boris", "ada", "bob", "mallory", "mia", "kim", "otto")
 WHY_ADA = "I repair ship clocks and would love to learn from your makers."
 WHY_BOB = "I write about harbours and like to read what you talk about."
+WHY_MIA = "I sew sails and want to meet your makers."
 APPROVE, ASK, DECLINE, HERE, GO_ON = "✅", "❓", "❌", "✋", "▶"
 
 
@@ -60,7 +62,11 @@ class Chapters:
 
     async def applications(self) -> int:
         """How many there are, by the service's own table."""
-        return int(self.look("SELECT count(*) FROM applications")[0])
+        return self.count("applications")
+
+    def count(self, table: str, where: str = "1", *values: str) -> int:
+        """How many rows one of the service's own tables has."""
+        return int(self.look(f"SELECT count(*) FROM {table} WHERE {where}", *values)[0])
 
     def look(self, query: str, *values: str) -> tuple[Any, ...]:
         """The first row of a question to the service's database, read without a process."""
@@ -107,6 +113,10 @@ class Chapters:
         await browser.open(links_in(message.body, message.html)[0])
         await browser.send({}, "/l/")
         return browser
+
+    async def apply_by_knock(self, name: str, why: str) -> None:
+        browser = await self.knock_and_open(await self.who(name))
+        await browser.send(answers("", why), "/join")
 
     async def has_choices(self, alice: MatrixPerson, card: str) -> bool:
         return len(await alice.reactions(self.rooms[KEEPERS], card)) == 3

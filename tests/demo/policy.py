@@ -36,7 +36,7 @@ spec:
   declineReasons:
     - {{id: not-our-topic, text: "Your interests lie elsewhere; we would not be a good home."}}
     - {{id: too-early, text: "It is too early. Please try again in half a year."}}
-  welcome: {{after: 4s, together: 4s}}
+  welcome: {{after: 3s, together: 3s}}
   invitation: {{remindAfter: 5s, endsAfter: 12s}}
   comeback: {{validFor: 30d}}
 ---
@@ -44,7 +44,7 @@ apiVersion: gatekeeper/v1
 kind: AdmissionPolicy
 metadata: {{name: who-may-join}}
 spec:
-  review: {{approvals: 2, declines: 1, remindAfter: 6s, openFor: 7d}}
+  review: {{approvals: 2, declines: 1, remindAfter: 4s, openFor: 7d}}
   rule:
     match:
       - id: spam
@@ -59,7 +59,7 @@ metadata: {{name: dead-souls}}
 spec:
   schedule: "{schedule}"
   settle: {settle}s
-  grace: 7s
+  grace: 5s
   mode: enforce
   params: {{inactive_after: 15s}}
   exclude:
@@ -87,5 +87,6 @@ def text(*admins: str, settle: float = 3600, schedule: str = "0 0 6 * * *") -> s
 
 
 def write(path: Path, *admins: str, settle: float = 3600, schedule: str = "0 0 6 * * *") -> None:
-    """Write the policy to a file."""
+    """Write the policy to a file, in place of one whose cases then say nothing any more."""
+    path.with_name(f"{path.stem}.cases.yaml").unlink(missing_ok=True)
     path.write_text(text(*admins, settle=settle, schedule=schedule), "utf-8")

@@ -9,11 +9,11 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urljoin
 
 import httpx
@@ -22,6 +22,8 @@ from tests.support.people import MatrixPerson
 from tests.support.proxy import Proxy
 from tests.support.synapse import Account, Synapse, free_port
 from tests.support.wait import eventually
+
+T = TypeVar("T")
 
 BIN = Path(sys.executable).parent
 
@@ -73,13 +75,22 @@ class Service:
         self.last_start = self.last_run = 0.0  # seconds, to know how slow this machine is now
         self._process: asyncio.subprocess.Process | None = None
 
-    async def run(self, *words: str, expect: int | None = 0, timeout: float = 40) -> str:
-        """`gatekeeper WORDS`; what it says (both streams). Asserts the exit code."""
+    async def run(
+        self,
+        *words: str,
+        expect: int | None = 0,
+        timeout: float = 40,
+        folder: Path | None = None,
+    ) -> str:
+        """`gatekeeper WORDS`; what it says (both streams). Asserts the exit code.
+
+        `folder`: that of a copy of the club, instead of its own.
+        """
         began = time.monotonic()
         process = await asyncio.create_subprocess_exec(
             str(BIN / "gatekeeper"),
             *words,
-            cwd=self.folder,
+            cwd=folder or self.folder,
             env=self.environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -249,7 +260,8 @@ class Stage:
         self.people: dict[str, MatrixPerson] = {}
         self.browsers: list[Browser] = []
         self._stack = AsyncExitStack()
-        self._life: set[asyncio.Task[None]] = set()
+        self._life: set[asyncio.Task[Any]] = set()
+        self._coming: dict[str, asyncio.Task[MatrixPerson]] = {}
         self.proxy: Proxy
         self.service: Service
         self.bot: Account
@@ -294,16 +306,32 @@ class Stage:
             elif failed:
                 print(f"  (logs: {self.folder})", flush=True)
 
-    async def person(self, name: str, display: str = "") -> MatrixPerson:
+    async def person(self, name: str) -> MatrixPerson:
         """Someone with a client of their own, under the homeserver's limits for people."""
-        if name not in self.people:
-            self.people[name] = await MatrixPerson.create(self.synapse, name, display=display)
-        return self.people[name]
+        self.expect(name)
+        return await asyncio.shield(self._coming[name])
+
+    def expect(self, *names: str) -> None:
+        """Let people log in meanwhile, who are needed later."""
+
+        async def come(name: str) -> MatrixPerson:
+            self.people[name] = await MatrixPerson.create(self.synapse, name)
+            return self.people[name]
+
+        for name in names:
+            if name not in self._coming:
+                self._coming[name] = self.meanwhile(come(name))
 
     def browser(self) -> Browser:
         """A fresh browser."""
         self.browsers.append(Browser(self.service.base_url))
         return self.browsers[-1]
+
+    def meanwhile(self, act: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin something that a later step awaits; given up where the story ends before."""
+        task = asyncio.create_task(act)
+        self._life.add(task)
+        return task
 
     def keep_doing(self, act: Callable[[], Awaitable[object]], every: float) -> None:
         """Do something again and again in the background, until the story ends."""
@@ -313,7 +341,7 @@ class Stage:
                 await act()
                 await asyncio.sleep(every)
 
-        self._life.add(asyncio.create_task(go_on()))
+        self.meanwhile(go_on())
 
 
 def code_in(text: str) -> str:

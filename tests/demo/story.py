@@ -16,6 +16,7 @@ class Story(Door, Roll):
             self.knocks,
             self.review,
             self.question,
+            self.approval,
             self.arrival,
             self.kills_at_the_door,
             self.life,
