@@ -345,12 +345,17 @@ def sweeps(policy: "Policy", now: datetime, until: datetime) -> tuple[datetime, 
 # ---- Progress ----------------------------------------------------------------------------------
 
 
+def on_terminal() -> bool:
+    """Whether somebody watches."""
+    return sys.stderr.isatty()
+
+
 class Meter:
     """How far long work is, on a terminal; quiet in a pipe."""
 
     def __init__(self, parts: "Parts") -> None:
         self._say, self._last = parts.say, ""
-        self._shown = sys.stderr.isatty()
+        self._shown = on_terminal()
 
     def of(self, code: str) -> Callable[[int, int], None]:
         """What tells one part of the work: how many are done, of how many."""

@@ -38,7 +38,11 @@ HAND: Final[Mapping[str, Verdict]] = {
     "banned": Verdict.REMOVE,
     "kept-by-admin": Verdict.KEEP,
 }
-BY_RULES: Final = ("policy", "schedule", "rule:")  # actors whose inputs rules have judged
+# By what a subject begins with: the actors whose inputs rules have judged.
+BY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
+    "application": ("policy", "rule:"),
+    "membership": ("policy", "rule:", "schedule"),
+}
 
 Progress: TypeAlias = Callable[[int, int], None]  # how many are done, of how many
 
@@ -201,10 +205,14 @@ class _Reader:
 
 
 def _by_rules(entry: Entry) -> bool:
-    """Whether rules may have judged: with an input, and no person's act."""
+    """Whether rules may have judged: with an input, and no person's act.
+
+    The clock may ask rules about a member; a review that it ends asks none.
+    """
     kind, _, _ = entry.subject.partition(":")
-    judged = kind in ("application", "membership") and entry.verdict is not Verdict.RECORD
-    return judged and bool(entry.input_digest) and entry.actor.startswith(BY_RULES)
+    actors = BY_RULES.get(kind, ())
+    judged = bool(entry.input_digest) and entry.verdict is not Verdict.RECORD
+    return judged and entry.actor.startswith(actors)
 
 
 def _about_application(entry: Entry) -> bool:

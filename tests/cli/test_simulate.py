@@ -7,11 +7,13 @@ from xml.etree import ElementTree
 
 import pytest
 
+from gatekeeper.cli.simulate import sweeps
 from gatekeeper.domain.activity import Coverage
 from gatekeeper.domain.applications import Application, State
 from gatekeeper.domain.memberships import Membership
 from gatekeeper.usecases import adopt, review, sweep
 from gatekeeper.usecases.parts import account_of, club_state
+from tests.policy.builders import NOW, a_policy
 
 ANSWERS = (
     "Ships.",
@@ -255,6 +257,27 @@ def test_nothing_is_changed(past, new, gatekeeper):
     before = json.loads(gatekeeper("audit", "verify", "--json")[1])
     gatekeeper("policy", "simulate", new, "--forecast", "60d", "--param", "quiet_after=1d..9d/1d")
     assert json.loads(gatekeeper("audit", "verify", "--json")[1]) == before
+
+
+def test_long_work_shows_progress_on_a_terminal(past, new, gatekeeper, monkeypatch):
+    monkeypatch.setattr("gatekeeper.cli.simulate.on_terminal", lambda: True)
+    _, _, err = gatekeeper("policy", "simulate", new, "--forecast", "1d")
+    assert "Making members again: 5 of 5" in err
+    assert "Foreseeing members: 5 of 5" in err
+    assert err.endswith("\r\033[K")
+
+
+WHEN = [("0 6 * * MON", 5), ("0 6 * * *", 30), ("*/5 * * * *", 30), ("0 0 1 1 *", 0)]
+
+
+@pytest.mark.parametrize(("cron", "count"), WHEN)
+def test_sweeps_of_the_coming_month(cron, count):
+    """By the schedule; every five minutes would be 8640, so that each day has to do."""
+    policy = a_policy(("0 6 * * MON", cron))
+    moments = sweeps(policy, NOW, NOW + timedelta(days=30))
+    assert len(moments) == count
+    assert list(moments) == sorted(moments)
+    assert all(NOW < at <= NOW + timedelta(days=30) for at in moments)
 
 
 def test_it_is_quiet_in_a_pipe_and_draws_without_a_display(past, new):
