@@ -1,5 +1,6 @@
 """policy: the group of commands about the club's rules; check, schema and diff are here."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from gatekeeper.settings import find_place
 if TYPE_CHECKING:
     from gatekeeper.policy.findings import Finding
     from gatekeeper.policy.judge import Policy
+
+DIGEST = re.compile("[0-9a-f]{4,64}")
 
 policy = typer.Typer(help="The club's rules.", no_args_is_help=True)
 
@@ -151,3 +154,65 @@ def _show(checked: _Checked, language: str) -> None:
     if checked.policy and checked.policy.pruning.starts_in_audit:
         render.say(sentence("check-starts-in-audit", {"name": str(checked.path)}, language))
     invariants.show(checked.held, language)
+
+
+# ---- schema, diff ----------------------------------------------------------------------------
+
+
+@policy.command("schema")
+def schema(
+    of_cases: Annotated[
+        bool, typer.Option("--cases", help="Of files of cases instead of policies.")
+    ] = False,
+    as_json: Json = True,
+) -> None:
+    """The JSON Schema (2020-12) for editors, which complete and mark fields by it.
+
+    Keep it beside the policy, and begin the policy with
+    `# yaml-language-server: $schema=gatekeeper.schema.json`.
+    """
+    from gatekeeper.policy.schema import cases_schema, policy_schema
+
+    render.show_json(cases_schema() if of_cases else policy_schema())
+
+
+Version = Annotated[
+    str,
+    typer.Argument(metavar="FILE|DIGEST", help="A file, or how a kept version's digest begins."),
+]
+
+
+@policy.command("diff")
+def diff(old: Version, new: Version, language: Language = "en", as_json: Json = False) -> None:
+    """What changed from one version of the policy to another, in words.
+
+    With --json a list: `code`, `values`, `sentence`; [] where both say the same.
+    """
+    from gatekeeper.policy.compare import compare, words
+
+    before, after = _version(old), _version(new)
+    if as_json:
+        found = compare(before, after)
+        render.show_json([{**render.plain(e), "sentence": e.sentence(language)} for e in found])
+        return
+    for line in words(before, after, language):
+        render.say(line)
+
+
+def _version(named: str) -> "Policy":
+    """The policy in a file, or the kept version whose digest begins so."""
+    from gatekeeper.policy.parse import load_policy
+
+    if Path(named).exists() or not DIGEST.fullmatch(named):
+        path, text = read(named)
+        return load_policy(text, str(path))
+    return frame.run(_kept(named))
+
+
+async def _kept(digest: str) -> "Policy":
+    from gatekeeper.policy.parse import load_policy
+    from gatekeeper.usecases import versions as kept
+
+    async with frame.club() as opened:
+        version = await kept.find(opened.parts, digest)
+    return load_policy(version.text, f"{version.digest[: kept.SHORT]}.yaml")

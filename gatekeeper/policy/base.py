@@ -74,7 +74,13 @@ Duration: TypeAlias = Annotated[
 ]
 Slug: TypeAlias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-Account: TypeAlias = Annotated[str, BeforeValidator(_identity)]
+Account: TypeAlias = Annotated[
+    str,
+    BeforeValidator(_identity),
+    WithJsonSchema(
+        {"type": "string", "pattern": "^[^:]+:.", "examples": ["matrix:@ann:example.org"]}
+    ),
+]
 Alias: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9._=/-]{1,200}$")]
 Said: TypeAlias = Mapping[str, str]  # language code to text
 Count: TypeAlias = Annotated[int, Field(ge=0, strict=True)]

@@ -11,11 +11,11 @@ from typing import TypeAlias
 from gatekeeper.domain.errors import Value
 from gatekeeper.policy.atoms import Atom
 from gatekeeper.policy.club_document import ClubSpec, Question
-from gatekeeper.policy.conditions import Condition
 from gatekeeper.policy.document import AdmissionSpec, Exclusion, Mode, PruningSpec
 from gatekeeper.policy.judge import CompiledRule, Policy, RuleSet
 from gatekeeper.policy.leaves import Leaf, leaves, written
 from gatekeeper.policy.promotions import can_remove
+from gatekeeper.policy.scope import Condition
 from gatekeeper.policy.texts import DEFAULT, sentence
 
 Spec: TypeAlias = AdmissionSpec | PruningSpec
@@ -264,10 +264,11 @@ def _params(
         if isinstance(one, list) and isinstance(two, list):
             yield from _lists(values, one, two)
         elif name not in old:
-            new_one = Leaf.of(two)
-            yield Change(f"diff-param-added{new_one.unit}", {**values, "new": new_one.text})
+            come = Leaf.of(two)
+            yield Change(f"diff-param-added{come.unit}", {**values, "new": come.text})
         elif name not in new:
-            yield Change("diff-param-removed", {**values, "old": Leaf.of(one).text})
+            gone = Leaf.of(one)
+            yield Change(f"diff-param-removed{gone.unit}", {**values, "old": gone.text})
         else:
             before, after = Leaf.of(one), Leaf.of(two)
             unit = before.unit if before.unit == after.unit else ""
@@ -367,9 +368,9 @@ def _questions(old: Sequence[Question], new: Sequence[Question]) -> Iterator[Cha
 def _rooms(old: ClubSpec, new: ClubSpec) -> Iterator[Change]:
     rooms = [spec.platforms.matrix.rooms if spec.platforms.matrix else () for spec in (old, new)]
     was, now = ({room.alias: room for room in listed} for listed in rooms)
-    for alias in now.keys() - was.keys():
+    for alias in sorted(now.keys() - was.keys()):
         yield Change("diff-room-added", {"alias": alias})
-    for alias in was.keys() - now.keys():
+    for alias in sorted(was.keys() - now.keys()):
         yield Change("diff-room-removed", {"alias": alias})
     for alias, room in now.items():
         if alias in was:

@@ -80,7 +80,9 @@ def written(value: object) -> str:
         case None:
             return "—"
         case str():
-            return " ".join(value.split())
+            return " ".join(value.split()) or "—"
+        case float():
+            return f"{value:g}"
         case list() | tuple():
             return f"[{', '.join(map(written, value))}]"
         case Mapping():
