@@ -10,7 +10,7 @@ from typing import Final
 from gatekeeper import policy_file, wire
 from gatekeeper.domain.clubs import ClubState
 from gatekeeper.domain.decisions import Order, Progress
-from gatekeeper.domain.errors import GatekeeperError, SettingsError, Value
+from gatekeeper.domain.errors import GatekeeperError, RecordBroken, SettingsError, Value
 from gatekeeper.keys import key_faults
 from gatekeeper.policy.findings import PolicyError
 from gatekeeper.policy.judge import Policy
@@ -91,6 +91,7 @@ async def _club(opened: wire.Opened) -> AsyncIterator[Check]:
     async with parts.store.look(parts.club) as tx:
         state = await tx.first(ClubState)
         failed = await tx.count(Order, progress=Progress.FAILED)
+    yield await _record(parts)
     now = parts.clock.now()
     if state is not None and state.served_at and state.served_at > now + CLOCK_MAY_DIFFER:
         yield bad("clock-back", seconds=round((state.served_at - now).total_seconds()))
@@ -107,6 +108,15 @@ async def _club(opened: wire.Opened) -> AsyncIterator[Check]:
         yield bad("paused", by=state.paused_by)
     if failed:
         yield bad("failed-orders", count=failed)
+
+
+async def _record(parts: Parts) -> Check:
+    """Whether the key is the one that sealed the newest row; `audit verify` looks at all."""
+    try:
+        rows, _ = await parts.store.head(parts.club)
+    except RecordBroken as broken:
+        return bad("record-key", **broken.values)
+    return good("record", count=rows)
 
 
 def _policy_in_force(file: Path, state: ClubState) -> list[Check]:

@@ -14,7 +14,7 @@ from gatekeeper.storage import migrate
 from gatekeeper.storage.connections import Session, database, shown
 from gatekeeper.storage.mapping import moment_text
 from gatekeeper.storage.tx import TortoiseTx
-from gatekeeper.storage.verify import read_head, verify
+from gatekeeper.storage.verify import read_end, verify
 
 log = structlog.get_logger(__name__)
 
@@ -97,7 +97,7 @@ class TortoiseStore:
     async def head(self, club: ClubId) -> tuple[int, str]:
         """Sequence and mac of the newest row of the record; (0, "") for none. RecordBroken."""
         async with self.database.read() as session:
-            head = await read_head(session, club, self._key)
+            head = await read_end(session, club, self._key)
             return head.sequence, head.mac
 
     async def clubs(self) -> list[ClubId]:

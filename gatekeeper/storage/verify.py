@@ -33,6 +33,28 @@ async def read_head(session: Session, club: str, key: bytes) -> Head:
     return Head(row["sequence"], row["mac"])
 
 
+async def read_end(session: Session, club: str, key: bytes) -> Head:
+    """The same, and the newest row fits it; RecordBroken where it does not, or the key is another.
+
+    Cheap enough for a look in passing; `verify` walks all.
+    """
+    head = await read_head(session, club, key)
+    page = await _page(session, club, _ROW, "entries", head.sequence - 2)
+    if head.sequence == 0 and not page:
+        return head
+    previous = page[0]["mac"] if len(page) > 1 else ""
+    fits = (
+        len(page) == min(head.sequence, 2)
+        and all(map(_typed, page))
+        and page[-1]["sequence"] == head.sequence
+        and record.same(page[-1]["mac"], head.mac)
+        and record.same(head.mac, record.seal(key, page[-1], previous))
+    )
+    if not fits:
+        raise RecordBroken(sequence=head.sequence)
+    return head
+
+
 async def verify(session: Session, club: str, key: bytes) -> int:
     """How many rows are whole; RecordBroken names the first that is not.
 

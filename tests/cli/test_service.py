@@ -126,3 +126,18 @@ def test_demo_elsewhere_says_where(club, gatekeeper, monkeypatch):
     assert code == 1
     assert "tests/demo" in err
     assert os.getcwd() == str(club.folder)
+
+
+def test_doctor_finds_a_record_key_that_is_not_the_records_own(club, gatekeeper):
+    """Restored beside the wrong keys: nothing could be decided any more."""
+    assert gatekeeper("pause")[0] == 0
+    code, out, _ = gatekeeper("doctor")
+    assert "✔ record: the newest of its 1 rows" in out
+    assert gatekeeper("resume", "--yes")[0] == 0
+    (club.folder / "data/keys/record.key").unlink()
+    assert gatekeeper("init")[0] == 0
+    code, out, _ = gatekeeper("doctor")
+    assert code == 1
+    assert "doctor.record-key" in codes(out)
+    assert "row 2" in out
+    assert "backup" in out

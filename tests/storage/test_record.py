@@ -204,3 +204,28 @@ def test_different_rows_have_different_seals(one, other):
     seals = {record.seal(RECORD_KEY, row, "") for row in rows}
     assert len(seals) == (1 if one == other else 2)
     assert record.seal(RECORD_KEY, rows[0], "") != record.seal(RECORD_KEY, rows[0], "x")
+
+
+async def test_the_end_is_looked_at_in_passing(store, tamper):
+    """`head` finds a newest row that was changed, and one more than there should be."""
+    await write(store, 1)
+    assert (await store.head(CLUB))[0] == 1
+    await write(store, 3)
+    assert (await store.head(CLUB))[0] == 4
+    tamper("UPDATE entries SET sentence = 'You are out.' WHERE sequence = 4")
+    with pytest.raises(RecordBroken):
+        await store.head(CLUB)
+    tamper("DELETE FROM entries WHERE sequence = 4")
+    with pytest.raises(RecordBroken):
+        await store.head(CLUB)
+
+
+async def test_another_key_is_found_by_the_newest_row(store, url):
+    await write(store, 3)
+    other = TortoiseStore(url, b"another key of the same length!!")
+    await other.open()
+    try:
+        with pytest.raises(RecordBroken):
+            await other.head(CLUB)
+    finally:
+        await other.close()
