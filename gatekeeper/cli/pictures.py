@@ -3,6 +3,7 @@
 The only module that knows matplotlib, which takes its time: import it when a picture is asked for.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -70,7 +71,9 @@ def draw(found: "Found", say: "Say", file: Path) -> None:
             _title(axes, found, say, applications)
             (_bars if len(found.params) == 1 else _map)(axes, found, say, applications)
         made = {} if file.suffix.lower() == ".png" else {"Date": None}
-        figure.savefig(file, metadata=made)
+        with warnings.catch_warnings():  # of letters that the font lacks: they become boxes
+            warnings.simplefilter("ignore", UserWarning)
+            figure.savefig(file, metadata=made)
 
 
 def _title(axes: "Axes", found: "Found", say: "Say", applications: bool) -> None:

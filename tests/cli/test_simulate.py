@@ -166,6 +166,7 @@ PICTURES = [
     ("one.png", ("--param", "quiet_after=60d..180d", "--forecast", "30d")),
     ("one.svg", ("--param", "fewest_letters=0..80/5")),
     ("two.png", ("--param", "quiet_after=60d..180d", "--param", "least_seen=0.5..1.0/0.25")),
+    ("odd.png", ("--param", "advertising=$a_b$,\u65e5\u672c,x\ty")),
     ("both.svg", ("--param", "fewest_letters=0..80", "--param", "quiet_after=60d,90d")),
 ]
 
