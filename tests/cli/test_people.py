@@ -144,7 +144,7 @@ def test_a_plan_shows_who_and_why_and_does_nothing(adopted, club, gatekeeper):
     code, out, err = gatekeeper("sweep", "plan", "--json")
     assert code == 0, err
     found = json.loads(out)
-    assert set(found) == {"notify", "remove", "unreachable", "counts", "held"}
+    assert set(found) == {"on_trial", "notify", "remove", "unreachable", "counts", "held"}
     code, out, _ = gatekeeper("sweep", "plan")
     assert code == 0
     assert "Nothing has been done." in out
