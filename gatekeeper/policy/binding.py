@@ -4,7 +4,7 @@ What comes out is a plain value of the type that was checked, or a fault; never 
 a value that looks like another. Source: facts/policy.md, section 4.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -49,6 +49,14 @@ class Program:
             return Outcome(result.plain_value())
         except (RuntimeError, ValueError, TypeError, UnicodeError) as error:
             return Outcome(fault=clean_text(str(error)) or type(error).__name__)
+
+    def booleans(self, activation: Any) -> list[bool] | None:
+        """The list of booleans that it gives; None for a fault."""
+        try:
+            value = self.compiled.eval(activation).plain_value()
+        except (RuntimeError, ValueError, TypeError, UnicodeError):
+            return None
+        return value if isinstance(value, list) else None
 
 
 class Environment:
@@ -95,6 +103,25 @@ class Environment:
 # ---- Values ----------------------------------------------------------------------------------
 
 
+def stamp(value: datetime) -> Any:
+    """A time as the library takes it; raises ValueError for a naive one."""
+    if value.tzinfo is None:
+        raise ValueError(f"a time without a zone: {value.isoformat()}")
+    since = value - _EPOCH
+    return timestamp_pb2.Timestamp(
+        seconds=since.days * _DAY + since.seconds, nanos=since.microseconds * 1000
+    )
+
+
+def converter(kind: Type) -> Callable[[Any], Any] | None:
+    """What makes values of one type ready for the library; None where they are."""
+    if kind.many or kind.scalar is timedelta:
+        return to_cel
+    if kind.scalar is datetime:
+        return stamp
+    return clean_text if kind.scalar is str else None
+
+
 def to_cel(value: Any) -> Any:
     """A plain value as the library takes it; raises ValueError for a naive time or None.
 
@@ -107,12 +134,7 @@ def to_cel(value: Any) -> Any:
         case bool() | int() | float():
             return value
         case datetime():
-            if value.tzinfo is None:
-                raise ValueError(f"a time without a zone: {value.isoformat()}")
-            since = value - _EPOCH
-            return timestamp_pb2.Timestamp(
-                seconds=since.days * _DAY + since.seconds, nanos=since.microseconds * 1000
-            )
+            return stamp(value)
         case timedelta():
             span = duration_pb2.Duration()
             span.FromTimedelta(value)

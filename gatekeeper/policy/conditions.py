@@ -16,10 +16,10 @@ from gatekeeper.policy import expressions
 from gatekeeper.policy.atoms import take_apart
 from gatekeeper.policy.base import parse_duration
 from gatekeeper.policy.binding import RESULTS, CheckFailed, Environment, is_constant, to_cel
-from gatekeeper.policy.facts import Schema, Type
-from gatekeeper.policy.hoist import hoist
+from gatekeeper.policy.facts import Facts, Schema, Type
+from gatekeeper.policy.hoist import hoist, inline
 from gatekeeper.policy.plain import clean_text, param_type
-from gatekeeper.policy.scope import Condition, Fused, Ground, Scope, names_in
+from gatekeeper.policy.scope import Condition, Fused, Ground, Reader, Scope, names_in
 
 Want: TypeAlias = Literal["bool", "string", "any"]
 
@@ -82,7 +82,7 @@ class Conditions:
         self._always = frozenset(_names(whole)) - self._optional
         self._environment = Environment(whole, words)
         read = {name: to_cel(value) for name, value in params.items()}
-        self._ground = Ground(self._environment, subject, params, read, self._optional)
+        self._ground = Ground(self._environment, subject, schema, params, read, self._optional)
 
     def with_variable(self, name: str, kind: Type) -> "Conditions":
         """The same environment with one more variable."""
@@ -137,12 +137,17 @@ class Conditions:
             return None
         self._lint(tree)  # nothing is wrong, but days become seconds
         names = names_in([tree, *(other.tree for other in others)])
+        mine = {path[1:] for path in names if path[0] == self.subject}
+        if () in mine:
+            return None  # the subject as a whole is looked at
         signals = hoist(tree, self.params)
-        return Fused(self._environment.program(tree), signals, names)
+        inline(tree, self.params)
+        reader = Reader(self.subject_schema, mine)
+        return Fused.of(self._environment.program(tree), signals, reader)
 
     def scope(
         self,
-        values: Mapping[str, object],
+        values: Mapping[str, object] | Facts,
         variables: Mapping[str, Condition],
         now: datetime,
         words: Mapping[str, str] | None = None,

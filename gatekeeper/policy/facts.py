@@ -151,14 +151,15 @@ def values_of(facts: Facts, schema: Schema) -> dict[str, Any]:
     known = schema.get("answers")
     if isinstance(facts, ApplicationFacts) and isinstance(known, Mapping):
         values["answers"] = {
-            name: _answer(answer, known[name])
+            name: typed_answer(answer, known[name])
             for name, answer in facts.answers.items()
             if name in known
         }
     return values
 
 
-def _answer(answer: Answer, kind: "Type | Schema") -> object:
+def typed_answer(answer: Answer, kind: "Type | Schema") -> object:
+    """An answer as conditions see it: dates become midnights UTC, decimals stay decimals."""
     if isinstance(kind, Type) and kind.scalar is datetime and isinstance(answer, str):
         day = date.fromisoformat(answer)
         return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -1,8 +1,9 @@
-"""What a library recompiles at every evaluation, done once: patterns and long lists.
+"""What the library makes anew at every evaluation, done once: patterns, lists, params.
 
 `name.matches(constant)` and `name in constant list` become a look at a signal, worked out before
 the evaluation by RE2 (the same engine as the library's) and by a set. Only plain names of texts
-are taken; everything else is left to the library. Source: facts/policy.md, section 5.
+are taken; everything else is left to the library. Params that are plain values become literals.
+Source: facts/policy.md, section 5.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,8 +14,9 @@ import re2
 
 from gatekeeper.policy import expressions
 
-MANY = 8  # a shorter list is looked through faster than a set is asked
 Test = Callable[[str], bool]
+_NO_CAPTURE = re2.Options()
+_NO_CAPTURE.never_capture = True  # whether, not where
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +55,31 @@ def _found(expr: Any, params: Mapping[str, object]) -> tuple[tuple[str, ...], st
         text = _text(pattern, params)
         path = _plain(target)
         if path and text is not None:
-            compiled = re2.compile(text)
-            return path, f"matches {text}", lambda value: compiled.search(value) is not None
+            return path, f"matches {text}", searcher(text)
     elif expr.call.function == "@in":
         target, where = expressions.parts(expr)
         entries, path = _texts(where, params), _plain(target)
-        if path and entries is not None and len(entries) >= MANY:
+        if path and entries is not None:
             return path, f"in {sorted(entries)}", entries.__contains__
     return None
+
+
+def searcher(pattern: str) -> Test:
+    """Whether the pattern is found somewhere in a text without lone surrogates."""
+    search = re2.compile(pattern.encode(), _NO_CAPTURE).search
+    return lambda value: search(value.encode()) is not None
+
+
+def inline(tree: Any, params: Mapping[str, object]) -> None:
+    """Write params that are a text, a number or a truth into a checked tree as literals."""
+    for expr in expressions.walk(tree.expr):
+        value = _param(expr, params)
+        if isinstance(value, bool | int | float | str):
+            number = expr.id
+            expr.Clear()
+            expr.id = number
+            kind = {bool: "bool", int: "int", float: "double", str: "string"}[type(value)]
+            setattr(expr.const, kind, value)
 
 
 def _plain(expr: Any) -> tuple[str, ...]:

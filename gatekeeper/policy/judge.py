@@ -100,7 +100,7 @@ class RuleSet:
 
     def scope(self, facts: Facts, now: datetime) -> Scope:
         """These facts, to evaluate the rules on; raises ValueError for a naive time."""
-        values = values_of(facts, self.conditions.subject_schema)
+        values = facts if self.fused else values_of(facts, self.conditions.subject_schema)
         return self.conditions.scope(values, self.variables, now, fused=self.fused)
 
 

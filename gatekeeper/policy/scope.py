@@ -1,17 +1,25 @@
 """One subject at one moment, and what conditions give on it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from gatekeeper.policy import expressions
 from gatekeeper.policy.atoms import Atom, AtomValue, Shape
-from gatekeeper.policy.binding import Environment, Outcome, Program, to_cel
-from gatekeeper.policy.facts import Type
-from gatekeeper.policy.hoist import Signal
+from gatekeeper.policy.binding import (
+    Environment,
+    Outcome,
+    Program,
+    converter,
+    stamp,
+    to_cel,
+)
+from gatekeeper.policy.facts import Facts, Schema, Type, typed_answer, values_of
+from gatekeeper.policy.hoist import Signal, Test
 
 Names = tuple[str, ...]
+Convert = Callable[[Any], Any]
 _NONE: Mapping[str, str] = {}
 
 
@@ -27,18 +35,80 @@ class Condition:
     atoms: tuple[Atom, ...]
 
 
+class Reader:
+    """Takes from a subject's facts what some conditions look at, ready for the library.
+
+    Args:
+        schema: names and types of the subject.
+        names: what is looked at, without the subject's own name.
+    """
+
+    def __init__(self, schema: Schema, names: Iterable[Names]) -> None:
+        self._single: list[tuple[str, Convert | None]] = []
+        self._groups: dict[str, list[tuple[str, Type, Convert | None]]] = {}
+        for path in sorted(names):
+            kind = schema[path[0]] if path else None
+            if isinstance(kind, Type):
+                self._single.append((path[0], converter(kind)))
+            elif isinstance(kind, Mapping):
+                inside = self._groups.setdefault(path[0], [])
+                wanted = path[1:2] or tuple(kind)  # a group as a whole is all that is in it
+                inside += [(n, t, converter(t)) for n in wanted if isinstance(t := kind[n], Type)]
+
+    def __call__(self, facts: Facts) -> dict[str, Any]:
+        """By name; what is absent is left out. Raises ValueError for a naive time."""
+        values = facts.__dict__
+        read: dict[str, Any] = {}
+        for name, convert in self._single:
+            value = values[name]
+            if value is not None:
+                read[name] = convert(value) if convert else value
+        for group, fields in self._groups.items():
+            inside = read[group] = {}
+            given = values[group]
+            for name, kind, convert in fields:
+                value = given.get(name)
+                if value is not None:
+                    value = typed_answer(value, kind)
+                    inside[name] = convert(value) if convert else value
+        return read
+
+
 @dataclass(frozen=True, slots=True)
 class Fused:
     """Many conditions in one program that gives a list of booleans.
 
     Attributes:
-        signals: what is worked out before it.
-        names: all that these conditions look at: nothing else has to be handed over.
+        tests: what is worked out before it: a place in what was read, and signals by name.
+        reader: hands over what these conditions look at and nothing else.
     """
 
     program: Program
-    signals: tuple[Signal, ...]
-    names: frozenset[Names]
+    tests: tuple[tuple[Names, tuple[tuple[str, Test], ...]], ...]
+    reader: Reader
+
+    @staticmethod
+    def of(program: Program, signals: Iterable[Signal], reader: Reader) -> "Fused":
+        """With the signals of one text together."""
+        places: dict[Names, list[tuple[str, Test]]] = {}
+        for signal in signals:
+            places.setdefault(signal.path[1:], []).append((signal.name, signal.test))
+        tests = tuple((path, tuple(found)) for path, found in places.items())
+        return Fused(program, tests, reader)
+
+    def signals(self, read: Mapping[str, Any]) -> dict[str, object]:
+        """By name; of an absent text there are none, so that whoever uses one has a fault."""
+        found: dict[str, object] = {}
+        for path, tests in self.tests:
+            value: Any = read
+            for step in path:
+                value = value.get(step)
+                if value is None:
+                    break
+            else:
+                for name, test in tests:
+                    found[name] = test(value)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +117,7 @@ class Ground:
 
     environment: Environment
     subject: str
+    schema: Schema
     params: Mapping[str, object]
     cel_params: Mapping[str, object]
     optional: frozenset[Names]
@@ -57,7 +128,7 @@ class Scope:
     """The values that conditions are evaluated on: one subject at one moment.
 
     Args:
-        values: of the subject, plain; times aware.
+        values: of the subject, plain; times aware. With `fused`, its facts.
         variables: worked out first, in their order; a faulty one is absent, so that whoever uses
             it has the fault.
         fused: evaluated by `bits`; then only what it looks at is handed over.
@@ -69,25 +140,28 @@ class Scope:
     def __init__(
         self,
         ground: Ground,
-        values: Mapping[str, object],
+        values: "Mapping[str, object] | Facts",
         variables: Mapping[str, Condition],
         now: datetime,
         words: Mapping[str, str] = _NONE,
         fused: Fused | None = None,
     ) -> None:
         self._ground, self._fused = ground, fused
-        self._plain = {ground.subject: values, "params": ground.params, "now": now, **words}
-        given = to_cel(values) if fused is None else _only(values, ground.subject, fused.names)
+        self._values, self._now, self._words = values, now, words
+        self._plain: Mapping[str, object] | None = None
         extra: dict[str, object] = {}
+        if fused is not None and isinstance(values, Facts):
+            given = fused.reader(values)
+            extra = fused.signals(given)
+        else:
+            given = to_cel(values)
         data = {
             ground.subject: given,
             "params": ground.cel_params,
             "variables": extra,
-            "now": to_cel(now),
+            "now": stamp(now),
             **words,
         }
-        if fused is not None:
-            extra.update(_signals(fused.signals, data))
         activate = ground.environment.activation
         for name, condition in variables.items():
             self._activation = activate(data)
@@ -100,8 +174,7 @@ class Scope:
         """What each of the fused conditions gives; None where one of them has a fault."""
         if self._fused is None:
             return None
-        value = self._fused.program.run(self._activation).value
-        return value if isinstance(value, list) else None
+        return self._fused.program.booleans(self._activation)
 
     def evaluate(self, condition: Condition) -> Outcome:
         """The value of `condition`, or the fault; never an exception, never a value of another
@@ -146,6 +219,11 @@ class Scope:
         return programs[key].run(self._activation)
 
     def _look_up(self, path: Names) -> object | None:
+        if self._plain is None:
+            ground, values = self._ground, self._values
+            given = values_of(values, ground.schema) if isinstance(values, Facts) else values
+            others = {"params": ground.params, "now": self._now, **self._words}
+            self._plain = {ground.subject: given, **others}
         value: object = self._plain
         for step in path:
             value = value.get(step) if isinstance(value, Mapping) else None
@@ -165,31 +243,3 @@ def _outermost(expr: Any) -> Iterable[Any]:
     else:
         for part in expressions.parts(expr):
             yield from _outermost(part)
-
-
-def _only(values: Mapping[str, object], subject: str, names: frozenset[Names]) -> dict[str, object]:
-    """What `names` name of a subject's values, for the library; what is absent is left out."""
-    given: dict[str, Any] = {}
-    for path in names:
-        if path[0] != subject:
-            continue
-        if len(path) == 1:  # the subject as a whole
-            return dict(to_cel(values))
-        source: Any = values
-        target = given
-        for step in path[1:-1]:
-            source = source.get(step, {})
-            target = target.setdefault(step, {})
-        value = source.get(path[-1])
-        if value is not None:
-            target[path[-1]] = to_cel(value)
-    return given
-
-
-def _signals(signals: Iterable[Signal], data: Mapping[str, Any]) -> Iterable[tuple[str, bool]]:
-    for signal in signals:
-        value: Any = data
-        for step in signal.path:
-            value = value.get(step, {})
-        if isinstance(value, str):  # an absent one is no signal either: whoever uses it faults
-            yield signal.name, signal.test(value)
