@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
@@ -114,7 +114,7 @@ def simulate(
     params = tuple(parse_param(text) for text in param or ())
     place = _picture(picture, len(params))
     policy = _read(new)
-    rows = [Row(variant=each) for each in variants(policy, params)] if params else []
+    rows = [Row(variant=each) for each in acting(variants(policy, params))] if params else []
     ask = Ask(
         new=policy,
         old=old,
@@ -134,6 +134,14 @@ def simulate(
     simulated.show(found, say)
     if place is not None:
         render.say(say("simulate.picture", {"file": str(place)}))
+
+
+def acting(found: Iterable["Variant"]) -> Iterator["Variant"]:
+    """Each variant as it would be with its rules in force."""
+    from gatekeeper.policy.judged import enforced
+
+    for each in found:
+        yield replace(each, policy=enforced(each.policy))
 
 
 def file_of(named: str) -> Path | None:
@@ -297,10 +305,10 @@ async def _rebuild(
 
 def _count(rows: Sequence[Row], judged: "Judged") -> None:
     """One application under each combination of values."""
-    from gatekeeper.policy.judged import answer, enforced
+    from gatekeeper.policy.judged import answer
 
     for row in rows:
-        row.applications[answer(enforced(row.variant.policy), judged).verdict] += 1
+        row.applications[answer(row.variant.policy, judged).verdict] += 1
 
 
 async def _foresee(
@@ -317,7 +325,7 @@ async def _foresee(
     whole = Forecaster(new, moments, now, until)
     each = [whole]
     for row in found.rows if "PruningPolicy" in found.about else ():
-        row.forecaster = Forecaster(enforced(row.variant.policy), moments, now, until)
+        row.forecaster = Forecaster(row.variant.policy, moments, now, until)
         each.append(row.forecaster)
     theirs = replace(parts, shelf=Shelf(new))  # who decides, and how long a club settles, is NEW's
     async for life in lives(theirs, outlook, now, meter.of("simulate.foreseeing")):
