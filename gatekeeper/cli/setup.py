@@ -1,5 +1,6 @@
 """init, adapters, version: before there is a service."""
 
+import json
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -16,6 +17,9 @@ from gatekeeper.settings import FILE_NAME, find_database, find_place
 DISTRIBUTION: Final = "gatekeeper-club"
 POLICY: Final = "house-rules.yaml"
 CASES: Final = "house-rules.cases.yaml"
+SCHEMA: Final = "gatekeeper.schema.json"
+# Editors that know the YAML language server complete and mark fields by it.
+EDITOR_LINE: Final = f"# yaml-language-server: $schema={SCHEMA}\n"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -43,17 +47,18 @@ def init(
     base = Path(folder).absolute()
     templates = Path(__file__).with_name("templates")
     texts = {
-        POLICY: policies() / POLICY,
-        CASES: policies() / CASES,
-        FILE_NAME: templates / FILE_NAME,
-        "FIRST-STEPS.md": templates / "FIRST-STEPS.md",
+        POLICY: EDITOR_LINE + (policies() / POLICY).read_text("utf-8"),
+        CASES: (policies() / CASES).read_text("utf-8"),
+        SCHEMA: _schema(),
+        FILE_NAME: (templates / FILE_NAME).read_text("utf-8"),
+        "FIRST-STEPS.md": (templates / "FIRST-STEPS.md").read_text("utf-8"),
     }
     written: list[str] = []
     kept: list[str] = []
     try:
         base.mkdir(parents=True, exist_ok=True)
-        for name, source in texts.items():
-            (written if _write(base / name, source.read_text("utf-8")) else kept).append(name)
+        for name, text in texts.items():
+            (written if _write(base / name, text) else kept).append(name)
         place = find_place("keys", base / FILE_NAME)
         find_place("home", base / FILE_NAME).mkdir(mode=0o700, parents=True, exist_ok=True)
         may_make = anew or not keys.are_there(place)
@@ -88,6 +93,12 @@ async def _tables(url: str, may_make: bool) -> tuple[str, bool]:
     if new:
         await migrate.upgrade(url)
     return connections.shown(url), new
+
+
+def _schema() -> str:
+    from gatekeeper.policy.schema import policy_schema
+
+    return json.dumps(policy_schema(), ensure_ascii=False, indent=2) + "\n"
 
 
 def _write(file: Path, text: str) -> bool:

@@ -16,8 +16,12 @@ def test_init_writes_what_a_club_begins_with(club, gatekeeper):
     names = {path.name for path in club.folder.iterdir()}
     assert names >= {
         *("house-rules.yaml", "house-rules.cases.yaml", "gatekeeper.toml", "FIRST-STEPS.md"),
-        "data",
+        *("gatekeeper.schema.json", "data"),
     }
+    first = (club.folder / "house-rules.yaml").read_text().splitlines()[0]
+    assert first == "# yaml-language-server: $schema=gatekeeper.schema.json"
+    written = (club.folder / "gatekeeper.schema.json").read_text()
+    assert written == gatekeeper("policy", "schema")[1]
     load_keys(club.folder / "data/keys")
     assert stat.S_IMODE((club.folder / "data").stat().st_mode) == 0o700
     assert gatekeeper("policy", "check")[0] == 0
