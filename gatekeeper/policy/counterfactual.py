@@ -7,9 +7,10 @@ again: only what it then really says is told. One change first, then two; a boun
 tries; nothing is said where nothing is found.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import combinations, islice
 from typing import Any, Final
 
 from gatekeeper.domain.decisions import Verdict
@@ -25,10 +26,13 @@ from gatekeeper.policy.otherwise import (
     apply,
     longest,
 )
-from gatekeeper.policy.unfold import look_into, rules_for
+from gatekeeper.policy.unfold import judged, look_into, rules_for
 from gatekeeper.policy.wording import FLIPPED, OPPOSITE, Term, is_public, term_of
 
-TRIES = 160  # judgements for one search
+TRIES = 160  # judgements for one search,
+JUDGED = 6_000  # fewer where that makes more rules than these,
+FEWEST = 24  # but never fewer than these
+PAIRED = 40  # of all changes, the smallest, are tried by twos
 LONGEST = timedelta(days=3650)  # a longer wait is no help
 MINUTE = timedelta(minutes=1)
 
@@ -67,53 +71,47 @@ def find_turns(
 
 
 class _Search:
+    """What could be otherwise is read off once; each candidate costs one judgement by the rules."""
+
     def __init__(self, policy: Policy, public: bool, tries: int) -> None:
         self._policy, self._public, self._tries = policy, public, tries
 
     def run(self, start: State, wanted: frozenset[Verdict]) -> tuple[Turn, ...]:
+        if not wanted or not self._tries:
+            return ()
+        rules = rules_for(self._policy, start.facts)
+        count = len(rules.exclude) + len(rules.match) + len(rules.variables)
+        tries = min(self._tries, max(FEWEST, JUDGED // max(count, 1)))
+        changes = self._changes(start)
         found: dict[Verdict, Turn] = {}
-        layer = [(start, self._judge(start))]
-        for _ in range(2):
-            after: list[tuple[State, Inspection]] = []
-            for state, inspection in layer:
-                for changed in self._moves(state, inspection):
-                    if not self._tries or wanted <= set(found):
-                        return tuple(found.values())
-                    self._tries -= 1
-                    judged = self._judge(changed)
-                    verdict = self._agreed(changed, judged)
-                    if verdict in wanted and verdict not in found:
-                        found[verdict] = Turn(verdict, judged.ruling.rule, changed.changes)
-                    after.append((changed, judged))
-            layer = after
+        for state in islice(_states(self._policy, start, changes), tries):
+            ruling = judged(self._policy, state.facts, state.now)
+            if ruling.verdict in wanted and ruling.verdict not in found and self._sure(state):
+                found[ruling.verdict] = Turn(ruling.verdict, ruling.rule, state.changes)
+                if wanted <= set(found):
+                    break
         return tuple(found.values())
 
-    def _judge(self, state: State) -> Inspection:
-        return look_into(self._policy, state.facts, state.now)
-
-    def _agreed(self, state: State, judged: Inspection) -> Verdict | None:
-        """The verdict, None where it hangs on counts that we cannot foresee."""
-        verdict = judged.ruling.verdict
+    def _sure(self, state: State) -> bool:
+        """Whether the verdict does not hang on counts that we cannot foresee."""
         waits = any(change.kind == "time" for change in state.changes)
-        if waits and isinstance(state.facts, MemberFacts):
-            facts = state.facts.model_copy(update=dict.fromkeys(MONTHLY, 0))
-            other = self._policy.judge_member(facts, state.now)
-            return verdict if other.verdict is verdict else None
-        return verdict
+        if not waits or not isinstance(state.facts, MemberFacts):
+            return True
+        silent = state.facts.model_copy(update=dict.fromkeys(MONTHLY, 0))
+        verdicts = {
+            judged(self._policy, facts, state.now).verdict for facts in (state.facts, silent)
+        }
+        return len(verdicts) == 1
 
     # ---- Candidates ---------------------------------------------------------------------------
 
-    def _moves(self, state: State, inspection: Inspection) -> Iterator[State]:
-        """States one change away, each change once, the smaller of a kind before the larger."""
-        seen = {(change.kind, change.path) for change in state.changes}
+    def _changes(self, start: State) -> list[Change]:
+        """Each change once, the smaller ones first."""
+        inspection = look_into(self._policy, start.facts, start.now)
         found: dict[tuple[Kind, tuple[str, ...], Any], Change] = {}
-        for change in self._candidates(state, inspection):
-            if (change.kind, change.path) not in seen:
-                found.setdefault((change.kind, change.path, change.to), change)
-        for change in sorted(found.values(), key=_size):
-            changed = apply(self._policy, state, change)
-            if changed is not None:
-                yield changed
+        for change in self._candidates(start, inspection):
+            found.setdefault((change.kind, change.path, change.to), change)
+        return sorted(found.values(), key=_size)
 
     def _candidates(self, state: State, inspection: Inspection) -> Iterator[Change]:
         if isinstance(state.facts, MemberFacts):
@@ -162,6 +160,23 @@ class _Search:
             yield Change("links", term.path, was, to)
         elif term.path[:1] == ("application",) and term.path[1:] in {(each,) for each in _COUNTS}:
             yield Change("count", term.path, was, to)
+
+
+def _states(policy: Policy, start: State, changes: Sequence[Change]) -> Iterator[State]:
+    """One change, then two of different things; small ones first."""
+    for change in changes:
+        state = apply(policy, start, change)
+        if state is not None:
+            yield state
+    few = changes[:PAIRED]
+    pairs = sorted(combinations(range(len(few)), 2), key=sum)
+    for first, second in ((few[one], few[other]) for one, other in pairs):
+        if (first.kind, first.path) == (second.kind, second.path):
+            continue
+        state = apply(policy, start, first)
+        state = apply(policy, state, second) if state is not None else None
+        if state is not None:
+            yield state
 
 
 def _of_member(policy: Policy, facts: MemberFacts, now: datetime) -> Iterator[Change]:

@@ -19,7 +19,7 @@ from gatekeeper.policy.facts import ApplicationFacts, Facts, MemberFacts
 from gatekeeper.policy.judge import Policy, RuleLook
 from gatekeeper.policy.otherwise import Change, applied_again
 from gatekeeper.policy.texts import DEFAULT, iso, say_duration, sentence
-from gatekeeper.policy.unfold import look_into, rules_for
+from gatekeeper.policy.unfold import judged, look_into, rules_for
 from gatekeeper.policy.wording import SOURCE_LETTERS, Wording, cut, is_public
 
 CARD_ATOMS = 4  # of the rule that decided, on a card
@@ -162,7 +162,7 @@ def explain(
         better: of the changes that would turn it, only those that serve the person.
         tries: judgements spent on finding them; 0: none are looked for.
     """
-    ruling = _judged(policy, facts, now)
+    ruling = judged(policy, facts, now)
     on_trial = _spec(policy, facts).mode_in_force is Mode.AUDIT
     tried = policy.enforced() if on_trial else policy
     inspection = look_into(tried, facts, now)
@@ -187,13 +187,6 @@ def explain(
         ),
         language=wording.tongue,
     )
-
-
-def _judged(policy: Policy, facts: Facts, now: datetime) -> Ruling:
-    if isinstance(facts, ApplicationFacts):
-        return policy.judge_application(facts, now)
-    assert isinstance(facts, MemberFacts)
-    return policy.judge_member(facts, now)
 
 
 def _spec(policy: Policy, facts: Facts) -> AdmissionSpec | PruningSpec:

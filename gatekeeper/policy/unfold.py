@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
+from gatekeeper.domain.decisions import Ruling
 from gatekeeper.policy.atoms import AtomValue, Shape
 from gatekeeper.policy.facts import ApplicationFacts, Facts, MemberFacts, values_of
 from gatekeeper.policy.judge import Inspection, Policy, RuleLook, RuleSet
@@ -27,6 +28,14 @@ def look_into(policy: Policy, facts: Facts, now: datetime) -> Inspection:
     scope = rules.conditions.scope(values, rules.variables, now)
     looks = tuple(_unfolded(look, rules, scope) for look in inspection.rules)
     return replace(inspection, rules=looks)
+
+
+def judged(policy: Policy, facts: Facts, now: datetime) -> Ruling:
+    """What the rules say, for either subject."""
+    if isinstance(facts, ApplicationFacts):
+        return policy.judge_application(facts, now)
+    assert isinstance(facts, MemberFacts)
+    return policy.judge_member(facts, now)
 
 
 def rules_for(policy: Policy, facts: Facts) -> RuleSet:

@@ -146,23 +146,33 @@ def test_whatever_is_found_is_true(letters, vouches, declined, asked, wanted):
         assert 1 <= len(turn.changes) <= 2
 
 
+class Counting:
+    """A policy that counts how often it judges."""
+
+    def __init__(self, policy):
+        self.policy, self.count = policy, 0
+
+    def __getattr__(self, name):
+        return getattr(self.policy, name)
+
+    def judge_application(self, facts, now):
+        self.count += 1
+        return self.policy.judge_application(facts, now)
+
+
 def test_tries_are_bounded():
-    """However long a policy is."""
     many = " || ".join(f"size(application.answers.why) == {n}" for n in range(1, 50))
-    policy = a_policy(rule(many, "decline"))
-    count = 0
-
-    class Counting:
-        def __getattr__(self, name):
-            return getattr(policy, name)
-
-        def look_into_application(self, facts, now):
-            nonlocal count
-            count += 1
-            return policy.look_into_application(facts, now)
-
-    find_turns(Counting(), written(9), NOW, (ADMIT,), tries=30)
-    assert count <= 31
+    policy = Counting(a_policy(rule(many, "decline")))
+    find_turns(policy, written(9), NOW, (ADMIT,), tries=30)
+    assert policy.count == 30
+    long = "".join(
+        f"      - id: r-{n}\n        condition: application.links > {n + 9} && "
+        f"application.vouches > {n}\n        output: {{decision: decline}}\n"
+        for n in range(120)
+    )
+    policy = Counting(a_policy(("      - id: spam\n", long + "      - id: spam\n")))
+    find_turns(policy, written(9), NOW, (ADMIT,))
+    assert 20 < policy.count < 60
 
 
 # ---- Applying again -----------------------------------------------------------------------------
