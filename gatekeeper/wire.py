@@ -34,6 +34,7 @@ from gatekeeper.usecases.readings import Reading, Step
 
 if TYPE_CHECKING:
     from gatekeeper.engine.relay import Relay
+    from gatekeeper.storage.store import TortoiseStore
     from gatekeeper.usecases.intake import Desk
     from gatekeeper.usecases.observe import Observer
 
@@ -91,10 +92,11 @@ async def opened(
     """
     keys = load_keys(settings.keys)
     _hide(settings, keys)
-    store, vault = await open_storage(settings, keys)
+    store = await open_storage(settings, keys)
     try:
         clock = SystemClock()
         policy, reading = await policy_in_force(settings, store, adopt=adopt_policy)
+        vault = make_vault(store, keys, policy.club_id)
         made: dict[str, Platform] = {}
         parts = Parts(
             club=policy.club_id,
@@ -225,8 +227,8 @@ async def _version(store: Store, club: ClubId | None) -> PolicyVersion | None:
         )
 
 
-async def open_storage(settings: Settings, keys: Keys) -> tuple[Store, Vault]:
-    """The store, open, and the vault.
+async def open_storage(settings: Settings, keys: Keys) -> "TortoiseStore":
+    """The store, open.
 
     Raises:
         StorageError: no connection, no tables (NoTables: where keys are, there was a database,
@@ -234,11 +236,17 @@ async def open_storage(settings: Settings, keys: Keys) -> tuple[Store, Vault]:
             (`gatekeeper db upgrade`).
     """
     from gatekeeper.storage.store import TortoiseStore
-    from gatekeeper.storage.vault import TortoiseVault
 
     store = TortoiseStore(settings.database, keys.record)
     await store.open()
-    return store, TortoiseVault(store, keys.vault)
+    return store
+
+
+def make_vault(store: "TortoiseStore", keys: Keys, club: ClubId) -> Vault:
+    """One club's secrets: what another club in the same database keeps is not to be seen."""
+    from gatekeeper.storage.vault import TortoiseVault
+
+    return TortoiseVault(store, keys.vault, club)
 
 
 def _hide(settings: Settings, keys: Keys) -> None:

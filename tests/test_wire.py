@@ -109,6 +109,15 @@ def test_the_engine_lies_where_the_settings_say(settings):
     assert wire.make_engine(postgres)._url == "postgresql://g:pw@db/club"
 
 
+async def test_two_clubs_in_one_database_have_a_vault_each(settings):
+    async with wire.opened(settings, adopt_policy=True) as club:
+        await club.vault.put("login", b"of the house")
+    change_policy(settings, "name: house #", "name: another #")
+    async with wire.opened(settings, adopt_policy=True) as club:
+        assert club.parts.club == "another"
+        assert await club.vault.get("login") is None
+
+
 async def test_opening_makes_no_database(settings):
     (settings.home / "gatekeeper.db").unlink()
     with pytest.raises(NoTables):

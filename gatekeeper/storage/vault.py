@@ -19,16 +19,16 @@ class TortoiseVault:
     Args:
         store: open when the vault is used; never inside one of its transactions.
         key: 32 bytes, kept outside the database; ValueError for any other length.
+        club: whose secrets these are.
         older: earlier keys: what they encrypted is read still, and written with `key` from then on.
-        club: whose secrets these are; "" for those of the whole installation.
     """
 
     def __init__(
         self,
         store: TortoiseStore,
         key: bytes,
+        club: ClubId,
         older: Sequence[bytes] = (),
-        club: ClubId = ClubId(""),  # noqa: B008 - a str by another name
     ) -> None:
         if any(len(each) != KEY_LENGTH for each in (key, *older)):
             raise ValueError(f"a vault's key has {KEY_LENGTH} bytes")

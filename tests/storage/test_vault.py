@@ -3,15 +3,17 @@
 import pytest
 
 from gatekeeper.domain.errors import StorageError
+from gatekeeper.domain.identity import ClubId
 from gatekeeper.storage.store import TortoiseStore
 from gatekeeper.storage.vault import TortoiseVault
 from tests.storage.fresh import RECORD_KEY, fresh_postgres
 
+CLUB = ClubId("lutes")
 KEY, NEWER = b"k" * 32, b"n" * 32
 
 
 async def _laws(store: TortoiseStore) -> None:
-    vault = TortoiseVault(store, KEY)
+    vault = TortoiseVault(store, KEY, CLUB)
     assert await vault.get("matrix/login") is None
     for secret in (b"syt_first", b"\x00\xff", b""):
         await vault.put("matrix/login", secret)
@@ -33,20 +35,20 @@ async def test_on_postgres(postgres):
 
 
 async def test_nothing_is_readable_in_the_file(store, file):
-    await TortoiseVault(store, KEY).put("login", b"syt_secret_token")
+    await TortoiseVault(store, KEY, CLUB).put("login", b"syt_secret_token")
     await store.close()
     assert b"syt_secret_token" not in file.read_bytes()
     assert KEY not in file.read_bytes()
 
 
 async def test_keys_change_in_turn(store, tamper):
-    await TortoiseVault(store, KEY).put("login", b"token")
+    await TortoiseVault(store, KEY, CLUB).put("login", b"token")
     with pytest.raises(StorageError, match="does not open login"):
-        await TortoiseVault(store, NEWER).get("login")
-    both = TortoiseVault(store, NEWER, older=[KEY])
+        await TortoiseVault(store, NEWER, CLUB).get("login")
+    both = TortoiseVault(store, NEWER, CLUB, older=[KEY])
     assert await both.get("login") == b"token"
     await both.put("login", b"token")
-    assert await TortoiseVault(store, NEWER).get("login") == b"token"
+    assert await TortoiseVault(store, NEWER, CLUB).get("login") == b"token"
     tamper("UPDATE secrets SET secret = substr(secret, 1, 50) || '_' || substr(secret, 52)")
     with pytest.raises(StorageError):
         await both.get("login")
@@ -55,9 +57,17 @@ async def test_keys_change_in_turn(store, tamper):
 async def test_it_says_so_rather_than_wait_for_its_own_transaction(store):
     async with store.transaction("lutes"):
         with pytest.raises(RuntimeError, match="inside"):
-            await TortoiseVault(store, KEY).put("login", b"token")
+            await TortoiseVault(store, KEY, CLUB).put("login", b"token")
 
 
 def test_a_key_of_another_length_is_refused(url):
     with pytest.raises(ValueError, match="32 bytes"):
-        TortoiseVault(TortoiseStore(url, RECORD_KEY), b"short")
+        TortoiseVault(TortoiseStore(url, RECORD_KEY), b"short", CLUB)
+
+
+async def test_two_clubs_in_one_database_share_no_secret(store):
+    ours, theirs = TortoiseVault(store, KEY, CLUB), TortoiseVault(store, KEY, ClubId("harps"))
+    await ours.put("login", b"token")
+    assert await theirs.get("login") is None
+    await theirs.put("login", b"another")
+    assert await ours.get("login") == b"token"
