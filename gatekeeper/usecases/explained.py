@@ -14,7 +14,6 @@ from gatekeeper.domain.applications import Application, State
 from gatekeeper.domain.decisions import Decision, Entry, Verdict
 from gatekeeper.domain.memberships import Membership
 from gatekeeper.domain.pruning import judge
-from gatekeeper.policy.counterfactual import TRIES
 from gatekeeper.policy.explain import Explanation, advise, because, explain, explain_results
 from gatekeeper.policy.facts import ApplicationFacts, Facts, MemberFacts
 from gatekeeper.policy.judge import Policy
@@ -25,6 +24,7 @@ from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts
 
 PAGE = 100  # entries read at once
+CARD_TRIES = 60  # to find what would turn it, while the club's row is held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ async def card_lines(tx: Tx, parts: Parts, app: Application) -> list[str]:
     seen = await of_application(tx, parts, app) if app.results else None
     if seen is None:
         return list(explain_results(app.results, language))
-    tries = TRIES if app.state is State.IN_REVIEW else 0  # once decided nothing turns it
+    tries = CARD_TRIES if app.state is State.IN_REVIEW else 0  # once decided nothing turns it
     said = explain(seen.policy, seen.facts, seen.at, language, better=True, tries=tries)
     return list(said.brief())
 
