@@ -10,6 +10,7 @@ from gatekeeper.domain.errors import Value
 from gatekeeper.policy.findings import Finding, in_order
 
 LETTERS = 500_000  # a longer file is refused
+DEPTH = 100  # mappings and lists inside one another that the reader in C is trusted with
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -73,6 +74,26 @@ def position(text: str, node: yaml.Node, offset: int) -> tuple[int, int]:
     return line + 1, at - (text.rfind("\n", 0, at) + 1) + 1
 
 
+def is_plain(text: str) -> bool:
+    """Whether PyYAML's reader in C, ten times as fast, reads `text` with the same places.
+
+    It falls over deep nesting without a word, words faults otherwise, and counts no byte order
+    mark: all that is left to the reader in Python.
+    """
+    if not yaml.__with_libyaml__ or text.startswith("\ufeff"):
+        return False
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            starts = isinstance(event, yaml.CollectionStartEvent)
+            depth += starts - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEPTH:
+                return False
+    except (yaml.YAMLError, ValueError):
+        return False
+    return True
+
+
 class Sheet:
     """One file and what was found wrong in it so far."""
 
@@ -114,7 +135,7 @@ class Sheet:
     def documents(self) -> Iterator[tuple[yaml.Node, Any]]:
         """Node and plain data of every YAML document, until something cannot be read."""
         try:
-            loader = yaml.SafeLoader(self.text)
+            loader = (yaml.CSafeLoader if is_plain(self.text) else yaml.SafeLoader)(self.text)
             while loader.check_node():
                 node = loader.get_node()
                 if node is not None:

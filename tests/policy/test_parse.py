@@ -2,6 +2,7 @@
 
 import hashlib
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from gatekeeper.policy.findings import WARNINGS, PolicyError, errors_in
 from gatekeeper.policy.parse import check_policy, load_policy
-from gatekeeper.policy.places import LETTERS, position
+from gatekeeper.policy.places import LETTERS, is_plain, position
 from gatekeeper.policy.texts import codes
 from tests.policy.builders import (
     NOW,
@@ -22,6 +23,7 @@ from tests.policy.builders import (
     rule,
 )
 
+POLICIES = Path(__file__).parents[2] / "policies"
 SPAM = "        condition: application.text.matches(params.pattern)\n"
 
 
@@ -349,3 +351,31 @@ def test_what_removes_is_in_audit_until_an_admin_writes_otherwise():
     harmless = a_policy(("  mode: enforce\n", ""), ("action: remove", "action: notify"))
     assert harmless.pruning.mode_in_force == "enforce"
     assert a_policy().judge_member(a_member(grace_over=True), NOW).verdict == "remove"
+
+
+def nodes_of(node: yaml.Node) -> list[object]:
+    mark, end = node.start_mark, node.end_mark
+    inside = node.value if isinstance(node.value, list) else []
+    parts = [part for each in inside for part in (each if isinstance(each, tuple) else (each,))]
+    scalar = (node.style or None, node.value) if isinstance(node, yaml.ScalarNode) else None
+    places = (mark.index, mark.line, mark.column, end.index)
+    return [(node.tag, *places, scalar), *(one for part in parts for one in nodes_of(part))]
+
+
+@pytest.mark.parametrize("path", sorted(POLICIES.glob("*.yaml")), ids=lambda path: path.name)
+def test_both_readers_find_the_same_places(path):
+    text = path.read_text("utf-8")
+    assert is_plain(text)
+    both = (
+        [nodes_of(node) for node in yaml.compose_all(text, Loader=loader)]
+        for loader in (yaml.SafeLoader, yaml.CSafeLoader)
+    )
+    assert next(both) == next(both)
+
+
+DEEP = ["[" * 5000, "{" * 100_000, "- " * 3000, "\ufeffa: 1", "a: [", "a: \x00", "a: \ud800"]
+
+
+@pytest.mark.parametrize("text", DEEP, ids=range(len(DEEP)))
+def test_what_the_fast_reader_would_fall_over_is_left_to_the_other(text):
+    assert not is_plain(text)
