@@ -150,7 +150,10 @@ def test_a_fault_leaves_people_to_people_and_is_told():
 
 
 def test_answers_that_another_form_cannot_read_are_a_fault():
-    new = a_policy(("{id: why, kind: longText,", "{id: why, kind: date,"))
+    new = a_policy(
+        ("{id: why, kind: longText,", "{id: why, kind: date,"),
+        ("application.text.matches(params.pattern)", "application.answers.why < now"),
+    )
     found, _ = simulate([applied(1)], OLD, new)
     assert cells(found) == {(WAIT, WAIT): 1}
     assert [(fault.rule, fault.fault) for fault in found.faults] == [("", UNFIT)]

@@ -8,6 +8,7 @@ import pytest
 from gatekeeper.domain.decisions import Verdict
 from gatekeeper.domain.errors import BadInput
 from gatekeeper.domain.memberships import Membership, State
+from gatekeeper.policy.base import write_duration
 from gatekeeper.policy.forecast import Forecaster
 from gatekeeper.policy.parse import load_policy
 from gatekeeper.policy.simulate import simulate
@@ -159,7 +160,8 @@ async def test_notices_and_removals_come_with_their_facts_and_the_admins_word(cl
     assert known.members == 4
     _, same = simulate(found, club.policy, club.policy)
     assert (same.changed, same.unlike_record, same.agreement(True)) == (0, 0, 2)
-    _, longer = simulate(found, club.policy, changed(club, ("grace: 7s", "grace: 60s")))
+    grace = f"grace: {write_duration(club.policy.pruning.grace)}"
+    _, longer = simulate(found, club.policy, changed(club, (grace, "grace: 60s")))
     pairs = {(cell.old, cell.new): cell.count for cell in longer.cells}
     assert pairs == {(NOTIFY, NOTIFY): 2, (REMOVE, KEEP): 2}
     assert longer.agreement(False) == 2
