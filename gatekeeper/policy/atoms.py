@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gatekeeper.policy import expressions
+from gatekeeper.policy.base import write_duration
+from gatekeeper.policy.plain import span_of
 
 COMPARISONS = {
     "_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">=", "_==_": "==", "_!=_": "!=", "@in": "in",
@@ -203,6 +205,8 @@ def _call(call: Any) -> str:
             return f"{args[0]} ? {args[1]} : {args[2]}"
         case "_[_]":
             return f"{args[0]}[{args[1]}]"
+        case "duration" if expressions.kind(call.args[0]) == "const":
+            return f'duration("{write_duration(span_of(call.args[0].const.string))}")'
         case function:
             target = f"{write(call.target)}." if call.HasField("target") else ""
             return f"{target}{function}({', '.join(args)})"

@@ -13,7 +13,6 @@ from typing import Any, Literal, TypeAlias
 
 from gatekeeper.domain.errors import GatekeeperError, Value
 from gatekeeper.policy import expressions
-from gatekeeper.policy.atoms import take_apart
 from gatekeeper.policy.base import parse_duration
 from gatekeeper.policy.binding import RESULTS, CheckFailed, Environment, is_constant, to_cel
 from gatekeeper.policy.facts import Facts, Schema, Type
@@ -117,11 +116,10 @@ class Conditions:
         if kind is None or (asked and kind != asked):
             values = {"wanted": want, "got": name.lower()}
             raise ConditionError((Problem("condition-wrong-result", 0, values),))
-        shape, atoms = take_apart(source, tree.expr)  # before durations are made seconds in it
         problems = self._lint(tree)
         if problems:
             raise ConditionError(tuple(problems))
-        return Condition(source, kind, self._environment.program(tree), tree, shape, atoms)
+        return Condition(source, kind, self._environment.program(tree), tree)
 
     def fuse(self, conditions: Sequence[Condition], others: Sequence[Condition]) -> Fused | None:
         """Conditions of this environment as one program; None where the library refuses it.

@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import Literal, TypeAlias
+from functools import cached_property
+from typing import Literal, Protocol, TypeAlias
 
 from gatekeeper.domain.decisions import Quorum, RuleResult, Ruling, Verdict
 from gatekeeper.domain.errors import BadInput, Value
@@ -76,6 +77,11 @@ class CompiledRule:
     condition: Condition | None = None
     explanation: Condition | None = None
 
+    @property
+    def on_trial(self) -> bool:
+        """Whether it is shown and never applied."""
+        return not isinstance(self.rule, Exclusion) and self.rule.mode is Mode.AUDIT
+
 
 @dataclass(frozen=True, slots=True)
 class CompiledInvariant:
@@ -86,9 +92,21 @@ class CompiledInvariant:
     condition: Condition
 
 
-@dataclass(frozen=True, slots=True)
+class Fast(Protocol):
+    """A second backend for many subjects."""
+
+    def bits(self, facts: Facts, now: datetime) -> Sequence[bool] | None:
+        """Of each rule in its order; None where the library is to judge."""
+
+
+@dataclass(frozen=True)
 class RuleSet:
-    """The rules of one document in one environment, in their order."""
+    """The rules of one document in one environment, in their order.
+
+    Attributes:
+        fused: all of them as one program; None where they are evaluated one by one.
+        fast: judges instead of the library, where it can; see `faster`.
+    """
 
     conditions: Conditions
     params: Mapping[str, object] = field(default_factory=dict)
@@ -97,6 +115,22 @@ class RuleSet:
     match: tuple[CompiledRule, ...] = ()
     invariants: tuple[CompiledInvariant, ...] = ()
     fused: Fused | None = None
+    fast: Fast | None = None
+
+    @cached_property
+    def all(self) -> tuple[CompiledRule, ...]:
+        """Exclusions, then rules."""
+        return (*self.exclude, *self.match)
+
+    @cached_property
+    def always(self) -> tuple[int, ...]:
+        """The places of rules without a condition."""
+        return tuple(place for place, one in enumerate(self.all) if one.condition is None)
+
+    @cached_property
+    def on_trial(self) -> frozenset[int]:
+        """The places of rules that are shown and never applied."""
+        return frozenset(place for place, one in enumerate(self.all) if one.on_trial)
 
     def scope(self, facts: Facts, now: datetime) -> Scope:
         """These facts, to evaluate the rules on; raises ValueError for a naive time."""
@@ -326,34 +360,94 @@ def _seconds(span: timedelta | None) -> float | None:
     return None if span is None else span.total_seconds()
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the rules of one document give on one subject.
+
+    Attributes:
+        bits: of each rule in its order, exclusions first; None where it has a fault.
+        faults: of those, by their place.
+        decides: the place of the first rule that matched or has a fault; -1 for none.
+    """
+
+    rules: RuleSet
+    scope: Scope | None
+    facts: Facts
+    now: datetime
+    bits: Sequence[bool | None]
+    faults: Mapping[int, str]
+    decides: int
+
+    @property
+    def rule(self) -> CompiledRule | None:
+        """The rule that fires; None for none, also where a fault came before it."""
+        return self.rules.all[self.decides] if self.decides >= 0 and not self.faulty else None
+
+    @property
+    def faulty(self) -> bool:
+        """Whether a fault came before any rule that matched."""
+        return self.decides in self.faults
+
+    def atoms(self, place: int) -> tuple[AtomValue, ...]:
+        """The atoms of one rule."""
+        condition = self.rules.all[place].condition
+        return self._scope().atoms(condition) if condition else ()
+
+    def explanation(self) -> dict[str, Value]:
+        """What the rule that fired says for itself, to be named in its text."""
+        rule = self.rule
+        if rule is None or rule.explanation is None:
+            return {}
+        said = self._scope().evaluate(rule.explanation).value
+        return {"explanation": said} if isinstance(said, str) else {}
+
+    def results(self) -> tuple[RuleResult, ...]:
+        """Of every rule."""
+        return tuple(
+            RuleResult(one.rule.id, bit, self.faults.get(place, ""), one.on_trial)
+            for place, (one, bit) in enumerate(zip(self.rules.all, self.bits, strict=True))
+        )
+
+    def _scope(self) -> Scope:
+        return self.scope or self.rules.scope(self.facts, self.now)
+
+
+def find(rules: RuleSet, facts: Facts, now: datetime) -> Found:
+    """Evaluate every rule; the first one that matches decides, unless a fault comes before it."""
+    if rules.fast is not None:
+        bits = rules.fast.bits(facts, now)
+        if bits is not None:
+            return Found(rules, None, facts, now, bits, {}, _first(rules, bits))
+    scope = rules.scope(facts, now)
+    told, faults = scope.bits(), dict[int, str]()
+    if told is not None:
+        every: list[bool | None] = list(told)
+        for place in rules.always:
+            every.insert(place, True)
+        return Found(rules, scope, facts, now, every, faults, _first(rules, every))
+    every = []  # one by one, to name what has a fault
+    for place, one in enumerate(rules.all):
+        outcome = scope.evaluate(one.condition) if one.condition else Outcome(True)
+        every.append(None if outcome.fault else outcome.value is True)
+        if outcome.fault:
+            faults[place] = outcome.fault
+    return Found(rules, scope, facts, now, every, faults, _first(rules, every))
+
+
+def _first(rules: RuleSet, bits: Sequence[bool | None]) -> int:
+    for place, bit in enumerate(bits):
+        if bit is not False and place not in rules.on_trial:
+            return place
+    return -1
+
+
 def _first_match(
     rules: RuleSet, facts: Facts, now: datetime
 ) -> tuple[CompiledRule | None, str, tuple[RuleResult, ...], dict[str, Value]]:
     """The rule that fires (None for none), a fault's code, every rule's result, an explanation."""
-    scope = rules.scope(facts, now)
-    bits = scope.bits()
-    told = iter(bits) if bits is not None else None
-    fired: CompiledRule | None = None
-    code, extra, results = "", dict[str, Value](), []
-    for compiled in (*rules.exclude, *rules.match):
-        if compiled.condition is None:
-            outcome = Outcome(True)
-        else:  # one by one where one has a fault, to name it
-            outcome = Outcome(next(told)) if told else scope.evaluate(compiled.condition)
-        audit = not isinstance(compiled.rule, Exclusion) and compiled.rule.mode is Mode.AUDIT
-        matched = None if outcome.fault else outcome.value is True
-        results.append(RuleResult(compiled.rule.id, matched, outcome.fault, audit))
-        if fired or code or audit:
-            continue
-        if matched is None:
-            code = FAULT
-        elif matched:
-            fired = compiled
-            if compiled.explanation:
-                said = scope.evaluate(compiled.explanation)
-                if isinstance(said.value, str):
-                    extra["explanation"] = said.value
-    return fired, code, tuple(results), extra
+    found = find(rules, facts, now)
+    code = FAULT if found.faulty else ""
+    return found.rule, code, found.results(), found.explanation()
 
 
 def _looks(rules: RuleSet, facts: Facts, now: datetime, ruling: Ruling) -> tuple[RuleLook, ...]:

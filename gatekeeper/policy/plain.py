@@ -45,3 +45,8 @@ def read_param(value: object) -> object:
         mixed = {type(inner) for inner in read} == {int, float}
         return [float(inner) for inner in read] if mixed else read  # type: ignore[arg-type]
     return value
+
+
+def span_of(text: str) -> timedelta:
+    """A duration as a checked tree holds it, in seconds: 2592000.000000s."""
+    return timedelta(seconds=float(text.removesuffix("s")))

@@ -1,12 +1,14 @@
 """One subject at one moment, and what conditions give on it."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from gatekeeper.policy import expressions
-from gatekeeper.policy.atoms import Atom, AtomValue, Shape
+from gatekeeper.policy.atoms import Atom, AtomValue, Shape, take_apart
 from gatekeeper.policy.binding import (
     Environment,
     Outcome,
@@ -16,6 +18,7 @@ from gatekeeper.policy.binding import (
     to_cel,
 )
 from gatekeeper.policy.facts import Facts, Schema, Type, typed_answer, values_of
+from gatekeeper.policy.generate import CannotGenerate, Look, Source, generate_atom
 from gatekeeper.policy.hoist import Signal, Test
 
 Names = tuple[str, ...]
@@ -23,16 +26,28 @@ Convert = Callable[[Any], Any]
 _NONE: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Condition:
-    """A compiled expression; `type` is what it gives, `shape` and `atoms` are its parts."""
+    """A compiled expression; `type` is what it gives, `tree` its checked syntax tree."""
 
     source: str
     type: Type
     program: Program
     tree: Any
-    shape: Shape
-    atoms: tuple[Atom, ...]
+
+    @property
+    def shape(self) -> Shape:
+        """How its atoms are joined."""
+        return self._parts[0]
+
+    @property
+    def atoms(self) -> tuple[Atom, ...]:
+        """What is true or false by itself in it, in the order of the text."""
+        return self._parts[1]
+
+    @cached_property
+    def _parts(self) -> tuple[Shape, tuple[Atom, ...]]:
+        return take_apart(self.source, self.tree.expr)
 
 
 class Reader:
@@ -122,6 +137,7 @@ class Ground:
     cel_params: Mapping[str, object]
     optional: frozenset[Names]
     programs: dict[tuple[str, int], Program] = field(default_factory=dict)
+    looks: dict[tuple[str, int], Look | None] = field(default_factory=dict)
 
 
 class Scope:
@@ -148,6 +164,7 @@ class Scope:
     ) -> None:
         self._ground, self._fused = ground, fused
         self._values, self._now, self._words = values, now, words
+        self._variables = variables
         self._plain: Mapping[str, object] | None = None
         extra: dict[str, object] = {}
         if fused is not None and isinstance(values, Facts):
@@ -191,6 +208,25 @@ class Scope:
         return tuple(self._atom(condition, atom) for atom in condition.atoms)
 
     def _atom(self, condition: Condition, atom: Atom) -> AtomValue:
+        facts = self._values
+        if isinstance(facts, Facts) and (look := self._look(condition, atom)):
+            with suppress(Exception):  # absent, or a fault: the library says which
+                value, *sides = look(facts, self._now)
+                return AtomValue(atom, value is True, "", tuple(sides))
+        return self._evaluated(condition, atom)
+
+    def _look(self, condition: Condition, atom: Atom) -> Look | None:
+        """The atom as Python; None where only the library can."""
+        ground, key = self._ground, (condition.source, atom.offset)
+        if key not in ground.looks:
+            source = Source(ground.subject, ground.schema, ground.params, self._variables)
+            try:
+                ground.looks[key] = generate_atom(source, atom)
+            except CannotGenerate:
+                ground.looks[key] = None
+        return ground.looks[key]
+
+    def _evaluated(self, condition: Condition, atom: Atom) -> AtomValue:
         if atom.operator == "has":
             (operand,) = atom.operands
             there = self._look_up(operand.path)
