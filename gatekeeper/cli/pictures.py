@@ -129,7 +129,7 @@ def _bars(axes: "Axes", found: "Found", say: "Say", applications: bool) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel(_unit(say, applications))
     beneath = not applications and len(rows) <= CROWDED
-    _name_values(axes, [row.variant.values[0] for row in found.rows], rows if beneath else ())
+    _name_values(axes, [row.values[0] for row in found.rows], rows if beneath else ())
     name = {"param": found.params[0].name}
     axes.set_xlabel(say("simulate.chart.beneath", name) if beneath else name["param"])
     axes.spines[["top", "right"]].set_visible(False)
@@ -177,8 +177,8 @@ def _map(axes: "Axes", found: "Found", say: "Say", applications: bool) -> None:
         for x, number in enumerate(line):
             ink = "white" if number > most * 0.6 else "black"
             axes.text(x, y, str(number), ha="center", va="center", color=ink)
-    axes.set_xticks(range(width), [row.variant.values[1] for row in found.rows[:width]])
-    axes.set_yticks(range(len(grid)), [row.variant.values[0] for row in found.rows[::width]])
+    axes.set_xticks(range(width), [row.values[1] for row in found.rows[:width]])
+    axes.set_yticks(range(len(grid)), [row.values[0] for row in found.rows[::width]])
     axes.set_xlabel(across.name)
     axes.set_ylabel(down.name)
     if width > CROWDED:

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gatekeeper.usecases.past import Known
 
 Say: TypeAlias = Callable[..., str]
+Quick: TypeAlias = Callable[["Policy"], "Policy"]  # the same policy, judging faster
 
 LONGEST: Final = timedelta(days=3653)  # a forecast; a past may be as long as it is
 EVER: Final = timedelta(days=36_500)
@@ -70,9 +71,10 @@ class Ask:
 
 @dataclass(slots=True, kw_only=True)
 class Row:
-    """One combination of values, and how many would get each verdict."""
+    """NEW with one combination of values, and how many would get each verdict."""
 
-    variant: "Variant"
+    policy: "Policy"
+    values: tuple[str, ...]
     applications: Counter[Verdict] = field(default_factory=Counter)
     forecaster: "Forecaster | None" = None
     members: "Forecast | None" = None
@@ -96,6 +98,7 @@ class Found:
     rows: tuple[Row, ...] = ()
     forecast: "Forecast | None" = None
     about: frozenset[str] = frozenset()  # the kinds of documents that the params stand in
+    slower: bool = False  # the two backends differed: the library alone has judged
 
 
 def simulate(
@@ -114,7 +117,7 @@ def simulate(
     params = tuple(parse_param(text) for text in param or ())
     place = _picture(picture, len(params))
     policy = _read(new)
-    rows = [Row(variant=each) for each in acting(variants(policy, params))] if params else []
+    tried = tuple(variants(policy, params)) if params else ()
     ask = Ask(
         new=policy,
         old=old,
@@ -123,7 +126,7 @@ def simulate(
         params=params,
         picture=place,
     )
-    found, say = frame.run(_work(ask, rows))
+    found, say = frame.run(_found(ask, tried))
     if place is not None:
         from gatekeeper.cli import pictures
 
@@ -134,14 +137,6 @@ def simulate(
     simulated.show(found, say)
     if place is not None:
         render.say(say("simulate.picture", {"file": str(place)}))
-
-
-def acting(found: Iterable["Variant"]) -> Iterator["Variant"]:
-    """Each variant as it would be with its rules in force."""
-    from gatekeeper.policy.judged import enforced
-
-    for each in found:
-        yield replace(each, policy=enforced(each.policy))
 
 
 def file_of(named: str) -> Path | None:
@@ -192,48 +187,60 @@ def _picture(file: str, params: int) -> Path | None:
 # ---- Finding out -------------------------------------------------------------------------------
 
 
-async def _work(ask: Ask, rows: Sequence[Row]) -> tuple[Found, Say]:
+async def _found(ask: Ask, tried: Sequence["Variant"]) -> tuple[Found, Say]:
+    """By generated code; all anew by the library alone where that once gave something else."""
+    from gatekeeper.policy.faster import BackendsDiffer, faster
+
+    async with frame.club(platforms=True) as club:
+        try:
+            found = await _work(club.parts, ask, tried, faster)
+        except BackendsDiffer:
+            found = await _work(club.parts, ask, tried, lambda policy: policy)
+            found.slower = True
+        return found, club.parts.say
+
+
+async def _work(parts: "Parts", ask: Ask, tried: Sequence["Variant"], quick: Quick) -> Found:
     from gatekeeper.policy.judged import enforced
     from gatekeeper.policy.simulate import Simulator
     from gatekeeper.usecases import past
 
-    async with frame.club(platforms=True) as club:
-        parts = club.parts
-        old = await _old(parts, ask.old)
-        now = parts.clock.now()
-        new, since = enforced(ask.new), now - ask.since
-        known, meter = past.Known(), Meter(parts)
-        about = _about(ask)
-        simulator = Simulator(old, new)
-        async for judged in past.recorded(parts, since, known, meter.of("simulate.reading")):
-            simulator.add(judged)
-            if judged.kind == "application" and "AdmissionPolicy" in about:
-                _count(rows, judged)
-        outlook = await _outlook(parts, known, must="PruningPolicy" in about or bool(ask.ahead))
-        if outlook is not None:
-            await _rebuild(parts, since, outlook, known, simulator, meter)
-        found = Found(
-            old=old,
-            new=ask.new,
-            in_force=old.digest == parts.policy.digest,
-            on_trial=_on_trial(ask.new),
-            since=since,
-            now=now,
-            until=now + (ask.ahead or timedelta(0)),
-            applications=simulator.result("application"),
-            members=simulator.result("member"),
-            known=known,
-            params=ask.params,
-            rows=tuple(rows),
-            about=about,
-        )
-        if outlook is not None and (ask.ahead or "PruningPolicy" in about):
-            await _foresee(parts, ask, found, outlook, meter)
-        meter.end()
+    old = await _old(parts, ask.old)
+    now = parts.clock.now()
+    new, since = quick(enforced(ask.new)), now - ask.since
+    rows = [Row(policy=quick(enforced(one.policy)), values=one.values) for one in tried]
+    known, meter = past.Known(), Meter(parts)
+    about = _about(ask)
+    simulator = Simulator(quick(old), new)
+    async for judged in past.recorded(parts, since, known, meter.of("simulate.reading")):
+        simulator.add(judged)
+        if judged.kind == "application" and "AdmissionPolicy" in about:
+            _count(rows, judged)
+    outlook = await _outlook(parts, known, must="PruningPolicy" in about or bool(ask.ahead))
+    if outlook is not None:
+        await _rebuild(parts, since, outlook, known, simulator, meter)
+    found = Found(
+        old=old,
+        new=ask.new,
+        in_force=old.digest == parts.policy.digest,
+        on_trial=_on_trial(ask.new),
+        since=since,
+        now=now,
+        until=now + (ask.ahead or timedelta(0)),
+        applications=simulator.result("application"),
+        members=simulator.result("member"),
+        known=known,
+        params=ask.params,
+        rows=tuple(rows),
+        about=about,
+    )
+    if outlook is not None and (ask.ahead or "PruningPolicy" in about):
+        await _foresee(parts, new, found, outlook, meter, ahead=ask.ahead is not None)
+    meter.end()
     nothing = not (found.applications.total or found.members.total)
     if nothing and ask.ahead is None and "PruningPolicy" not in about:
         raise past.NoPast(since=since.isoformat())
-    return found, parts.say
+    return found
 
 
 async def _old(parts: "Parts", named: str) -> "Policy":
@@ -308,30 +315,35 @@ def _count(rows: Sequence[Row], judged: "Judged") -> None:
     from gatekeeper.policy.judged import answer
 
     for row in rows:
-        row.applications[answer(row.variant.policy, judged).verdict] += 1
+        row.applications[answer(row.policy, judged).verdict] += 1
 
 
 async def _foresee(
-    parts: "Parts", ask: Ask, found: Found, outlook: "Outlook", meter: "Meter"
+    parts: "Parts",
+    new: "Policy",
+    found: Found,
+    outlook: "Outlook",
+    meter: "Meter",
+    *,
+    ahead: bool,
 ) -> None:
     """The coming weeks under NEW, and under each combination of values."""
     from gatekeeper.policy.forecast import Forecaster
-    from gatekeeper.policy.judged import enforced
     from gatekeeper.usecases.parts import Shelf
     from gatekeeper.usecases.past_members import lives
 
-    new, now, until = enforced(ask.new), found.now, found.until
-    moments = sweeps(new, now, until) if ask.ahead is not None else (now,)
+    now, until = found.now, found.until
+    moments = sweeps(new, now, until) if ahead else (now,)
     whole = Forecaster(new, moments, now, until)
     each = [whole]
     for row in found.rows if "PruningPolicy" in found.about else ():
-        row.forecaster = Forecaster(row.variant.policy, moments, now, until)
+        row.forecaster = Forecaster(row.policy, moments, now, until)
         each.append(row.forecaster)
     theirs = replace(parts, shelf=Shelf(new))  # who decides, and how long a club settles, is NEW's
     async for life in lives(theirs, outlook, now, meter.of("simulate.foreseeing")):
         for forecaster in each:
             forecaster.add(life)
-    if ask.ahead is not None:
+    if ahead:
         found.forecast = whole.result()
     for row in found.rows:
         row.members = row.forecaster.result() if row.forecaster else None

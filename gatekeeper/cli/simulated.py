@@ -28,6 +28,8 @@ def show(found: "Found", say: "Say") -> None:
     old = say("simulate.in-force", {"digest": _name(found.old)}) if found.in_force else ""
     names = {"new": _name(found.new), "old": old or _name(found.old)}
     render.say(say("simulate.title", {**names, **when}))
+    if found.slower:
+        render.say(say("simulate.slower"))
     for kind in found.on_trial:
         render.say(say("simulate.on-trial", {"name": kind}))
     _show_kind(found.applications, APPLICATIONS, say)
@@ -221,7 +223,7 @@ def _show_rows(
     render.table(
         (*names, *(_word(say, verdict) for verdict in verdicts)),
         [
-            (*row.variant.values, *(counts_of(row, applications)[verdict] for verdict in verdicts))
+            (*row.values, *(counts_of(row, applications)[verdict] for verdict in verdicts))
             for row in rows
         ],
     )
@@ -248,6 +250,7 @@ def as_json(found: "Found") -> dict[str, Any]:
         "applications": _simulation(found.applications),
         "members": _simulation(found.members),
         "known": found.known,
+        "slower": found.slower,
         "forecast": _forecast(found.forecast, found.until) if found.forecast else None,
         "params": [_row(found, row) for row in found.rows],
     }
@@ -294,7 +297,7 @@ def _forecast(forecast: "Forecast", until: datetime) -> dict[str, Any]:
 
 def _row(found: "Found", row: "Row") -> dict[str, Any]:
     names = [param.name for param in found.params]
-    told: dict[str, Any] = {"values": dict(zip(names, row.variant.values, strict=True))}
+    told: dict[str, Any] = {"values": dict(zip(names, row.values, strict=True))}
     if "AdmissionPolicy" in found.about:
         told["applications"] = counts_of(row, applications=True)
     if "PruningPolicy" in found.about:

@@ -14,7 +14,6 @@ from gatekeeper.domain.memberships import Membership, State
 from gatekeeper.domain.pruning import Candidate, judge
 from gatekeeper.policy.facts import MemberFacts
 from gatekeeper.policy.judge import Policy
-from gatekeeper.policy.judged import Judge
 
 LOOK_AGAIN: Final = timedelta(days=1)  # at someone whose Grace is over and whom no rule removes
 # What removes nobody and frees nobody: it is looked at again.
@@ -95,7 +94,6 @@ class Forecaster:
         policy: judges, and gives Grace and brake.
         moments: when Sweeps run, the first one not before `now`, in order.
         now, until: the time that is looked at, both included.
-        by: judges in place of the policy.
     """
 
     def __init__(
@@ -104,9 +102,8 @@ class Forecaster:
         moments: Sequence[datetime],
         now: datetime,
         until: datetime,
-        by: Judge | None = None,
     ) -> None:
-        self._policy, self._judge = policy, by or policy
+        self._policy = policy
         self._moments, self._now, self._until = moments, now, until
         self._lines: list[Foreseen] = []
         self._counts: Counter[Verdict] = Counter()
@@ -183,7 +180,7 @@ class Forecaster:
 
     def _look(self, life: Life, member: Membership, at: datetime) -> tuple[Decision, str]:
         facts, protected = life.facts(member, at)
-        ruling = self._judge.judge_member(facts, at)
+        ruling = self._policy.judge_member(facts, at)
         decided = judge(Candidate(membership=member, ruling=ruling, protected=protected), at)
         return decided, ruling.rule
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, TypeAlias
 
-from gatekeeper.domain.decisions import RuleResult, Ruling, Verdict
+from gatekeeper.domain.decisions import RuleResult, Verdict
 from gatekeeper.domain.memberships import Membership
 from gatekeeper.domain.pruning import Candidate, grace_over, judge
 from gatekeeper.policy.document import Mode
@@ -64,18 +64,6 @@ class Judged:
         return "application" if isinstance(self.facts, ApplicationFacts) else "member"
 
 
-class Judge(Protocol):
-    """What judges: a Policy, or code generated from one."""
-
-    def judge_application(self, facts: ApplicationFacts, now: datetime) -> Ruling:
-        """What the admission rules say."""
-        ...
-
-    def judge_member(self, facts: MemberFacts, now: datetime) -> Ruling:
-        """What the pruning rules say."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a policy says of one input: the verdict after the laws, the rule that fired."""
@@ -86,33 +74,30 @@ class Answer:
     results: tuple[RuleResult, ...] = ()
 
 
-def answer(policy: Policy, judged: Judged, by: Judge | None = None) -> Answer:
-    """What `policy` says of an input at its own moment; `by` judges in its place, just faster.
+def answer(policy: Policy, judged: Judged) -> Answer:
+    """What `policy` says of an input at its own moment.
 
     For a member the laws stand above the rules, and a Grace has the length that `policy` gives.
     Recorded answers that the form of `policy` cannot read are a fault: they are left to people.
     """
-    speaker = by or policy
     try:
         if isinstance(judged.facts, ApplicationFacts):
-            ruling = speaker.judge_application(judged.facts, judged.at)
+            ruling = policy.judge_application(judged.facts, judged.at)
             return Answer(ruling.verdict, ruling.rule, ruling.code, ruling.results)
         assert judged.stage is not None
-        return _answer_member(policy, speaker, judged.facts, judged.stage, judged.at)
+        return _answer_member(policy, judged.facts, judged.stage, judged.at)
     except ValueError:
         leave = Verdict.WAIT if judged.kind == "application" else Verdict.KEEP
         return Answer(leave, "", FAULT, (RuleResult("", None, UNFIT),))
 
 
-def _answer_member(
-    policy: Policy, speaker: Judge, facts: MemberFacts, stage: Stage, at: datetime
-) -> Answer:
+def _answer_member(policy: Policy, facts: MemberFacts, stage: Stage, at: datetime) -> Answer:
     member = stage.membership
     longer = policy.pruning.grace - stage.grace
     if longer and member.grace_ends_at is not None:
         member = replace(member, grace_ends_at=member.grace_ends_at + longer)
         facts = facts.model_copy(update={"grace_over": grace_over(member, at)})
-    ruling = speaker.judge_member(facts, at)
+    ruling = policy.judge_member(facts, at)
     protected = _protected(policy, stage, at)
     decision = judge(Candidate(membership=member, ruling=ruling, protected=protected), at)
     return Answer(decision.verdict, ruling.rule, decision.code, ruling.results)

@@ -11,6 +11,7 @@ from gatekeeper.cli.simulate import sweeps
 from gatekeeper.domain.activity import Coverage
 from gatekeeper.domain.applications import Application, State
 from gatekeeper.domain.memberships import Membership
+from gatekeeper.policy.faster import BackendsDiffer, Checked
 from gatekeeper.usecases import adopt, review, sweep
 from gatekeeper.usecases.parts import account_of, club_state
 from tests.policy.builders import NOW, a_policy
@@ -290,3 +291,19 @@ def test_it_is_quiet_in_a_pipe_and_draws_without_a_display(past, new):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert os.path.getsize(past.folder / "x.png") > 10_000
+
+
+def test_when_the_backends_differ_the_surer_one_judges_all_anew(past, new, gatekeeper, monkeypatch):
+    def differ(self, facts, now):
+        raise BackendsDiffer(rule="default")
+
+    ask = ("--forecast", "30d", "--param", "fewest_letters=0..60/20")
+    right = json.loads(gatekeeper("policy", "simulate", new, *ask, "--json")[1])
+    monkeypatch.setattr(Checked, "bits", differ)
+    code, out, _ = gatekeeper("policy", "simulate", new, *ask)
+    assert code == 0
+    assert "The two ways to evaluate conditions differed" in out
+    found = json.loads(gatekeeper("policy", "simulate", new, *ask, "--json")[1])
+    assert (right["slower"], found["slower"]) == (False, True)
+    for name in ("applications", "members", "params"):
+        assert found[name] == right[name]
