@@ -57,7 +57,9 @@ def list_applications(
 def show_application(number: Number, as_json: Json = False) -> None:
     """One application with its answers, votes, questions and record."""
 
-    async def work() -> tuple[Application, list[Vote], list[Question], list[Entry]]:
+    from gatekeeper.usecases.naming import said_by
+
+    async def work() -> tuple[Application, list[Vote], list[Question], list[Entry], list[str]]:
         async with frame.club() as club, club.parts.store.look(club.parts.club) as tx:
             app = await tx.get(Application, number)
             return (
@@ -65,9 +67,10 @@ def show_application(number: Number, as_json: Json = False) -> None:
                 await tx.find(Vote, application_id=number),
                 await tx.find(Question, application_id=number),
                 await tx.entries(subject=f"application:{number}"),
+                [await said_by(tx, one) for one in app.decided_by],
             )
 
-    app, votes, questions, entries = frame.run(work())
+    app, votes, questions, entries, by = frame.run(work())
     if as_json:
         render.show_json(
             {**_public(app), "votes": votes, "questions": questions, "record": entries}
@@ -80,7 +83,7 @@ def show_application(number: Number, as_json: Json = False) -> None:
         ("submitted", app.submitted_at),
         ("rule", app.rule or None),
         ("quorum", f"{app.quorum.approvals} to admit, {app.quorum.declines} to decline"),
-        ("decided by", ", ".join(app.decided_by) or None),
+        ("decided by", ", ".join(by) or None),
         ("reason", app.reason_text or app.reason or None),
         *((f"answer {name}", value) for name, value in (app.answers or {}).items()),
         *((f"vote of {each.voter}", _vote(each)) for each in votes),

@@ -17,6 +17,7 @@ from gatekeeper.policy.judge import Policy
 from gatekeeper.ports import Check, Platform
 from gatekeeper.settings import find_place, load_settings
 from gatekeeper.usecases import rights
+from gatekeeper.usecases.naming import said_by
 from gatekeeper.usecases.parts import Parts
 
 CLOCK_MAY_DIFFER: Final = timedelta(seconds=5)
@@ -91,6 +92,7 @@ async def _club(opened: wire.Opened) -> AsyncIterator[Check]:
     async with parts.store.look(parts.club) as tx:
         state = await tx.first(ClubState)
         failed = await tx.count(Order, progress=Progress.FAILED)
+        paused_by = await said_by(tx, state.paused_by) if state else ""
     yield await _record(parts)
     now = parts.clock.now()
     if state is not None and state.served_at and state.served_at > now + CLOCK_MAY_DIFFER:
@@ -105,7 +107,7 @@ async def _club(opened: wire.Opened) -> AsyncIterator[Check]:
         for check in _policy_in_force(opened.settings.policy, state):
             yield check
     if state is not None and state.paused_at:
-        yield bad("paused", by=state.paused_by)
+        yield bad("paused", by=paused_by)
     if failed:
         yield bad("failed-orders", count=failed)
 

@@ -71,8 +71,9 @@ def list_members(every: All = False, as_json: Json = False) -> None:
 @members.command("show")
 def show_member(who: Who, as_json: Json = False) -> None:
     """One member: last sign, leaves, exemptions, and what was decided about them."""
+    from gatekeeper.usecases.naming import said_by
 
-    async def work() -> dict[str, Any]:
+    async def work() -> tuple[dict[str, Any], dict[str, str]]:
         async with frame.club(platforms=True) as club:
             identity = frame.identity(club.parts, who)
             async with club.parts.store.look(club.parts.club) as tx:
@@ -80,16 +81,19 @@ def show_member(who: Who, as_json: Json = False) -> None:
                 if member is None:
                     raise NotFound(kind="member", id=who)
                 person = member.person_id
+                leaves = await tx.find(Leave, person_id=person)
+                exemptions = await tx.find(Exemption, person_id=person)
+                actors = {each.by for each in leaves} | {each.author for each in exemptions}
                 return {
                     "membership": member,
                     "accounts": await tx.find(Account, person_id=person),
-                    "leaves": await tx.find(Leave, person_id=person),
-                    "exemptions": await tx.find(Exemption, person_id=person),
+                    "leaves": leaves,
+                    "exemptions": exemptions,
                     "activity": await tx.find(Activity, person_id=person, order="day"),
                     "record": await tx.entries(subject=f"membership:{member.id}"),
-                }
+                }, {one: await said_by(tx, one) for one in actors}
 
-    found = frame.run(work())
+    found, names = frame.run(work())
     if as_json:
         render.show_json(found)
         return
@@ -103,15 +107,23 @@ def show_member(who: Who, as_json: Json = False) -> None:
         ("where", member.last_place or None),
         ("seen", ", ".join(_by_kind(found["activity"])) or None),
         ("grace ends", member.grace_ends_at),
-        *(("leave until", each.until) for each in found["leaves"] if each.ended_at is None),
         *(
-            ("exempt until", f"{each.until:%Y-%m-%d}: {each.reason} ({each.author})")
+            ("leave until", _absence(each.until, each.note, names[each.by]))
+            for each in found["leaves"]
+            if each.ended_at is None
+        ),
+        *(
+            ("exempt until", _absence(each.until, each.reason, names[each.author]))
             for each in found["exemptions"]
             if each.ended_at is None
         ),
         *((each.at, each.sentence) for each in found["record"]),
     ]
     render.table(("", f"member {member.id}"), rows)
+
+
+def _absence(until: datetime, why: str, by: str) -> str:
+    return f"{until:%Y-%m-%d %H:%M %Z}: {why or '—'} ({by})"
 
 
 Over = Annotated[bool, typer.Option("--end", help="End it now.")]

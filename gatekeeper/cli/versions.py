@@ -57,15 +57,19 @@ def history(
 ) -> None:
     """Each version that came into force: when, by whom, what it changed, how many decisions."""
     from gatekeeper.usecases import versions
+    from gatekeeper.usecases.naming import said_by
 
     most = None if every else NEWEST
 
-    async def work() -> tuple[list["Chapter"], ClubState, list[str]]:
+    async def work() -> tuple[list["Chapter"], dict[str, str], ClubState, list[str]]:
         async with frame.club() as club:
             parts, state = club.parts, await _state(club.parts)
-            return await versions.history(parts, most), state, _standing(parts, state)
+            found = await versions.history(parts, most)
+            async with parts.store.look(parts.club) as tx:
+                names = {c.change.actor: await said_by(tx, c.change.actor) for c in found}
+            return found, names, state, _standing(parts, state)
 
-    chapters, state, standing = frame.run(work())
+    chapters, names, state, standing = frame.run(work())
     if as_json:
         render.show_json(
             {
@@ -86,7 +90,7 @@ def history(
             (
                 each.change.digest[:SHORT],
                 each.change.at,
-                each.change.actor,
+                names[each.change.actor],
                 each.change.reason,
                 each.decisions,
                 "; ".join(each.words) or None,

@@ -87,7 +87,8 @@ class Application:
         rule, results: the rule that fired, "" for none, and what each of them said.
         previous_answers: those voted on before an edit, shown on the card as old.
         reason: code of the decline or of the end; `reason_text` the sentence the person was told.
-        decided_by: names of the admins whose votes decided, operator:<name>; empty for a rule.
+        decided_by: the admins whose votes decided, as person:<id>, or operator:<name>; empty for a
+            rule.
         due_at: the next moment at which time alone changes something; None for never.
         browser: digest of the browser session that sent an unproven form.
     """

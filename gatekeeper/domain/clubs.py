@@ -12,6 +12,7 @@ class ClubState:
 
     Attributes:
         watched_since: when we first listened: nobody is judged for the time before.
+        paused_by: person:<id> or operator:<name>.
         policy: digest of the version in force.
         policy_aside: digest of a file's content that people decided against; it stays out of
             force, over restarts too, until the file changes or it is released.

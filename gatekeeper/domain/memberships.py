@@ -82,6 +82,7 @@ class Membership:
         notice_ref: the platform's id of the delivered notice; noticed_at is its delivery.
         grace_ends_at: only ever set with noticed_at.
         unreachable_since: a notice is on its way, but its chat is not taken up.
+        confirmed_by: person:<id>, operator:<name> or policy.
         cause: code of the end: silence, by-hand, cause, departed, banned, erased.
         welcome_due_at: when the greeting is due; None once greeted or not to be greeted.
     """
@@ -116,7 +117,10 @@ class Membership:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leave:
-    """An announced absence that Sweeps pass over; `until` is its last moment."""
+    """An announced absence that Sweeps pass over; `until` is its last moment.
+
+    `by`: who announced it, person:<id> or operator:<name>.
+    """
 
     id: int = 0
     club: ClubId
@@ -130,7 +134,10 @@ class Leave:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exemption:
-    """Someone a Sweep never touches, with who said so, why and until when."""
+    """Someone a Sweep never touches, with who said so, why and until when.
+
+    `author`: person:<id> or operator:<name>.
+    """
 
     id: int = 0
     club: ClubId

@@ -29,7 +29,16 @@ from gatekeeper.usecases import (
     welcome,
 )
 from gatekeeper.usecases.naming import number_of, subject_of
-from gatekeeper.usecases.parts import Parts, account_of, cancel, once, order, record, tell
+from gatekeeper.usecases.parts import (
+    Parts,
+    account_of,
+    by_number,
+    cancel,
+    once,
+    order,
+    record,
+    tell,
+)
 
 AWAITED = frozenset({State.APPROVED, State.INVITED})
 INVITING = ("invitation", "invitation-reminder")
@@ -188,6 +197,8 @@ async def joined(parts: Parts, event: Joined) -> None:
         if not await once(tx, event, now):
             return
         account = await account_of(tx, event.who, event.name, now)
+        if event.by is not None and event.by in admins:
+            await account_of(tx, event.by, admins[event.by], now)
         member = await tx.first(Membership, person_id=account.person_id, state__in=INSIDE)
         if member is not None:
             return
@@ -233,8 +244,9 @@ async def _arrive(
         admitted_at=now,
         ended_at=now,
         due_at=None,
+        decided_at=now if by_hand else app.decided_at,
         reason="by-hand" if by_hand else app.reason,
-        decided_by=(str(by),) if by_hand else app.decided_by,
+        decided_by=(await by_number(tx, parts, str(by), now),) if by_hand else app.decided_by,
     )
     await record(
         tx,

@@ -143,7 +143,7 @@ async def erase(parts: Parts, identity: Identity, by: str, *, remove: bool = Fal
         await _end(tx, apps, members, nobody, now)
         await _erase_orders(tx, subjects, nobody, now)
         await _erase_rows(tx, person, apps, members, nobody, now)
-        await _erase_elsewhere(tx, accounts, nobody)
+        await _erase_elsewhere(tx, nobody)
         for one in accounts:
             await _erase_account(tx, one, nobody[one.identity])
         await tx.change(person, name=f"#{person.id}", language="", erased_at=now)
@@ -231,24 +231,15 @@ async def _erase_account(tx: Tx, account: Account, nobody: Identity) -> None:
         await tx.change(question, asked_by=nobody)
 
 
-async def _erase_elsewhere(
-    tx: Tx, accounts: list[Account], nobody: Mapping[Identity, Identity]
-) -> None:
-    """Where they decided on others: their account and name give way to the number."""
-    names = {one.name: nobody[one.identity].account for one in accounts}
+async def _erase_elsewhere(tx: Tx, nobody: Mapping[Identity, Identity]) -> None:
+    """Where they were to decide on others; who decided what is kept by number everywhere."""
     for app in await tx.find(Application):
         changes = {
             "electorate": tuple(nobody.get(who, who) for who in app.electorate),
             "involved": tuple(nobody.get(who, who) for who in app.involved),
-            "decided_by": tuple(names.get(name, name) for name in app.decided_by),
         }
         if any(getattr(app, field) != value for field, value in changes.items()):
             await tx.change(app, **changes)
-    for one in nobody:
-        for exemption in await tx.find(Exemption, author=str(one)):
-            await tx.change(exemption, author=str(nobody[one]))
-        for member in await tx.find(Membership, confirmed_by=str(one)):
-            await tx.change(member, confirmed_by=str(nobody[one]))
 
 
 async def _erase_rows(

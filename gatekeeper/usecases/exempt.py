@@ -15,7 +15,7 @@ from gatekeeper.usecases.absences import (
     make_room,
     member_of,
 )
-from gatekeeper.usecases.parts import Parts, record
+from gatekeeper.usecases.parts import Parts, by_number, record
 
 LONGEST = timedelta(days=5 * 366)  # none is for ever: someone has to say it again
 
@@ -40,7 +40,7 @@ async def exempt(
                 club=tx.club,
                 person_id=member.person_id,
                 reason=reason.strip()[:LETTERS],
-                author=author,
+                author=await by_number(tx, parts, author, now),
                 since=now,
                 until=until,
             )

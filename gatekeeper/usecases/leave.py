@@ -16,7 +16,7 @@ from gatekeeper.usecases.absences import (
     make_room,
     member_of,
 )
-from gatekeeper.usecases.parts import Parts, record
+from gatekeeper.usecases.parts import Parts, by_number, record
 
 LONGEST = timedelta(days=366)
 
@@ -45,7 +45,7 @@ async def announce_in(
             since=now,
             until=until,
             note=note.strip()[:LETTERS],
-            by=by,
+            by=await by_number(tx, parts, by, now),
         )
     )
     decision = Decision(Verdict.RECORD, "leave-announced", {"until": until.isoformat()})

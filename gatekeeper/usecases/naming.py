@@ -1,7 +1,7 @@
 """How records, orders and sentences name things."""
 
 from gatekeeper.domain.applications import Application
-from gatekeeper.domain.identity import Account, Identity
+from gatekeeper.domain.identity import Account, Identity, Person
 from gatekeeper.domain.memberships import Membership
 from gatekeeper.ports import Tx
 
@@ -20,3 +20,16 @@ async def name_of(tx: Tx, who: Identity) -> str:
     """The name an identity goes by, else the account itself."""
     account = await tx.first(Account, identity=who)
     return account.name if account and account.name else who.account
+
+
+async def said_by(tx: Tx, actor: str) -> str:
+    """An actor as rows keep them, for people to read: `person:3` by the name they go by now, or as
+    #3 once they are erased; operator:<name>, policy and the like as they are."""
+    kind, _, number = actor.partition(":")
+    if kind != "person" or not number.isdigit():
+        return actor
+    person = await tx.first(Person, id=int(number))
+    if person is None or person.erased_at is not None:
+        return f"#{number}"
+    account = await tx.first(Account, person_id=person.id)
+    return account.name if account and account.name else person.name

@@ -205,7 +205,7 @@ async def record(
     return await tx.record(
         decision,
         at=now,
-        actor=", ".join([await _by_number(tx, parts, one, now) for one in actor.split(", ")]),
+        actor=", ".join([await by_number(tx, parts, one, now) for one in actor.split(", ")]),
         subject=subject,
         sentence=parts.say(decision.code, decision.values, language),
         policy=policy or parts.policy.digest,
@@ -213,7 +213,11 @@ async def record(
     )
 
 
-async def _by_number(tx: Tx, parts: Parts, actor: str, now: datetime) -> str:
+async def by_number(tx: Tx, parts: Parts, actor: str, now: datetime) -> str:
+    """Who did something, as rows keep it: `person:<id>` in place of an account.
+
+    `naming.said_by` gives the name to show; once they are erased there is only the number.
+    """
     if actor.partition(":")[0] not in parts.platforms:  # schedule, rule:<id>, operator:<name>
         return actor
     account = await account_of(tx, Identity.parse(actor), "", now)

@@ -2,7 +2,7 @@
 
 from gatekeeper.domain.clubs import StandingCard
 from gatekeeper.domain.decisions import Decision, Order, Progress, Verdict
-from gatekeeper.usecases.parts import Parts, club_state, record
+from gatekeeper.usecases.parts import Parts, by_number, club_state, record
 
 
 async def pause(parts: Parts, by: str) -> bool:
@@ -12,7 +12,7 @@ async def pause(parts: Parts, by: str) -> bool:
         state = await club_state(tx)
         if state.paused_at is not None:
             return False
-        await tx.change(state, paused_at=now, paused_by=by)
+        await tx.change(state, paused_at=now, paused_by=await by_number(tx, parts, by, now))
         for card in await tx.find(StandingCard, kind="resume", ended_at=None):
             await tx.change(card, ended_at=now)  # what it lists is of an earlier pause
         await record(

@@ -26,9 +26,9 @@ from gatekeeper.domain.memberships import Event, Membership, State, SweepItem, a
 from gatekeeper.policy.texts import iso
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import cards
-from gatekeeper.usecases.naming import subject_of
+from gatekeeper.usecases.naming import said_by, subject_of
 from gatekeeper.usecases.notices import language_of, say_evidence
-from gatekeeper.usecases.parts import Parts, cancel, order, record
+from gatekeeper.usecases.parts import Parts, by_number, cancel, order, record
 
 CLUB = "club"
 CONFIRM, KEEP = "✅", "❌"
@@ -123,7 +123,7 @@ async def _fact(tx: Tx, parts: Parts, member: Membership) -> str:
     told = [say_evidence(parts, item.evidence)] if item else []
     if member.state is State.CONFIRMED:
         failed = await to_confirm(tx, member)
-        values = {"by": member.confirmed_by}
+        values = {"by": await said_by(tx, member.confirmed_by)}
         told.append(parts.say("removals.failed" if failed else "removals.confirmed", values))
     elif member.noticed_at is not None:
         told.append(parts.say("removals.noticed", {"at": iso(member.noticed_at)}))
@@ -215,7 +215,7 @@ async def confirm(tx: Tx, parts: Parts, member: Membership, by: str, now: dateti
             member,
             state=advance(member.state, Event.CONFIRM),
             confirmed_at=now,
-            confirmed_by=by,
+            confirmed_by=await by_number(tx, parts, by, now),
         )
     item = await last_item(tx, member)
     await record(

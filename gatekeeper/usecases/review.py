@@ -29,8 +29,8 @@ from gatekeeper.domain.identity import ClubId, Identity
 from gatekeeper.ports import Profile, Tx
 from gatekeeper.usecases import cards, rights, trials
 from gatekeeper.usecases.facts import application_facts
-from gatekeeper.usecases.naming import name_of, subject_of
-from gatekeeper.usecases.parts import Parts, account_of, cancel, order, record, tell
+from gatekeeper.usecases.naming import subject_of
+from gatekeeper.usecases.parts import Parts, account_of, by_number, cancel, order, record, tell
 from gatekeeper.usecases.review_card import draw
 
 log = structlog.get_logger(__name__)
@@ -147,7 +147,7 @@ async def conclude(
         app,
         state=advance(app.state, Event.APPROVE if admitted else Event.DECLINE),
         decided_at=now,
-        decided_by=by,
+        decided_by=tuple([await by_number(tx, parts, one, now) for one in by]),
         due_at=None,
         reminded_at=None,
         ended_at=None if admitted else now,
@@ -231,11 +231,11 @@ async def weigh(
     counted = standing_votes(app, votes, admins)
     ballot = Choice.APPROVE if decision.verdict is Verdict.ADMIT else Choice.DECLINE
     deciders = [vote for vote in counted if vote.choice is ballot]
-    names = tuple([await name_of(tx, vote.voter) for vote in deciders])
-    actor = ", ".join(str(vote.voter) for vote in deciders) or "schedule"
+    by = tuple(str(vote.voter) for vote in deciders)
     reason = deciders[-1].reason if ballot is Choice.DECLINE and deciders else ""
     seen = _seen(app, counted)
-    return await conclude(tx, parts, app, decision, actor, now, reason=reason, seen=seen, by=names)
+    actor = ", ".join(by) or "schedule"
+    return await conclude(tx, parts, app, decision, actor, now, reason=reason, seen=seen, by=by)
 
 
 def _seen(app: Application, counted: Sequence[Vote]) -> dict[str, Any]:

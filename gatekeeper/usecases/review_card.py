@@ -11,7 +11,7 @@ from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.texts import say_duration, say_time
 from gatekeeper.ports import Tx
 from gatekeeper.usecases.explained import card_lines
-from gatekeeper.usecases.naming import name_of
+from gatekeeper.usecases.naming import name_of, said_by
 from gatekeeper.usecases.parts import Parts
 
 APPROVE, ASK, DECLINE = "✅", "❓", "❌"
@@ -35,7 +35,7 @@ async def draw(tx: Tx, parts: Parts, policy: Policy, app: Application) -> Card:
     ]
     return Card(
         title=parts.say("card.title", {"applicant": app.name, "number": app.id}),
-        status=_status(parts, app),
+        status=await _status(tx, parts, app),
         facts=tuple(facts),
         lines=tuple(lines),
         choices=_choices(parts) if app.state is State.IN_REVIEW else (),
@@ -50,11 +50,12 @@ def _choices(parts: Parts) -> tuple[Choice, ...]:
     )
 
 
-def _status(parts: Parts, app: Application) -> str:
+async def _status(tx: Tx, parts: Parts, app: Application) -> str:
+    by = ", ".join([await said_by(tx, one) for one in app.decided_by])
     zone, language = parts.policy.club.spec.time_zone, parts.policy.club.spec.language
     values = {
         "club": parts.policy.title,
-        "by": ", ".join(app.decided_by) or parts.say("card.by-rule", {"rule": app.rule or "-"}),
+        "by": by or parts.say("card.by-rule", {"rule": app.rule or "-"}),
         "at": say_time(app.decided_at, language, zone) if app.decided_at else "",
         "why": app.reason_text,
     }

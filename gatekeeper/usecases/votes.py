@@ -13,7 +13,7 @@ from gatekeeper.domain.events import Pressed, PressTakenBack, Wrote
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import cards, limits, questions, rights
-from gatekeeper.usecases.naming import name_of, number_of, subject_of
+from gatekeeper.usecases.naming import name_of, number_of, said_by, subject_of
 from gatekeeper.usecases.parts import Parts, account_of, once, order, tell
 from gatekeeper.usecases.review import refresh, weigh
 from gatekeeper.usecases.review_card import APPROVE, ASK, DECLINE
@@ -59,7 +59,7 @@ async def _refusal(
     if who not in admins:
         return Refused("no-right-to-decide")
     if app.state is not State.IN_REVIEW:
-        by = ", ".join(app.decided_by) or "-"
+        by = ", ".join([await said_by(tx, one) for one in app.decided_by]) or "-"
         return Refused("decided-already", state=app.state.value, by=by)
     if card.ended_at is not None:
         return Refused("card-ended")

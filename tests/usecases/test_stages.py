@@ -161,7 +161,8 @@ async def test_a_press_confirms_and_the_way_back_is_told(club):
     await club.settle()
     member = await club.member(carl)
     assert (member.state, member.cause) == (State.REMOVED, "silence")
-    assert member.confirmed_by == str(club.alice)
+    alice = await club.one(Account, identity=club.alice)
+    assert member.confirmed_by == f"person:{alice.person_id}"
     goodbye = club.told(carl)[-1]
     assert goodbye.place == "direct"
     assert "come back" in goodbye.text.lower()
