@@ -48,6 +48,7 @@ endef
 $(foreach env,$(VENV) $(SYNAPSE),$(if $(wildcard $(env)/.stamp),\
 	$(shell { $(call healthy,$(env)); } || rm -f $(env)/.stamp)))
 
+# The locks are whole, so that nothing is left to be resolved; `pip check` holds them to that.
 define make_environment
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	echo "Gatekeeper needs Python 3.11 or newer; name it with: make PYTHON=python3.12" >&2; exit 2; }
@@ -56,7 +57,8 @@ define make_environment
 @echo "making $(1)"
 @[ -e $(1)/.stamp ] || $(PYTHON) -m venv --clear $(1)
 @rm -f $(1)/.stamp
-@$(1)/bin/python -m pip install --quiet --require-hashes -r $(2)
+@$(1)/bin/python -m pip install --quiet --require-hashes --no-deps -r $(2)
+@said=$$($(1)/bin/python -m pip check) || { echo "$$said" >&2; exit 1; }
 endef
 
 $(VENV)/.stamp: requirements.lock pyproject.toml
