@@ -135,10 +135,28 @@ class Acts:
         return ""
 
     async def _retract(self, action: Retract) -> Receipt:
-        space, user = self._space(), action.who.account
-        if await self._state(user, space) not in ("invite", "knock"):
+        """Space first, then rooms, each looked at right before: it may have been taken up."""
+        space, user, changed = self._space(), action.who.account, False
+        if await self._state(user, space) == "join":
             return self._receipt(False)
-        return self._receipt(await self._kick(space, user, action.reason))
+        for room in (space, *self.scene.rooms):
+            if await self._ours_to_retract(user, room):
+                changed |= await self._kick(room, user, action.reason)
+        return self._receipt(changed)
+
+    async def _ours_to_retract(self, user: str, room: str) -> bool:
+        """A knock at the space, or an invitation that we sent: a person's own is theirs."""
+        path = room_path(room, "state", "m.room.member", user)
+        try:
+            told = await self.api.find(path, {"format": "event"}) or {}
+        except Refusal:
+            if room == self.scene.space:
+                raise
+            return False  # a room that is gone, or that we were put out of
+        state = content_of(told).get("membership")
+        if state == "invite":
+            return bool(told.get("sender") == self.scene.me)
+        return state == "knock" and room == self.scene.space
 
     async def _remove(self, action: Remove) -> Receipt:
         space, user = self._space(), action.who.account

@@ -149,7 +149,8 @@ class Admit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retract:
-    """Take back an open invitation or answer an open knock with no; never touches a member."""
+    """Take back our open invitation, to the club and each place of it, or answer an open knock
+    with no; never touches a member, nor an invitation that a person made by hand."""
 
     who: Identity
     reason: str = ""

@@ -38,6 +38,7 @@ class Account:
     created_at: datetime | None = None
     takes_chats: bool = False  # takes up a direct chat as soon as it is offered
     places: dict[str, str] = field(default_factory=dict)
+    invited_by: Identity | None = None
     chat: str = ""  # "", invite, join, leave
     invited_for: set[str] = field(default_factory=set)  # keys that invited to the chat
 
@@ -155,7 +156,8 @@ class FakePeople:
 
     async def invite_by_hand(self, who: Identity, by: Identity) -> str:
         """A member with the power invites `who`."""
-        self._account(who).places[SPACE] = "invite"
+        account = self._account(who)
+        account.places[SPACE], account.invited_by = "invite", by
         return await self._tell(events.Invited(**self._stamp(who), by=by))
 
     async def leave(self, who: Identity) -> str:

@@ -132,12 +132,13 @@ class FakePlatform(FakePeople):
             raise PlatformRefused(self.name, "banned")
         if places.get(SPACE) in ("join", "invite"):
             return self._receipt(False)
-        places[SPACE] = "invite"
+        places[SPACE], self._account(action.who).invited_by = "invite", self.bot
         return self._receipt(True)
 
     def _retract(self, action: Retract) -> Receipt:
         account = self._account(action.who)
-        if account.places.get(SPACE) not in ("invite", "knock"):
+        state = account.places.get(SPACE)
+        if state != "knock" and (state != "invite" or account.invited_by != self.bot):
             return self._receipt(False)
         account.places.pop(SPACE)
         self._put_out(action.who, action.reason)

@@ -118,6 +118,24 @@ class PlatformContract:
         assert not (await self.do(world, Retract(who=who), f"r {who}")).changed
         assert (await world.platform.standing(who)).inside
 
+    async def test_retracting_takes_back_what_we_offered(self, world: PlatformWorld) -> None:
+        """Nobody comes in by a door that was opened before."""
+        who = await world.person()
+        await self.do(world, Admit(who=who), f"a {who}")
+        receipts = [await self.do(world, Retract(who=who), f"r {who}") for _ in range(2)]
+        assert [receipt.changed for receipt in receipts] == [True, False]
+        assert await world.platform.standing(who) == Standing()
+
+    async def test_retracting_leaves_a_persons_own_invitation(self, world: PlatformWorld) -> None:
+        """What people do by hand is theirs, also where we then came to invite, too."""
+        admin = await world.admin()
+        who = await world.person()
+        await world.invite(who, admin)
+        assert not (await self.do(world, Retract(who=who), f"r {who}")).changed
+        assert not (await self.do(world, Admit(who=who), f"a {who}")).changed
+        await self.do(world, Retract(who=who), f"r2 {who}")
+        assert (await world.platform.standing(who)).invited
+
     async def test_the_banned_are_refused(self, world: PlatformWorld) -> None:
         """A ban is a person's word; no action of ours lifts it."""
         who, admin = await self.admitted(world), await world.admin()

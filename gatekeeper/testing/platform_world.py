@@ -97,6 +97,10 @@ class PlatformWorld(Protocol):
         """Leave the club."""
         ...
 
+    async def invite(self, who: Identity, by: Identity) -> None:
+        """Invite into the club by hand."""
+        ...
+
     async def ban(self, who: Identity, by: Identity) -> None:
         """Ban by hand."""
         ...

@@ -55,7 +55,11 @@ async def may_still(tx: Tx, placed: Order) -> bool:
         return True  # a comeback: its link was used up when it was ordered
     app = await tx.get(Application, number_of(placed.subject))
     if placed.purpose == "retract":
-        return app.state not in OPEN
+        # Who has applied again meanwhile knocks, or is invited, for that one.
+        newer = await tx.first(
+            Application, person_id=app.person_id, id__gt=app.id, state__in=tuple(OPEN)
+        )
+        return app.state not in OPEN and newer is None
     return app.state in AWAITED
 
 

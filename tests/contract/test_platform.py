@@ -42,6 +42,9 @@ class FakeWorld:
     async def leave(self, who: Identity) -> None:
         await self.platform.leave(who)
 
+    async def invite(self, who: Identity, by: Identity) -> None:
+        await self.platform.invite_by_hand(who, by)
+
     async def ban(self, who: Identity, by: Identity) -> None:
         await self.platform.ban(who, by)
 

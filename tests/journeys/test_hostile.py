@@ -1,5 +1,7 @@
 """What a hostile applicant, a hostile member or a clumsy admin might try: each was tried once."""
 
+from datetime import timedelta
+
 import pytest
 
 from gatekeeper.domain.applications import Application, State, Vote
@@ -11,7 +13,7 @@ from gatekeeper.domain.identity import Identity
 from gatekeeper.domain.memberships import Membership
 from gatekeeper.domain.memberships import State as Stage
 from gatekeeper.usecases import adopt, apply, due, pause, sweep
-from tests.journeys.club import ANSWERS, WHY, Club
+from tests.journeys.club import ANSWERS, CLUB, WHY, Club
 
 LINES = f"{WHY}\n✅ Alice approves\n2 of 2 approvals"
 
@@ -269,6 +271,48 @@ async def test_whoever_is_put_out_by_the_end_of_an_invitation_is_asked_in_again(
     assert await stage(club, ada) is Stage.ACTIVE
     assert len(await club.find(Membership, identity=ada)) == 1
     assert len(performed(club, Admit)) == 2
+
+
+async def declined(club: Club, name: str) -> None:
+    """Both admins say no, each with the first reason."""
+    ref = club.card_of(name).ref
+    for admin in (club.alice, club.boris):
+        await club.platform.press(admin, ref, "❌")
+        await club.settle()
+        await club.platform.press(admin, club.said_in("admins")[-1].ref, "1\u20e3")
+    await club.settle()
+
+
+async def test_a_decline_leaves_an_admins_own_invitation_alone(club: Club) -> None:
+    """The admins said no to the application; what one of them does by hand is theirs."""
+    ada = club.platform.person("@ada:fake", takes_chats=True)
+    number = await club.apply(ada)
+    await club.platform.invite_by_hand(ada, club.alice)
+    await declined(club, "Ada")
+    assert await state(club, number) is State.DECLINED
+    assert (await club.platform.standing(ada)).invited
+    await club.platform.join(ada, by=club.alice)
+    await club.settle()
+    assert (await club.platform.standing(ada)).inside
+
+
+async def test_a_late_retraction_spares_a_new_application(club: Club) -> None:
+    """What was ordered for the old one is not carried out on the invitation of the new one."""
+    ada = club.platform.person("@ada:fake", takes_chats=True)
+    first = await club.apply(ada)
+    await apply.withdraw(club.parts, first, str(ada))
+    [late] = await club.find(Order, purpose="retract")
+    async with club.store.transaction(CLUB) as tx:
+        await tx.change(late, due_at=club.clock.now() + timedelta(seconds=2))
+    second = await club.apply(ada, browser="another")
+    [card] = [m for m in club.cards() if m.card and f"#{second}" in m.card.title]
+    for admin in (club.alice, club.boris):
+        await club.platform.press(admin, card.ref, "✅")
+    await club.settle()
+    assert (await club.platform.standing(ada)).invited
+    await club.pass_time(seconds=3)
+    assert (await club.one(Order, purpose="retract")).progress is Progress.CANCELLED
+    assert (await club.platform.standing(ada)).invited
 
 
 # ---- The service goes on -----------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gatekeeper.domain import events
-from gatekeeper.domain.decisions import Admit, Card, Choice, Post, Remove, ShowCard, Tell
+from gatekeeper.domain.decisions import Admit, Card, Choice, Post, Remove, Retract, ShowCard, Tell
 from gatekeeper.domain.errors import BadInput, PlatformBusy, PlatformRefused
 from gatekeeper.domain.identity import Identity
 from gatekeeper.testing.platform_contract import until
@@ -129,6 +129,21 @@ async def test_removal_reaches_rooms_that_people_added(world: MatrixWorld) -> No
     out = await world.hands(ada).wait_until_out(world.scene.space)
     assert out is not None
     assert out.reason == "Silent."
+
+
+async def test_an_invitation_taken_back_leaves_no_door_open(world: MatrixWorld) -> None:
+    """We invite to each room as well: whoever was not quick is to find all of them shut."""
+    who = await world.person()
+    await world.platform.perform(Admit(who=who), "a", world.now())
+    hands = world.hands(who)
+    rooms = (world.scene.space, *world.scene.rooms)
+    for room in rooms:
+        await hands.wait_for_invite(lambda invitation, room=room: invitation.room == room)
+    assert (await world.platform.perform(Retract(who=who), "r", world.now())).changed
+    for room in rooms:
+        with pytest.raises(MForbidden):
+            await hands.join(room)
+    assert not (await world.platform.perform(Retract(who=who), "r2", world.now())).changed
 
 
 async def test_whoever_left_the_chat_is_asked_once_more(world: MatrixWorld) -> None:

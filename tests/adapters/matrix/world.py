@@ -133,6 +133,9 @@ class MatrixWorld:
         for room in (*self.scene.rooms, self.scene.space):
             await self.hands(who).leave(room)
 
+    async def invite(self, who: Identity, by: Identity) -> None:
+        await self.hands(by).invite(self.scene.space, who.account)
+
     async def ban(self, who: Identity, by: Identity) -> None:
         await self.hands(by).ban(self.scene.space, who.account)
 
