@@ -7,6 +7,7 @@ a value that looks like another. Source: facts/policy.md, section 4.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from cel_expr_python import cel
@@ -16,7 +17,7 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
 from gatekeeper.policy import expressions
 from gatekeeper.policy.facts import Schema, Type
-from gatekeeper.policy.plain import clean_text
+from gatekeeper.policy.plain import clean_text, fitting
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400
@@ -56,7 +57,8 @@ class Program:
             value = self.compiled.eval(activation).plain_value()
         except (RuntimeError, ValueError, TypeError, UnicodeError):
             return None
-        return value if isinstance(value, list) else None
+        sound = isinstance(value, list) and all(one is True or one is False for one in value)
+        return value if sound else None
 
 
 class Environment:
@@ -115,11 +117,19 @@ def stamp(value: datetime) -> Any:
 
 def converter(kind: Type) -> Callable[[Any], Any] | None:
     """What makes values of one type ready for the library; None where they are."""
-    if kind.many or kind.scalar is timedelta:
+    if kind.many:
+        return partial(_elements, kind.scalar)
+    if kind.scalar is timedelta:
         return to_cel
     if kind.scalar is datetime:
         return stamp
     return clean_text if kind.scalar is str else None
+
+
+def _elements(kind: type, values: Any) -> list[Any]:
+    if not isinstance(values, list | tuple):
+        raise ValueError(f"{values!r:.60} is no list")
+    return [to_cel(fitting(value, kind)) for value in values]
 
 
 def to_cel(value: Any) -> Any:

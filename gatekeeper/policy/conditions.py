@@ -81,7 +81,9 @@ class Conditions:
         self._always = frozenset(_names(whole)) - self._optional
         self._environment = Environment(whole, words)
         read = {name: to_cel(value) for name, value in params.items()}
-        self._ground = Ground(self._environment, subject, schema, params, read, self._optional)
+        reader = Reader(schema, [(name,) for name in schema])
+        environment, optional = self._environment, self._optional
+        self._ground = Ground(environment, subject, schema, reader, params, read, optional)
 
     def with_variable(self, name: str, kind: Type) -> "Conditions":
         """The same environment with one more variable."""

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from gatekeeper.policy.club_document import Form, Question, QuestionKind
 
@@ -20,8 +20,19 @@ Answer: TypeAlias = str | bool | int | float | list[str]
 URL = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 
 
+def _in_utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("not in the years 1 to 9999 of UTC") from None
+
+
+Moment: TypeAlias = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Whole: TypeAlias = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]  # as conditions count
+
+
 class Facts(BaseModel):
-    """Plain values, all times aware."""
+    """Plain values, all times in UTC: spans between two of another zone would skip its changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
@@ -29,14 +40,14 @@ class Facts(BaseModel):
 class ApplicationFacts(Facts):
     """An application as its rules see it: `application` in conditions."""
 
-    submitted_at: AwareDatetime = Field(description="When it was sent.")
+    submitted_at: Moment = Field(description="When it was sent.")
     origin: Literal["web", "knock"] = Field("web", description="Where it came from.")
     platform: str = Field("matrix", description="Platform of the account.")
     identity: str = Field(description="The account, as platform:account.")
     server: str = Field("", description="The account's server or workspace.")
     proven: bool = Field(True, description="Whether they have shown that the account is theirs.")
-    first_seen_at: AwareDatetime = Field(description="When we first saw the account.")
-    account_created_at: AwareDatetime | None = Field(
+    first_seen_at: Moment = Field(description="When we first saw the account.")
+    account_created_at: Moment | None = Field(
         None, description="When the account was made, where the platform tells."
     )
     display_name: str = Field("", description="The name they show.")
@@ -45,16 +56,14 @@ class ApplicationFacts(Facts):
         default_factory=dict, description="What they answered, by question: answers.<id>."
     )
     text: str = Field("", description="All that they typed, joined.")
-    links: int = Field(0, description="How many addresses of web pages are in `text`.")
-    earlier_applications: int = Field(0, description="Applications before this one.")
-    earlier_declines: int = Field(0, description="How many of these were declined.")
-    last_declined_at: AwareDatetime | None = Field(
-        None, description="When they were last declined."
-    )
+    links: Whole = Field(0, description="How many addresses of web pages are in `text`.")
+    earlier_applications: Whole = Field(0, description="Applications before this one.")
+    earlier_declines: Whole = Field(0, description="How many of these were declined.")
+    last_declined_at: Moment | None = Field(None, description="When they were last declined.")
     was_member: bool = Field(False, description="Whether they were inside before.")
     was_removed: bool = Field(False, description="Whether they were removed for a cause.")
-    vouches: int = Field(0, description="Members who vouch for them.")
-    objections: int = Field(0, description="Members who object.")
+    vouches: Whole = Field(0, description="Members who vouch for them.")
+    objections: Whole = Field(0, description="Members who object.")
     sponsors: tuple[str, ...] = Field((), description="Who vouches, each as platform:account.")
 
 
@@ -65,24 +74,22 @@ class MemberFacts(Facts):
     admin: bool = Field(False, description="Whether they may decide.")
     bot: bool = Field(False, description="Whether the account is a program.")
     exempt: bool = Field(False, description="Whether they are exempt now.")
-    exempt_until: AwareDatetime | None = Field(None, description="Until when.")
+    exempt_until: Moment | None = Field(None, description="Until when.")
     on_leave: bool = Field(False, description="Whether they are on leave now.")
-    on_leave_until: AwareDatetime | None = Field(None, description="Until when.")
-    known_since: AwareDatetime = Field(description="From when on we can say anything of them.")
-    joined_at: AwareDatetime | None = Field(None, description="When they joined, where we know.")
-    last_active_at: AwareDatetime | None = Field(None, description="The last sign of life.")
+    on_leave_until: Moment | None = Field(None, description="Until when.")
+    known_since: Moment = Field(description="From when on we can say anything of them.")
+    joined_at: Moment | None = Field(None, description="When they joined, where we know.")
+    last_active_at: Moment | None = Field(None, description="The last sign of life.")
     last_kind: str = Field("", description="Its kind: message, reaction, read …")
     last_place: str = Field("", description="Where it was.")
     silent: timedelta = Field(description="Silence that we could really see.")
     seen_share: float = Field(1.0, description="Share of that time we could see, 0.0 to 1.0.")
-    noticed_at: AwareDatetime | None = Field(
-        None, description="When the standing notice was delivered."
-    )
+    noticed_at: Moment | None = Field(None, description="When the standing notice was delivered.")
     grace_over: bool = Field(False, description="Whether its whole grace has passed.")
-    messages_30d: int = Field(0, description="Messages in the last 30 days.")
-    reactions_30d: int = Field(0, description="Reactions in the last 30 days.")
-    reads_30d: int = Field(0, description="Days with read receipts in the last 30 days.")
-    active_days_30d: int = Field(0, description="Days with any sign of life in the last 30.")
+    messages_30d: Whole = Field(0, description="Messages in the last 30 days.")
+    reactions_30d: Whole = Field(0, description="Reactions in the last 30 days.")
+    reads_30d: Whole = Field(0, description="Days with read receipts in the last 30 days.")
+    active_days_30d: Whole = Field(0, description="Days with any sign of life in the last 30.")
 
 
 # ---- Names and types -------------------------------------------------------------------------

@@ -9,7 +9,6 @@ constants enter as values. Source: facts/policy.md, section 5.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from types import CodeType
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -36,6 +35,7 @@ _TEXTS = {
     "startsWith": "{0}.startswith({1})", "endsWith": "{0}.endswith({1})",
     "lowerAscii": "_lower({0})", "upperAscii": "_upper({0})", "trim": "_trim({0})",
 }  # fmt: skip
+_STEPS = 9_999  # of all loops in one evaluation, as the library has it
 BOOL, INT, FLOAT, TEXT = Type(bool), Type(int), Type(float), Type(str)
 TIME, SPAN = Type(datetime), Type(timedelta)
 
@@ -79,6 +79,8 @@ class Source:
     variables: Mapping[str, Tree]
     constants: dict[str, object] = field(default_factory=lambda: dict(running.HELPERS))
     loops: dict[str, tuple[str, Type]] = field(default_factory=dict)
+    lines: dict[str, tuple[str, Type]] = field(default_factory=dict)  # variables, worked out first
+    most: int = 0  # elements that one loop may go over
 
     def constant(self, value: object) -> str:
         """The name under which the code finds `value`."""
@@ -89,32 +91,41 @@ class Source:
 
 def generate(source: Source, conditions: Sequence[Tree | None]) -> Generated:
     """Conditions (None: always true) as one function; raises CannotGenerate."""
-    written = [_code(source, each.tree.expr)[0] if each else "True" for each in conditions]
-    head = f"(f, now):\n    A = {'f.answers' if 'answers' in source.schema else 'None'}\n"
+    written = [_piece(source, each.tree.expr)[0] if each else "True" for each in conditions]
+    head = _head(source)
     chain = "".join(
         f"    if {text}:\n        return {index}\n" for index, text in enumerate(written)
     )
     code = f"def bits{head}    return [{', '.join(written)}]\ndef first{head}{chain}    return -1\n"
-    names = _run(compile(code, "<conditions>", "exec"), source.constants)
+    names = _run(code, source.constants)
     return Generated(names["bits"], names["first"])
 
 
 def generate_atom(source: Source, atom: Atom) -> "Look":
     """What an atom gives, and then what its operands do; raises CannotGenerate."""
-    whole = _code(source, atom.expr)[0]
+    whole = _piece(source, atom.expr)[0]
     if atom.operator == "has":
-        written = [whole, f"{_code(source, _asked(atom.expr))[0]} if {whole} else None"]
+        written = [whole, f"{_piece(source, _asked(atom.expr))[0]} if {whole} else None"]
     else:
-        written = [whole, *(_code(source, part)[0] for part in atom.operand_exprs)]
-    answers = "f.answers" if "answers" in source.schema else "None"
-    code = f"def look(f, now):\n    A = {answers}\n    return ({', '.join(written)},)\n"
-    look: Look = _run(compile(code, "<atom>", "exec"), source.constants)["look"]
+        written = [whole, *(_piece(source, part)[0] for part in atom.operand_exprs)]
+    code = f"def look{_head(source)}    return ({', '.join(written)},)\n"
+    look: Look = _run(code, source.constants)["look"]
     return look
 
 
-def _run(code: CodeType, constants: Mapping[str, object]) -> dict[str, Any]:
+def _head(source: Source) -> str:
+    """What stands before everything: the answers, and each variable that is used."""
+    answers = "f.answers" if "answers" in source.schema else "None"
+    lines = [f"A = {answers}", *(text for text, _ in source.lines.values())]
+    return "(f, now):\n" + "".join(f"    {line}\n" for line in lines)
+
+
+def _run(code: str, constants: Mapping[str, object]) -> dict[str, Any]:
     names: dict[str, Any] = {"__builtins__": {}, **constants}
-    exec(code, names)  # made above from a checked tree: see the module's docstring
+    try:  # made above from a checked tree: see the module's docstring
+        exec(compile(code, "<conditions>", "exec"), names)
+    except (SyntaxError, RecursionError, MemoryError):
+        raise CannotGenerate("something nested too deeply") from None
     return names
 
 
@@ -127,6 +138,23 @@ def _asked(expr: Any) -> Any:
 
 
 # ---- Expressions: each gives code and its type -------------------------------------------------
+
+
+def _piece(source: Source, expr: Any) -> tuple[str, Type]:
+    """What the library evaluates in one go: its loops together may take 9,999 steps."""
+    loops = sum(expressions.kind(one) == "loop" for one in expressions.walk(expr))
+    before = source.most, source.loops
+    source.most = int((_STEPS / max(loops, 1)) ** (1 / max(_depth(expr), 1))) - 1
+    source.loops = {}
+    try:
+        return _code(source, expr)
+    finally:
+        source.most, source.loops = before
+
+
+def _depth(expr: Any) -> int:
+    inside = max((_depth(part) for part in expressions.parts(expr)), default=0)
+    return inside + (expressions.kind(expr) == "loop")
 
 
 def _code(source: Source, expr: Any) -> tuple[str, Type]:
@@ -164,10 +192,19 @@ def _name(source: Source, expr: Any) -> tuple[str, Type]:
     if path[0] == "params" and len(path) == 2:
         return _param(source, source.params[path[1]])
     if path[0] == "variables" and len(path) == 2:
-        return _code(source, source.variables[path[1]].tree.expr)
+        return _variable(source, path[1])
     if path[0] != source.subject or len(path) not in {2, 3}:
         raise CannotGenerate(".".join(path))
     return _field(source, path, expr.select.test_only)
+
+
+def _variable(source: Source, name: str) -> tuple[str, Type]:
+    """Worked out before all else, as the library does; a fault in it is left to the library."""
+    local = f"x_{name}"
+    if name not in source.lines:
+        text, kind = _piece(source, source.variables[name].tree.expr)
+        source.lines[name] = (f"{local} = {text}", kind)
+    return local, source.lines[name][1]
 
 
 def _field(source: Source, path: tuple[str, ...], asked: bool) -> tuple[str, Type]:
@@ -178,12 +215,14 @@ def _field(source: Source, path: tuple[str, ...], asked: bool) -> tuple[str, Typ
         raise CannotGenerate(".".join(path))
     inside = len(path) == 3
     if asked:
-        return (f"({path[2]!r} in A)" if inside else f"(f.{path[1]} is not None)"), BOOL
+        return (
+            f"(A.get({path[2]!r}) is not None)" if inside else f"(f.{path[1]} is not None)"
+        ), BOOL
     text = f"A[{path[2]!r}]" if inside else f"f.{path[1]}"
-    if inside and kind.scalar in {datetime, float}:
-        text = f"_typed({text}, {source.constant(kind)})"
+    if inside:  # the model of the facts takes any answer: its type is looked at here
+        text = f"_answer({text}, {source.constant(kind)})"
     elif kind.scalar is str:
-        text = f"[_clean(t) for t in {text}]" if kind.many else f"_clean({text})"
+        text = f"_texts({text})" if kind.many else f"_clean({text})"
     return text, Type(kind.scalar, kind.many)
 
 
@@ -262,7 +301,7 @@ def _arithmetic(function: str, texts: list[str], kinds: list[Type]) -> tuple[str
         if function in divided:
             return f"{divided[function]}({texts[0]}, {texts[1]})", INT
         if function in {"_+_", "_-_", "_*_"}:
-            return f"_int{plain}", INT
+            return f"(i if _least <= (i := {plain}) <= _most else _int(i))", INT
     results: dict[tuple[str, type, type], Type] = {
         ("_+_", str, str): TEXT,
         ("_-_", datetime, datetime): SPAN,
@@ -276,6 +315,8 @@ def _arithmetic(function: str, texts: list[str], kinds: list[Type]) -> tuple[str
     kind = results.get((function, *sides))
     if kind is None:
         raise CannotGenerate(function)
+    if kind == SPAN:  # bounds are written out: a call would cost as much again
+        return f"(s if _shortest < (s := {plain}) < _longest else _too_long())", kind
     return plain, kind
 
 
@@ -335,4 +376,6 @@ def _loop(source: Source, loop: Any) -> tuple[str, Type]:
         inner, _ = _code(source, step.args[1])
     finally:
         source.loops = before
-    return f"{ends[step.function]}([{inner} for {name} in {over}])", BOOL
+    ended, empty = ends[step.function], step.function == "_&&_"
+    few = f"(l if len(l) <= {source.most} else _too_many())"
+    return f"({ended}([{inner} for {name} in {few}]) if (l := {over}) else {empty})", BOOL

@@ -6,6 +6,7 @@ removes: an application then waits for the admins, a member is kept, and the fau
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -30,9 +31,9 @@ from gatekeeper.policy.document import (
     Review,
     ReviewChange,
 )
-from gatekeeper.policy.facts import Answer, ApplicationFacts, Facts, MemberFacts, values_of
+from gatekeeper.policy.facts import Answer, ApplicationFacts, Facts, MemberFacts
 from gatekeeper.policy.plain import clean_text
-from gatekeeper.policy.scope import Condition, Fused, Scope
+from gatekeeper.policy.scope import Condition, Fused, Scope, Unreadable, unseen
 from gatekeeper.policy.texts import languages, names_in, sentence
 
 VERDICTS: Mapping[str, Verdict] = {
@@ -133,9 +134,8 @@ class RuleSet:
         return frozenset(place for place, one in enumerate(self.all) if one.on_trial)
 
     def scope(self, facts: Facts, now: datetime) -> Scope:
-        """These facts, to evaluate the rules on; raises ValueError for a naive time."""
-        values = facts if self.fused else values_of(facts, self.conditions.subject_schema)
-        return self.conditions.scope(values, self.variables, now, fused=self.fused)
+        """These facts, to evaluate the rules on; raises ValueError for a naive time, Unreadable."""
+        return self.conditions.scope(facts, self.variables, now, fused=self.fused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,7 +391,12 @@ class Found:
     def atoms(self, place: int) -> tuple[AtomValue, ...]:
         """The atoms of one rule."""
         condition = self.rules.all[place].condition
-        return self._scope().atoms(condition) if condition else ()
+        if condition is None:
+            return ()
+        try:
+            return self._scope().atoms(condition)
+        except Unreadable as wrong:
+            return unseen(condition, str(wrong))
 
     def explanation(self) -> dict[str, Value]:
         """What the rule that fired says for itself, to be named in its text."""
@@ -418,8 +423,14 @@ def find(rules: RuleSet, facts: Facts, now: datetime) -> Found:
         bits = rules.fast.bits(facts, now)
         if bits is not None:
             return Found(rules, None, facts, now, bits, {}, _first(rules, bits))
-    scope = rules.scope(facts, now)
-    told, faults = scope.bits(), dict[int, str]()
+    faults = dict[int, str]()
+    try:
+        scope = rules.scope(facts, now)
+    except Unreadable as wrong:  # then no rule can be trusted
+        faults = dict.fromkeys(range(len(rules.all)), str(wrong))
+        none: list[bool | None] = [None] * len(faults)
+        return Found(rules, None, facts, now, none, faults, _first(rules, none))
+    told = scope.bits()
     if told is not None:
         every: list[bool | None] = list(told)
         for place in rules.always:
@@ -451,8 +462,10 @@ def _first_match(
 
 
 def _looks(rules: RuleSet, facts: Facts, now: datetime, ruling: Ruling) -> tuple[RuleLook, ...]:
-    scope = rules.scope(facts, now)
-    compiled = (*rules.exclude, *rules.match)
+    bits = [one.matched for one in ruling.results]
+    found = Found(rules, None, facts, now, bits, {}, -1)
+    with suppress(Unreadable):  # every rule has that as its fault
+        found = replace(found, scope=rules.scope(facts, now))
     return tuple(
         RuleLook(
             rule=result.rule,
@@ -461,9 +474,9 @@ def _looks(rules: RuleSet, facts: Facts, now: datetime, ruling: Ruling) -> tuple
             fault=result.fault,
             audit=result.audit,
             shape=one.condition.shape if one.condition else Shape("and"),
-            atoms=scope.atoms(one.condition) if one.condition else (),
+            atoms=found.atoms(place),
         )
-        for one, result in zip(compiled, ruling.results, strict=True)
+        for place, (one, result) in enumerate(zip(rules.all, ruling.results, strict=True))
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime, timedelta
+from typing import Any
 
 from gatekeeper.policy.base import DURATION, parse_duration
 from gatekeeper.policy.facts import Type
@@ -18,6 +19,20 @@ def clean_text(text: str) -> str:
     if text.isascii() and "\x00" not in text:
         return text
     return _BAD.sub("\ufffd", text)
+
+
+def fitting(value: Any, kind: type) -> Any:
+    """A value of a kind, made so where it is almost one; raises ValueError for any other.
+
+    The library would compare a text with True, or 1.5 where whole numbers were checked for.
+    """
+    if type(value) is kind:
+        return value
+    if kind is float and type(value) is int:
+        return float(value)
+    if isinstance(value, kind) and kind in {str, datetime, timedelta}:
+        return str.__str__(value) if kind is str else value
+    raise ValueError(f"{value!r:.60} is no {kind.__name__}")
 
 
 def param_type(value: object) -> Type:

@@ -1,12 +1,15 @@
 """What generated conditions call: CEL's arithmetic, texts and constants in Python."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
-from gatekeeper.policy.facts import typed_answer
-from gatekeeper.policy.plain import clean_text
+from gatekeeper.policy.facts import Type, typed_answer
+from gatekeeper.policy.plain import clean_text, fitting
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
+_LONGEST = timedelta(microseconds=_MOST // 1000)
+_SHORTEST = -_LONGEST
 _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _UPPER = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
 # White space as Unicode defines it; Python's own strip() takes four control letters more.
@@ -22,6 +25,11 @@ def whole(value: int) -> int:
     return value
 
 
+def too_long() -> None:
+    """A span that 64 bits of nanoseconds do not hold; raises OverflowError."""
+    raise OverflowError
+
+
 def divided(left: int, right: int) -> int:
     """Towards zero; raises ZeroDivisionError, OverflowError."""
     quotient = abs(left) // abs(right)
@@ -31,6 +39,29 @@ def divided(left: int, right: int) -> int:
 def rest(left: int, right: int) -> int:
     """What division towards zero leaves; raises ZeroDivisionError, OverflowError."""
     return left - divided(left, right) * right
+
+
+def texts(values: Sequence[str]) -> Sequence[str]:
+    """Each as conditions see it."""
+    return [clean_text(value) for value in values] if values else values
+
+
+def answer(value: Any, kind: Type) -> Any:
+    """An answer as conditions see it; raises ValueError for one of another type."""
+    value = typed_answer(value, kind)
+    if kind.many:
+        if not isinstance(value, list):
+            raise ValueError
+        return [clean_text(fitting(one, str)) for one in value]
+    value = fitting(value, kind.scalar)
+    if kind.scalar is str:
+        return clean_text(value)
+    return whole(value) if kind.scalar is int else value
+
+
+def too_many() -> None:
+    """More steps than the library may take; raises OverflowError."""
+    raise OverflowError
 
 
 def lower(text: str) -> str:
@@ -55,13 +86,20 @@ def time_of(text: str) -> datetime:
 
 HELPERS: Mapping[str, object] = {
     "_int": whole,
+    "_least": _LEAST,
+    "_most": _MOST,
+    "_shortest": _SHORTEST,
+    "_longest": _LONGEST,
+    "_too_long": too_long,
     "_divided": divided,
     "_rest": rest,
     "_lower": lower,
     "_upper": upper,
     "_trim": trim,
     "_clean": clean_text,
-    "_typed": typed_answer,
+    "_texts": texts,
+    "_answer": answer,
+    "_too_many": too_many,
     "len": len,
     "any": any,
     "all": all,

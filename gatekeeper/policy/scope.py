@@ -20,6 +20,7 @@ from gatekeeper.policy.binding import (
 from gatekeeper.policy.facts import Facts, Schema, Type, typed_answer, values_of
 from gatekeeper.policy.generate import CannotGenerate, Look, Source, generate_atom
 from gatekeeper.policy.hoist import Signal, Test
+from gatekeeper.policy.plain import fitting
 
 Names = tuple[str, ...]
 Convert = Callable[[Any], Any]
@@ -50,6 +51,10 @@ class Condition:
         return take_apart(self.source, self.tree.expr)
 
 
+class Unreadable(ValueError):
+    """Facts with a value of another type than its name has; says which."""
+
+
 class Reader:
     """Takes from a subject's facts what some conditions look at, ready for the library.
 
@@ -59,33 +64,44 @@ class Reader:
     """
 
     def __init__(self, schema: Schema, names: Iterable[Names]) -> None:
-        self._single: list[tuple[str, Convert | None]] = []
+        self._single: list[tuple[str, Type, Convert | None]] = []
         self._groups: dict[str, list[tuple[str, Type, Convert | None]]] = {}
         for path in sorted(names):
             kind = schema[path[0]] if path else None
             if isinstance(kind, Type):
-                self._single.append((path[0], converter(kind)))
+                self._single.append((path[0], kind, converter(kind)))
             elif isinstance(kind, Mapping):
                 inside = self._groups.setdefault(path[0], [])
                 wanted = path[1:2] or tuple(kind)  # a group as a whole is all that is in it
                 inside += [(n, t, converter(t)) for n in wanted if isinstance(t := kind[n], Type)]
 
     def __call__(self, facts: Facts) -> dict[str, Any]:
-        """By name; what is absent is left out. Raises ValueError for a naive time."""
+        """By name; what is absent is left out.
+
+        Raises:
+            Unreadable: a value of another type, or a time without a zone.
+        """
         values = facts.__dict__
         read: dict[str, Any] = {}
-        for name, convert in self._single:
-            value = values[name]
-            if value is not None:
-                read[name] = convert(value) if convert else value
-        for group, fields in self._groups.items():
-            inside = read[group] = {}
-            given = values[group]
-            for name, kind, convert in fields:
-                value = given.get(name)
+        try:
+            for name, kind, convert in self._single:
+                value = values[name]
                 if value is not None:
-                    value = typed_answer(value, kind)
-                    inside[name] = convert(value) if convert else value
+                    if type(value) is not kind.scalar and not kind.many:
+                        value = fitting(value, kind.scalar)
+                    read[name] = convert(value) if convert else value
+            for group, fields in self._groups.items():
+                inside = read[group] = {}
+                given = values[group]
+                for name, kind, convert in fields:
+                    value = given.get(name)
+                    if value is not None:
+                        value = typed_answer(value, kind)
+                        if type(value) is not kind.scalar and not kind.many:
+                            value = fitting(value, kind.scalar)
+                        inside[name] = convert(value) if convert else value
+        except ValueError as wrong:
+            raise Unreadable(f"{name}: {wrong}") from None
         return read
 
 
@@ -128,11 +144,15 @@ class Fused:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What all scopes of one environment share; programs of atoms are made when first asked for."""
+    """What all scopes of one environment share; programs of atoms are made when first asked for.
+
+    `reader` hands over all of a subject's facts.
+    """
 
     environment: Environment
     subject: str
     schema: Schema
+    reader: Reader
     params: Mapping[str, object]
     cel_params: Mapping[str, object]
     optional: frozenset[Names]
@@ -144,13 +164,14 @@ class Scope:
     """The values that conditions are evaluated on: one subject at one moment.
 
     Args:
-        values: of the subject, plain; times aware. With `fused`, its facts.
+        values: of the subject, plain with times aware; or its facts.
         variables: worked out first, in their order; a faulty one is absent, so that whoever uses
             it has the fault.
         fused: evaluated by `bits`; then only what it looks at is handed over.
 
     Raises:
         ValueError: a naive time.
+        Unreadable: facts with a value of another type than its name has.
     """
 
     def __init__(
@@ -170,6 +191,8 @@ class Scope:
         if fused is not None and isinstance(values, Facts):
             given = fused.reader(values)
             extra = fused.signals(given)
+        elif isinstance(values, Facts):
+            given = ground.reader(values)
         else:
             given = to_cel(values)
         data = {
@@ -264,6 +287,13 @@ class Scope:
         for step in path:
             value = value.get(step) if isinstance(value, Mapping) else None
         return value
+
+
+def unseen(condition: Condition, fault: str) -> tuple[AtomValue, ...]:
+    """The atoms of a condition on facts that cannot be read."""
+    return tuple(
+        AtomValue(atom, None, fault, (None,) * len(atom.operands)) for atom in condition.atoms
+    )
 
 
 def names_in(trees: Iterable[Any]) -> frozenset[Names]:

@@ -70,7 +70,7 @@ def fact_rows(model: type[Facts], subject: str) -> Iterator[str]:
             ),
             "text",
         )  # fmt: skip
-        absent = ", may be absent" if "None" in kind else ""
+        absent = ", may be absent" if type(None) in get_args(field.annotation) else ""
         yield f"| `{subject}.{name}` | {plain}{absent} | {field.description} |"
 
 
