@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from gatekeeper import policy_file
 from gatekeeper.cli import frame, render
 from gatekeeper.cli.frame import STATE, Json, Yes, actor
 from gatekeeper.domain.clubs import ClubState
@@ -34,6 +33,8 @@ def add_to(policy: typer.Typer) -> None:
 
 def _file_digest() -> str:
     """Of the policy's file as it lies there, "" where it cannot be read."""
+    from gatekeeper import policy_file
+
     try:
         text = policy_file.read_text(find_place("policy", STATE.settings_file))
     except SettingsError:
