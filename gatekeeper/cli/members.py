@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -73,8 +73,9 @@ def show_member(who: Who, as_json: Json = False) -> None:
     """One member: last sign, leaves, exemptions, and what was decided about them."""
     from gatekeeper.usecases.naming import said_by
 
-    async def work() -> tuple[dict[str, Any], dict[str, str]]:
+    async def work() -> tuple[dict[str, Any], dict[str, str], str]:
         async with frame.club(platforms=True) as club:
+            zone = club.parts.policy.club.spec.time_zone
             identity = frame.identity(club.parts, who)
             async with club.parts.store.look(club.parts.club) as tx:
                 member = await tx.first(Membership, identity=identity, order="-id")
@@ -84,16 +85,20 @@ def show_member(who: Who, as_json: Json = False) -> None:
                 leaves = await tx.find(Leave, person_id=person)
                 exemptions = await tx.find(Exemption, person_id=person)
                 actors = {each.by for each in leaves} | {each.author for each in exemptions}
-                return {
-                    "membership": member,
-                    "accounts": await tx.find(Account, person_id=person),
-                    "leaves": leaves,
-                    "exemptions": exemptions,
-                    "activity": await tx.find(Activity, person_id=person, order="day"),
-                    "record": await tx.entries(subject=f"membership:{member.id}"),
-                }, {one: await said_by(tx, one) for one in actors}
+                return (
+                    {
+                        "membership": member,
+                        "accounts": await tx.find(Account, person_id=person),
+                        "leaves": leaves,
+                        "exemptions": exemptions,
+                        "activity": await tx.find(Activity, person_id=person, order="day"),
+                        "record": await tx.entries(subject=f"membership:{member.id}"),
+                    },
+                    {one: await said_by(tx, one) for one in actors},
+                    zone,
+                )
 
-    found, names = frame.run(work())
+    found, names, zone = frame.run(work())
     if as_json:
         render.show_json(found)
         return
@@ -108,12 +113,12 @@ def show_member(who: Who, as_json: Json = False) -> None:
         ("seen", ", ".join(_by_kind(found["activity"])) or None),
         ("grace ends", member.grace_ends_at),
         *(
-            ("leave until", _absence(each.until, each.note, names[each.by]))
+            ("leave until", _absence(each.until, zone, each.note, names[each.by]))
             for each in found["leaves"]
             if each.ended_at is None
         ),
         *(
-            ("exempt until", _absence(each.until, each.reason, names[each.author]))
+            ("exempt until", _absence(each.until, zone, each.reason, names[each.author]))
             for each in found["exemptions"]
             if each.ended_at is None
         ),
@@ -122,8 +127,8 @@ def show_member(who: Who, as_json: Json = False) -> None:
     render.table(("", f"member {member.id}"), rows)
 
 
-def _absence(until: datetime, why: str, by: str) -> str:
-    return f"{until:%Y-%m-%d %H:%M %Z}: {why or '—'} ({by})"
+def _absence(until: datetime, zone: str, why: str, by: str) -> str:
+    return f"{until.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M %Z}: {why or '—'} ({by})"
 
 
 Over = Annotated[bool, typer.Option("--end", help="End it now.")]
@@ -247,11 +252,16 @@ def moment(text: str, zone: str) -> datetime:
     Raises:
         BadInput: neither.
     """
-    place = ZoneInfo(zone)
+    from gatekeeper.usecases.absences import last_moment
+
     try:
-        if len(text.strip()) == 10:
-            return datetime.combine(date.fromisoformat(text.strip()), time.max, place)
+        day = date.fromisoformat(text.strip())
+    except ValueError:
+        day = None
+    try:
+        if day is not None:
+            return last_moment(day, zone)
         found = datetime.fromisoformat(text.strip())
     except ValueError:
         raise BadInput({"until": "not-a-date"}, value=text) from None
-    return found if found.tzinfo else found.replace(tzinfo=place)
+    return found if found.tzinfo else found.replace(tzinfo=ZoneInfo(zone))

@@ -1,8 +1,9 @@
 """What leaves and exemptions share: whose they are, until when, and how they end."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, TypeVar
+from zoneinfo import ZoneInfo
 
 from gatekeeper.domain.decisions import Decision, Verdict
 from gatekeeper.domain.errors import BadInput, Refused
@@ -28,6 +29,19 @@ async def member_of(tx: Tx, identity: Identity) -> Membership:
         if member is not None:
             return member
     raise Refused("not-a-member")
+
+
+def last_moment(day: date, zone: str) -> datetime:
+    """The last moment of a day in a time zone, in UTC; it still shows that day.
+
+    Raises:
+        ValueError: the calendar ends before it.
+    """
+    try:
+        next_day = datetime.combine(day + timedelta(days=1), time.min, ZoneInfo(zone))
+        return next_day.astimezone(UTC) - timedelta.resolution
+    except OverflowError as over:
+        raise ValueError(f"no such day: {day}") from over
 
 
 def check_until(until: datetime, now: datetime, longest: timedelta) -> None:

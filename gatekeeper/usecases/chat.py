@@ -1,9 +1,8 @@
 """What people write to us in their direct chat: an answer, or one of a few words."""
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from gatekeeper.domain.applications import OPEN, Application, Question, State
 from gatekeeper.domain.decisions import Link
@@ -23,6 +22,7 @@ from gatekeeper.usecases import (
     questions,
     stage_ends,
 )
+from gatekeeper.usecases.absences import last_moment
 from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, once, tell
 
@@ -139,12 +139,10 @@ async def _status(
 async def _away(tx: Tx, parts: Parts, event: Wrote, day: str, note: str, now: datetime) -> None:
     spec, values = parts.policy.club.spec, dict[str, Any]()
     try:
-        last = date.fromisoformat(day)
-        zone = ZoneInfo(spec.time_zone)
-        until = datetime.combine(last + timedelta(days=1), time.min, zone).astimezone(UTC)
+        until = last_moment(date.fromisoformat(day), spec.time_zone)
         await leave.announce_in(tx, parts, event.who, until, note, str(event.who), now)
         code, values = "leave-taken", {"until": say_time(until, spec.language, spec.time_zone)}
-    except (ValueError, OverflowError, BadInput):
+    except (ValueError, BadInput):
         code = "leave-bad-date"
     except Refused as refused:
         code = f"refused.{refused.reason}"

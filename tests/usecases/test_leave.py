@@ -1,11 +1,14 @@
-from datetime import timedelta
+from datetime import date, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from gatekeeper.cli import members
 from gatekeeper.domain.errors import BadInput, Refused
 from gatekeeper.domain.identity import Identity
 from gatekeeper.domain.memberships import Leave, State
 from gatekeeper.usecases import leave, sweep
+from gatekeeper.usecases.absences import last_moment
 from tests.usecases.conftest import QUIET
 
 MINUTE = timedelta(minutes=1)
@@ -52,3 +55,29 @@ async def test_a_stranger_has_no_leave(club):
     stranger = Identity("matrix", "@mallory:fake")
     with pytest.raises(Refused, match="not-a-member"):
         await leave.announce(club.parts, stranger, club.clock.now() + MINUTE, "", "x")
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Asia/Tokyo", "Cuba"])
+async def test_a_day_ends_in_the_club_at_one_moment_however_it_is_said(club, zone):
+    """Also where the clock goes back at midnight (Cuba, 1 November): the day is an hour longer."""
+    for text in ("2026-03-28", "2026-11-01", "2026-12-31"):
+        day = date.fromisoformat(text)
+        until = last_moment(day, zone)
+        assert until == members.moment(text, zone) == members.moment(f" {day:%Y%m%d} ", zone)
+        here = until.astimezone(ZoneInfo(zone))
+        assert (here.date(), here.time()) == (day, time.max)
+        after = (until + timedelta.resolution).astimezone(ZoneInfo(zone))
+        assert (after.date(), after.time()) == (day + timedelta(days=1), time.min)
+
+
+async def test_a_leave_said_in_a_chat_ends_with_that_day(club):
+    [dana] = await club.adopt("dana")
+    await club.platform.write(dana, "away until 2026-03-20 at sea")
+    await club.settle()
+    kept = await club.one(Leave)
+    zone = club.policy.club.spec.time_zone
+    assert (kept.until, kept.note) == (members.moment("2026-03-20", zone), "at sea")
+    assert "20 March 2026, 23:59" in club.told(dana)[-1].text
+    await club.platform.write(dana, "away until 9999-12-31")
+    await club.settle()
+    assert (await club.one(Leave, ended_at=None)).until == kept.until
