@@ -445,6 +445,11 @@ def find(rules: RuleSet, facts: Facts, now: datetime) -> Found:
     return Found(rules, scope, facts, now, every, faults, _first(rules, every))
 
 
+def unreadable(ruling: Ruling) -> bool:
+    """Whether no rule could look at the facts, as one of their values is of another type."""
+    return any(one.fault.startswith(Unreadable.BEGINS) for one in ruling.results)
+
+
 def _first(rules: RuleSet, bits: Sequence[bool | None]) -> int:
     for place, bit in enumerate(bits):
         if bit is not False and place not in rules.on_trial:

@@ -9,7 +9,7 @@ from gatekeeper.domain.memberships import Membership
 from gatekeeper.domain.pruning import Candidate, grace_over, judge
 from gatekeeper.policy.document import Mode
 from gatekeeper.policy.facts import ApplicationFacts, MemberFacts
-from gatekeeper.policy.judge import FAULT, Policy
+from gatekeeper.policy.judge import FAULT, Policy, unreadable
 
 UNFIT: Final = "answers-do-not-fit"  # recorded answers that a changed form cannot read
 
@@ -80,15 +80,13 @@ def answer(policy: Policy, judged: Judged) -> Answer:
     For a member the laws stand above the rules, and a Grace has the length that `policy` gives.
     Recorded answers that the form of `policy` cannot read are a fault: they are left to people.
     """
-    try:
-        if isinstance(judged.facts, ApplicationFacts):
-            ruling = policy.judge_application(judged.facts, judged.at)
-            return Answer(ruling.verdict, ruling.rule, ruling.code, ruling.results)
-        assert judged.stage is not None
-        return _answer_member(policy, judged.facts, judged.stage, judged.at)
-    except ValueError:
-        leave = Verdict.WAIT if judged.kind == "application" else Verdict.KEEP
-        return Answer(leave, "", FAULT, (RuleResult("", None, UNFIT),))
+    if isinstance(judged.facts, ApplicationFacts):
+        ruling = policy.judge_application(judged.facts, judged.at)
+        if unreadable(ruling):
+            return Answer(ruling.verdict, "", FAULT, (RuleResult("", None, UNFIT),))
+        return Answer(ruling.verdict, ruling.rule, ruling.code, ruling.results)
+    assert judged.stage is not None
+    return _answer_member(policy, judged.facts, judged.stage, judged.at)
 
 
 def _answer_member(policy: Policy, facts: MemberFacts, stage: Stage, at: datetime) -> Answer:

@@ -54,6 +54,11 @@ class Condition:
 class Unreadable(ValueError):
     """Facts with a value of another type than its name has; says which."""
 
+    BEGINS = "facts that cannot be read: "
+
+    def __init__(self, what: str) -> None:
+        super().__init__(self.BEGINS + what)
+
 
 class Reader:
     """Takes from a subject's facts what some conditions look at, ready for the library.
