@@ -11,18 +11,17 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from gettext import c2py
 from importlib.resources import files
-from io import BytesIO
 from string import Formatter
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime
-from babel.messages.pofile import read_po
 from babel.units import format_unit
 
 from gatekeeper.domain.errors import Value
 from gatekeeper.policy.base import parse_duration
+from gatekeeper.policy.po import read_po
 
 DEFAULT = "en"
 NO_TEXTS: Mapping[str, Mapping[str, str]] = {}
@@ -44,17 +43,8 @@ def languages() -> tuple[str, ...]:
 def _catalogue(language: str) -> _Catalogue:
     if language not in languages():
         return _Catalogue({}, lambda _: 0)
-    raw = files("gatekeeper").joinpath("locale", f"{language}.po").read_bytes()
-    read = read_po(BytesIO(raw), locale=language)
-    sentences = {}
-    for message in read:
-        code = message.id if isinstance(message.id, str) else message.id[0]
-        forms = (
-            (message.string,) if isinstance(message.string, str) else tuple(message.string or ())
-        )
-        if code and forms and all(forms):
-            sentences[code] = forms
-    return _Catalogue(sentences, c2py(read.plural_expr))
+    read = read_po(files("gatekeeper").joinpath("locale", f"{language}.po").read_text("utf-8"))
+    return _Catalogue(read.sentences, c2py(read.plural))
 
 
 def codes(language: str = DEFAULT) -> frozenset[str]:
