@@ -81,6 +81,7 @@ def show_application(number: Number, as_json: Json = False) -> None:
         ("name", app.name),
         ("state", app.state),
         ("submitted", app.submitted_at),
+        ("ended", app.ended_at),
         ("rule", app.rule or None),
         ("quorum", f"{app.quorum.approvals} to admit, {app.quorum.declines} to decline"),
         ("decided by", ", ".join(by) or None),
@@ -88,7 +89,10 @@ def show_application(number: Number, as_json: Json = False) -> None:
         *((f"answer {name}", value) for name, value in (app.answers or {}).items()),
         *((f"vote of {each.voter}", _vote(each)) for each in votes),
         *(
-            (f"asked by {each.asked_by}", f"{each.text} → {each.answer or '—'}")
+            (
+                f"asked by {each.asked_by}",
+                f"{each.asked_at:%Y-%m-%d %H:%M %Z} {each.text} → {each.answer or '—'}",
+            )
             for each in questions
         ),
         *((each.at, each.sentence) for each in entries),

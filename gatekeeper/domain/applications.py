@@ -108,7 +108,6 @@ class Application:
     interviewed_at: datetime | None = None
     decided_at: datetime | None = None
     invited_at: datetime | None = None
-    admitted_at: datetime | None = None
     ended_at: datetime | None = None
     reminded_at: datetime | None = None
     due_at: datetime | None = None

@@ -41,7 +41,6 @@ class PolicyVersion:
     club: ClubId
     digest: str
     text: str
-    loaded_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +110,6 @@ class StandingCard:
     place: str
     ref: str
     shown: str = ""
-    at: datetime
     ended_at: datetime | None = None
 
 
@@ -134,7 +132,6 @@ class Checkpoint:
     club: ClubId
     platform: str
     position: str
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

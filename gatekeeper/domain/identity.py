@@ -36,7 +36,6 @@ class Person:
     id: int = 0
     club: ClubId
     name: str
-    created_at: datetime
     language: str = ""
     erased_at: datetime | None = None
 

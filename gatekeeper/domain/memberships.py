@@ -102,17 +102,14 @@ class Membership:
     noticed_at: datetime | None = None
     notice_ref: str = ""
     notice_code: str = ""
-    notice_rule: str = ""
     notice_policy: str = ""
     unreachable_since: datetime | None = None
     grace_ends_at: datetime | None = None
     planned_at: datetime | None = None
-    confirmed_at: datetime | None = None
     confirmed_by: str = ""
     ended_at: datetime | None = None
     cause: str = ""
     welcome_due_at: datetime | None = None
-    welcomed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

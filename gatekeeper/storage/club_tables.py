@@ -27,7 +27,6 @@ class ClubState(Row):
 class PolicyVersion(Row):
     digest = fields.TextField()
     text = fields.TextField()
-    loaded_at = fields.DatetimeField()
 
     class Meta:
         table = "policy_versions"
@@ -70,7 +69,6 @@ class StandingCard(Row):
     place = fields.TextField()
     ref = fields.TextField()
     shown = words()
-    at = fields.DatetimeField()
     ended_at = moment()
 
     class Meta:
@@ -91,7 +89,6 @@ class Budget(Row):
 class Checkpoint(Row):
     platform = fields.TextField()
     position = fields.TextField()
-    at = fields.DatetimeField()
 
     class Meta:
         table = "checkpoints"

@@ -36,7 +36,6 @@ class Row(Model):
 
 class Person(Row):
     name = fields.TextField()
-    created_at = fields.DatetimeField()
     language = words()
     erased_at = moment()
 
@@ -75,7 +74,6 @@ class Application(Row):
     interviewed_at = moment()
     decided_at = moment()
     invited_at = moment()
-    admitted_at = moment()
     ended_at = moment()
     reminded_at = moment()
     due_at = moment()
@@ -146,17 +144,14 @@ class Membership(Row):
     noticed_at = moment()
     notice_ref = words()
     notice_code = words()
-    notice_rule = words()
     notice_policy = words()
     unreachable_since = moment()
     grace_ends_at = moment()
     planned_at = moment()
-    confirmed_at = moment()
     confirmed_by = words()
     ended_at = moment()
     cause = words()
     welcome_due_at = moment()
-    welcomed_at = moment()
 
     class Meta:
         table = "memberships"

@@ -23,7 +23,7 @@ def an_identity(name: str = "ada") -> Identity:
 
 def a_person(**changes: Any) -> Person:
     """Ada."""
-    return Person(**{"club": CLUB, "name": "Ada", "created_at": LONG_AGO, **changes})
+    return Person(**{"club": CLUB, "name": "Ada", **changes})
 
 
 def an_account(**changes: Any) -> Account:
@@ -96,7 +96,7 @@ def a_membership(state: State = State.ACTIVE, **changes: Any) -> Membership:
     if state in {State.PLANNED, State.CONFIRMED}:
         whole |= {"planned_at": NOW - timedelta(days=1)}
     if state is State.CONFIRMED:
-        whole |= {"confirmed_at": NOW, "confirmed_by": str(an_identity("ann"))}
+        whole |= {"confirmed_by": "person:101"}
     if state in {State.REMOVED, State.DEPARTED, State.BANNED}:
         whole |= {"ended_at": NOW, "cause": "silence" if state is State.REMOVED else state.value}
     return Membership(**{**whole, **changes})

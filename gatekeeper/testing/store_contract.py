@@ -206,7 +206,7 @@ class StoreContract(RowLaws):
                     8: [sign(Kind.READ, 0)],
                 }
             )
-            await tx.add(Checkpoint(club=LUTES, platform="matrix", position="s1", at=NOON))
+            await tx.add(Checkpoint(club=LUTES, platform="matrix", position="s1"))
         async with store.transaction(LUTES) as tx:
             await tx.merge_activity({7: [sign(Kind.MESSAGE, 0), sign(Kind.MESSAGE, 1, "!c")]})
             await tx.merge_activity({})
@@ -222,7 +222,7 @@ class StoreContract(RowLaws):
         async def give_up() -> None:
             async with store.transaction(LUTES) as tx:
                 await tx.merge_activity({7: [sign(Kind.MESSAGE, 0)]})
-                await tx.add(Checkpoint(club=LUTES, platform="matrix", position="s1", at=NOON))
+                await tx.add(Checkpoint(club=LUTES, platform="matrix", position="s1"))
                 raise Abandoned
 
         with pytest.raises(Abandoned):

@@ -24,7 +24,7 @@ from gatekeeper.domain.clubs import (
 from gatekeeper.domain.decisions import Entry, Lane, Order, Progress
 from gatekeeper.domain.errors import WrongState
 from gatekeeper.domain.identity import Account, ClubId, Person
-from gatekeeper.domain.memberships import Membership, Sweep
+from gatekeeper.domain.memberships import Leave, Membership, Sweep
 from gatekeeper.ports import Store
 from gatekeeper.testing.store_samples import (
     ADA,
@@ -74,12 +74,12 @@ class RowLaws:
     async def test_moments_are_kept_to_the_microsecond_in_utc(self, store: Store) -> None:
         east = (NOON + timedelta(microseconds=7)).astimezone(timezone(timedelta(hours=5)))
         async with store.transaction(LUTES) as tx:
-            kept = await tx.add(replace(person(LUTES), created_at=east))
-            assert (kept.created_at, kept.created_at.utcoffset()) == (east, timedelta(0))
+            kept = await tx.add(Leave(club=LUTES, person_id=1, since=NOON, until=east))
+            assert (kept.until, kept.until.utcoffset()) == (east, timedelta(0))
             with pytest.raises(ValueError, match="zone"):
-                await tx.add(replace(person(LUTES), created_at=NOON.replace(tzinfo=None)))
+                await tx.add(replace(kept, until=NOON.replace(tzinfo=None)))
             with pytest.raises(ValueError, match="None"):
-                await tx.change(kept, created_at=None)
+                await tx.change(kept, until=None)
 
     async def test_letters_that_no_database_holds_harm_nobody(self, store: Store) -> None:
         """A text from outside must not be able to stop the intake for ever."""
@@ -109,8 +109,8 @@ class RowLaws:
         async with store.transaction(LUTES) as tx:
             kept = await tx.add(membership(LUTES))
             await tx.change(kept, last_seen_at=later(3))
-            both = await tx.change(kept, welcomed_at=later(1))
-            assert (both.last_seen_at, both.welcomed_at) == (later(3), later(1))
+            both = await tx.change(kept, welcome_due_at=later(1))
+            assert (both.last_seen_at, both.welcome_due_at) == (later(3), later(1))
             assert await tx.get(Membership, kept.id) == both == await tx.change(both)
             for fixed in ({"id": 9}, {"club": "drums"}, {"no_such_field": 1}):
                 with pytest.raises(ValueError, match=r"id|no_such_field"):

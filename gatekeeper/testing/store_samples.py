@@ -76,7 +76,7 @@ def later(days: float) -> datetime:
 
 def person(club: ClubId, name: str = "Ada", **more: Any) -> Person:
     """Someone known to the club since NOON."""
-    return Person(club=club, name=name, created_at=NOON, **more)
+    return Person(club=club, name=name, **more)
 
 
 def order(club: ClubId, key: str = "key", **more: Any) -> Order:
@@ -205,7 +205,7 @@ def samples(club: ClubId) -> list[Any]:
             even_paused=True,
             receipt=Receipt(changed=True, at=later(1), ref="$r", waiting=True, note=LETTERS),
         ),
-        PolicyVersion(club=club, digest="d", text=LETTERS, loaded_at=NOON),
+        PolicyVersion(club=club, digest="d", text=LETTERS),
         PolicyChange(club=club, at=NOON, digest="d", before="c", actor="file:x", reason="file"),
         PolicyDifference(
             club=club,
@@ -227,10 +227,9 @@ def samples(club: ClubId) -> list[Any]:
             subject="application:1",
             place="admins",
             ref="$c",
-            at=NOON,
         ),
         Budget(club=club, platform="matrix", limiter="send", blocked_until=later(0.1)),
-        Checkpoint(club=club, platform="matrix", position="s1_2", at=NOON),
+        Checkpoint(club=club, platform="matrix", position="s1_2"),
         EarlyPress(
             club=club,
             platform="matrix",

@@ -245,7 +245,6 @@ async def _arrive(
     app = await tx.change(
         app,
         state=advance(app.state, Event.JOINED),
-        admitted_at=now,
         ended_at=now,
         due_at=None,
         decided_at=now if by_hand else app.decided_at,

@@ -75,7 +75,7 @@ async def _order(
     )
 
 
-async def on_receipt(tx: Tx, parts: Parts, done: Order, receipt: Receipt, now: datetime) -> None:
+async def on_receipt(tx: Tx, done: Order, receipt: Receipt) -> None:
     """Remember where a message with choices stands; a card that fell behind is updated."""
     action = done.action
     if isinstance(action, ShowCard):
@@ -85,14 +85,12 @@ async def on_receipt(tx: Tx, parts: Parts, done: Order, receipt: Receipt, now: d
             if standing is not None:
                 await tx.change(standing, shown=digest)
         else:
-            await remember(tx, done, receipt, now, digest)
+            await remember(tx, done, receipt, digest)
     elif isinstance(action, Post) and action.choices:
-        await remember(tx, done, receipt, now)
+        await remember(tx, done, receipt)
 
 
-async def remember(
-    tx: Tx, done: Order, receipt: Receipt, now: datetime, digest: str = ""
-) -> StandingCard:
+async def remember(tx: Tx, done: Order, receipt: Receipt, digest: str = "") -> StandingCard:
     """Keep where a message of ours stands, so that a press on it finds its subject."""
     there = await tx.first(StandingCard, platform=done.platform, ref=receipt.ref)
     if there is not None:
@@ -106,6 +104,5 @@ async def remember(
             place=getattr(done.action, "place", "direct"),
             ref=receipt.ref,
             shown=digest,
-            at=now,
         )
     )

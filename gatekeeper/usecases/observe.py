@@ -118,7 +118,7 @@ class Observer:
         async with parts.store.transaction(parts.club) as tx:
             for platform, buffer in taken.items():
                 await _take_in(tx, parts, buffer.signs.values(), now)
-                await _keep_position(tx, platform, buffer.position, now)
+                await _keep_position(tx, platform, buffer.position)
                 await self._keep_coverage(tx, platform, buffer, now)
             staged = await tx.find(Membership, state__in=tuple(STAGED))
         self._staged = frozenset(member.identity for member in staged)
@@ -146,14 +146,14 @@ class Observer:
             await tx.change(state, watched_since=buffer.told_at)
 
 
-async def _keep_position(tx: Tx, platform: str, position: str | None, now: datetime) -> None:
+async def _keep_position(tx: Tx, platform: str, position: str | None) -> None:
     if position is None:
         return
     known = await tx.first(Checkpoint, platform=platform)
     if known is None:
-        await tx.add(Checkpoint(club=tx.club, platform=platform, position=position, at=now))
+        await tx.add(Checkpoint(club=tx.club, platform=platform, position=position))
     elif known.position != position:
-        await tx.change(known, position=position, at=now)
+        await tx.change(known, position=position)
 
 
 async def _take_in(tx: Tx, parts: Parts, signs: Iterable[Sign], now: datetime) -> None:

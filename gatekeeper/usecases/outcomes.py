@@ -36,7 +36,7 @@ async def on_receipt(
     elif done.purpose == "invitation":
         await admit.on_invited(tx, parts, done, receipt, now, inside=inside)
     else:
-        await cards.on_receipt(tx, parts, done, receipt, now)
+        await cards.on_receipt(tx, done, receipt)
         if done.subject.startswith("application:"):  # it may have moved on meanwhile
             app = await tx.get(Application, number_of(done.subject))
             await review.refresh(tx, parts, app, now)

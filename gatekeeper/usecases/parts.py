@@ -54,13 +54,11 @@ class Shelf:
             self._known[digest] = load_policy(version.text, f"{digest[:12]}.yaml")
         return self._known[digest]
 
-    async def keep(self, tx: Tx, policy: Policy, now: datetime) -> None:
+    async def keep(self, tx: Tx, policy: Policy) -> None:
         """Keep the text of a checked version for ever."""
         self.know(policy)
         if await tx.first(PolicyVersion, digest=policy.digest) is None:
-            await tx.add(
-                PolicyVersion(club=tx.club, digest=policy.digest, text=policy.text, loaded_at=now)
-            )
+            await tx.add(PolicyVersion(club=tx.club, digest=policy.digest, text=policy.text))
 
     def know(self, policy: Policy) -> None:
         """Spare the next one who asks for this version its compilation."""
@@ -86,9 +84,9 @@ class Shelf:
         if before.digest != policy.digest:
             self.changed(policy)
 
-    async def put(self, tx: Tx, policy: Policy, now: datetime) -> None:
+    async def put(self, tx: Tx, policy: Policy) -> None:
         """Put a checked version in force at once; `versions` weighs and tells first."""
-        await self.keep(tx, policy, now)
+        await self.keep(tx, policy)
         state = await club_state(tx)
         if state.policy != policy.digest:
             await tx.change(state, policy=policy.digest)
@@ -233,7 +231,7 @@ async def account_of(tx: Tx, identity: Identity, name: str, now: datetime) -> Ac
     known = await tx.first(Account, identity=identity)
     if known is not None:
         return known if known.name == name or not name else await tx.change(known, name=name)
-    person = await tx.add(Person(club=tx.club, name=name or identity.account, created_at=now))
+    person = await tx.add(Person(club=tx.club, name=name or identity.account))
     return await tx.add(
         Account(
             club=tx.club,

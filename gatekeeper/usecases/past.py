@@ -242,7 +242,7 @@ def _decided_by_hand(app: Application) -> tuple[Verdict | None, datetime | None]
     if not app.decided_by:
         return None, None
     verdict = Verdict.DECLINE if app.state is State.DECLINED else Verdict.ADMIT
-    return verdict, app.decided_at or app.admitted_at
+    return verdict, app.decided_at
 
 
 # ---- Versions ----------------------------------------------------------------------------------

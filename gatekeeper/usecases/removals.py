@@ -40,12 +40,10 @@ FREE: Final[Mapping[str, Any]] = {
     "noticed_at": None,
     "notice_ref": "",
     "notice_code": "",
-    "notice_rule": "",
     "notice_policy": "",
     "unreachable_since": None,
     "grace_ends_at": None,
     "planned_at": None,
-    "confirmed_at": None,
     "confirmed_by": "",
 }
 
@@ -214,7 +212,6 @@ async def confirm(tx: Tx, parts: Parts, member: Membership, by: str, now: dateti
         member = await tx.change(
             member,
             state=advance(member.state, Event.CONFIRM),
-            confirmed_at=now,
             confirmed_by=await by_number(tx, parts, by, now),
         )
     item = await last_item(tx, member)

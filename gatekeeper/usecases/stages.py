@@ -85,7 +85,7 @@ async def _delivered(
     """Grace begins with this, and never before."""
     if member.state is not State.NOTIFYING:
         return
-    await cards.remember(tx, done, receipt, now)
+    await cards.remember(tx, done, receipt)
     was_unreachable = member.unreachable_since is not None
     policy = await parts.shelf.at(tx, member.notice_policy)
     item = await removals.last_item(tx, member)

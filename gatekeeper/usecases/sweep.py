@@ -184,7 +184,6 @@ async def _notify(
         member,
         state=advance(member.state, Event.NOTIFY),
         notice_code=decision.code,
-        notice_rule=look.candidate.ruling.rule,
         notice_policy=parts.policy.digest,
     )
     await _record(tx, parts, look, decision, now)

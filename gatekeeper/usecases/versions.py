@@ -68,7 +68,7 @@ async def _consider(parts: Parts, reading: Reading, forecast: Plan | None) -> St
         elif step is Step.SAME and state.policy_aside:
             await tx.change(await club_state(tx), policy_aside="")
         elif step is Step.WAITS and reading.policy and state.policy_pending != reading.digest:
-            await parts.shelf.keep(tx, reading.policy, now)
+            await parts.shelf.keep(tx, reading.policy)
             await tx.change(await club_state(tx), policy_pending=reading.digest, policy_aside="")
             await pending.show(tx, parts, reading.policy, forecast, now)
         elif step is Step.LOAD and reading.policy:
@@ -94,7 +94,7 @@ async def _enforce(
     """
     state = await club_state(tx)
     before = state.policy
-    await parts.shelf.keep(tx, policy, now)
+    await parts.shelf.keep(tx, policy)
     await tx.change(state, policy=policy.digest, policy_aside=aside, policy_pending="")
     code = {"promoted": "policy-promoted", "rolled-back": "policy-rolled-back"}.get(
         reason, "policy-loaded"

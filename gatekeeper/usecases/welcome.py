@@ -80,4 +80,4 @@ async def _greet(tx: Tx, parts: Parts, batch: Sequence[Membership], now: datetim
         now=now,
     )
     for member in batch:
-        await tx.change(member, welcome_due_at=None, welcomed_at=now)
+        await tx.change(member, welcome_due_at=None)

@@ -1,9 +1,11 @@
 """The tables, the dataclasses and the laws of life say the same."""
 
+import ast
 import dataclasses
 import re
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,9 @@ from gatekeeper.domain import activity, applications, clubs, decisions, identity
 from gatekeeper.storage import club_tables, tables
 from gatekeeper.storage.mapping import MODELS, mapper
 from gatekeeper.testing.fakes_rows import KINDS, ONE_OPEN, UNIQUE
+
+TOP = Path(__file__).resolve().parents[2]
+LOOKS = {"find", "first", "count", "remove"}
 
 
 @pytest.mark.parametrize("kind", MODELS, ids=lambda kind: kind.__name__)
@@ -93,3 +98,23 @@ def test_what_is_asked_often_has_an_index(file, statement, table):
     assert f"SEARCH {table} USING" in told
     # every column of the question narrows it
     assert told.count("?") == asked.count("?")
+
+
+def test_every_field_is_read_somewhere():
+    """What is only ever written is no use to anybody, and is kept about people all the same."""
+    read = set()
+    for file in (TOP / "gatekeeper").rglob("*.py"):
+        if file.parent.name in {"testing", "storage", "migrations"}:
+            continue
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                read.add(node.attr)
+            elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in LOOKS:
+                read |= {word.arg.partition("__")[0] for word in node.keywords if word.arg}
+    unread = {
+        f"{kind.__name__}.{field.name}"
+        for kind in MODELS
+        for field in dataclasses.fields(kind)
+        if field.name not in read
+    }
+    assert unread == set()

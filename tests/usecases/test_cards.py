@@ -29,7 +29,6 @@ async def test_a_card_that_returns_to_what_it_showed_is_written_again(club):
                 place="admins",
                 ref="$card",
                 shown=cards.shown(a_card("1 of 2")),
-                at=club.clock.now(),
             )
         )
     await show(club, "0 of 2")
@@ -41,7 +40,7 @@ async def test_a_card_that_returns_to_what_it_showed_is_written_again(club):
 
     async with club.store.transaction(CLUB) as tx:
         receipt = Receipt(changed=True, at=club.clock.now(), ref="$card")
-        await cards.on_receipt(tx, club.parts, second, receipt, club.clock.now())
+        await cards.on_receipt(tx, second, receipt)
         await tx.change(second, progress=Progress.DONE)
     await show(club, "1 of 2")
     assert len(await club.find(Order, purpose="card-update")) == 2

@@ -84,7 +84,7 @@ async def a_club(policy: Policy, rows: Sequence[Any]) -> Parts:
         secret=b"a secret of sixteen bytes or more",
     )
     async with store.transaction(CLUB) as tx:
-        await parts.shelf.put(tx, policy, NOW)
+        await parts.shelf.put(tx, policy)
         for row in rows:
             await tx.add(row)
     return parts

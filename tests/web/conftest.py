@@ -202,7 +202,7 @@ async def club() -> Club:
         secret=b"s" * 32,
     )
     async with store.transaction(parts.club) as tx:
-        await parts.shelf.put(tx, policy, clock.now())
+        await parts.shelf.put(tx, policy)
     return made(parts, clock, platform, WebSettings(base_url=BASE))
 
 
