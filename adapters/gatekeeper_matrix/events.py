@@ -89,7 +89,7 @@ def _member(scene: Scene, raw: Raw, now: datetime) -> Event | None:
         case "leave" if sender == user and old in ("join", "invite"):
             return events.Departed(**stamp)
         case "leave" if sender != user and old in ("join", "invite", "knock"):
-            return events.PutOut(**stamp, by=by, reason=reason)
+            return events.PutOut(**stamp, by=by, reason=reason, inside=old == "join")
         case _:  # a new display name, an unban
             return None
 

@@ -54,10 +54,14 @@ class Departed(Happening):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutOut(Happening):
-    """`by` (a person, or ourselves) took `who` out of the club or took an invitation back."""
+    """`by` (a person, or ourselves) took `who` out of the club or took an invitation back.
+
+    `inside`: they had come in, not only been invited or knocked.
+    """
 
     by: Identity
     reason: str = ""
+    inside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,6 +85,8 @@ class Membership:
         confirmed_by: person:<id>, operator:<name> or policy.
         cause: code of the end: silence, by-hand, cause, departed, banned, erased.
         welcome_due_at: when the greeting is due; None once greeted or not to be greeted.
+        back_invited_at: an invitation to come back stands since then; None for none.
+        back_due_at: when it is brought up again, or ends.
     """
 
     id: int = 0
@@ -110,6 +112,8 @@ class Membership:
     ended_at: datetime | None = None
     cause: str = ""
     welcome_due_at: datetime | None = None
+    back_invited_at: datetime | None = None
+    back_due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

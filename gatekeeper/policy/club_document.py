@@ -204,7 +204,10 @@ class Limits(Model):
 class Comeback(Model):
     """The way back for those who were let go for silence."""
 
-    valid_for: Duration = Field(timedelta(days=365), description="How long the link works.")
+    valid_for: Duration = Field(
+        timedelta(days=365),
+        description="How long the link works: once, and again where its invitation just ended.",
+    )
     roles: tuple[str, ...] = Field((), description="Roles that come back too; admin rights never.")
 
 
@@ -234,7 +237,7 @@ class ClubSpec(Model):
     )
     welcome: Welcome = Field(default_factory=Welcome, description="How newcomers are greeted.")
     invitation: Invitation = Field(
-        default_factory=Invitation, description="Invitations not taken up."
+        default_factory=Invitation, description="Invitations not taken up, to join or to come back."
     )
     proof: Proof = Field(default_factory=Proof, description="How accounts are proven.")
     limits: Limits = Field(default_factory=Limits, description="How often, an hour.")

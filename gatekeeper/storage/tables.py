@@ -152,6 +152,8 @@ class Membership(Row):
     ended_at = moment()
     cause = words()
     welcome_due_at = moment()
+    back_invited_at = moment()
+    back_due_at = moment()
 
     class Meta:
         table = "memberships"
@@ -159,6 +161,7 @@ class Membership(Row):
             Index(fields=("club", "state", "grace_ends_at")),
             Index(fields=("club", "state", "last_seen_at")),
             Index(fields=("club", "welcome_due_at")),
+            Index(fields=("club", "back_due_at")),
             Index(fields=("club", "identity")),
             Index(fields=("club", "person_id")),
         )

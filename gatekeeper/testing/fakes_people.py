@@ -167,8 +167,11 @@ class FakePeople:
 
     async def put_out_by_hand(self, who: Identity, by: Identity, reason: str = "") -> str:
         """A person with the power removes `who` in their own client."""
-        self._account(who).places.clear()
-        return await self._tell(events.PutOut(**self._stamp(who), by=by, reason=reason))
+        places = self._account(who).places
+        inside = places.get(SPACE) == "join"
+        places.clear()
+        event = events.PutOut(**self._stamp(who), by=by, reason=reason, inside=inside)
+        return await self._tell(event)
 
     async def ban(self, who: Identity, by: Identity, reason: str = "") -> str:
         """A person with the power bans `who` in their own client."""

@@ -141,7 +141,7 @@ class FakePlatform(FakePeople):
         if state != "knock" and (state != "invite" or account.invited_by != self.bot):
             return self._receipt(False)
         account.places.pop(SPACE)
-        self._put_out(action.who, action.reason)
+        self._put_out(action.who, action.reason, inside=False)
         return self._receipt(True)
 
     def _remove(self, action: Remove) -> Receipt:
@@ -151,12 +151,13 @@ class FakePlatform(FakePeople):
         there = {place for place, state in account.places.items() if state in ("join", "invite")}
         if not there:
             return self._receipt(False)
+        inside = account.places.get(SPACE) == "join"
         account.places = {p: s for p, s in account.places.items() if p not in there}
-        self._put_out(action.who, action.reason)
+        self._put_out(action.who, action.reason, inside)
         return self._receipt(True)
 
-    def _put_out(self, who: Identity, reason: str) -> None:
-        event = events.PutOut(**self._stamp(who), by=self.bot, reason=reason)
+    def _put_out(self, who: Identity, reason: str, inside: bool = True) -> None:
+        event = events.PutOut(**self._stamp(who), by=self.bot, reason=reason, inside=inside)
         self.history.append(event)
 
     def _say(self, action: Tell, key: str) -> Receipt:

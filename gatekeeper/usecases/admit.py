@@ -1,19 +1,12 @@
-"""From a decision to being inside: the invitation, its reminder, its end, and the arrival.
+"""Being invited, arriving, leaving: what platforms tell of the way in and out.
 
 Admitted means joined. What people do by hand in their client is recorded as theirs, never fought.
 """
 
 from datetime import datetime
 
-from gatekeeper.domain.applications import OPEN, Application, Event, State, advance
-from gatekeeper.domain.decisions import (
-    Decision,
-    Lane,
-    Order,
-    Receipt,
-    Retract,
-    Verdict,
-)
+from gatekeeper.domain.applications import Application, Event, State, advance
+from gatekeeper.domain.decisions import Decision, Lane, Order, Receipt, Verdict
 from gatekeeper.domain.events import Banned, Departed, Invited, Joined, KnockTakenBack, PutOut
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import INSIDE, Membership
@@ -28,6 +21,8 @@ from gatekeeper.usecases import (
     stages,
     welcome,
 )
+from gatekeeper.usecases.comeback import INVITING
+from gatekeeper.usecases.invitations import AWAITED, NOT_TAKEN_UP, lapse
 from gatekeeper.usecases.naming import number_of, subject_of
 from gatekeeper.usecases.parts import (
     Parts,
@@ -35,32 +30,11 @@ from gatekeeper.usecases.parts import (
     by_number,
     cancel,
     once,
-    order,
     record,
     tell,
 )
 
-AWAITED = frozenset({State.APPROVED, State.INVITED})
-INVITING = ("invitation", "invitation-reminder")
-NOT_TAKEN_UP, ARRIVED_LATE = "invitation-not-taken-up", "arrived-late"  # why it ended
-
-
-# ---- The invitation ---------------------------------------------------------------------------
-
-
-async def may_still(tx: Tx, placed: Order) -> bool:
-    """Whether an invitation, its reminder or its end is still meant."""
-    kind, _, _ = placed.subject.partition(":")
-    if kind != "application":
-        return True  # a comeback: its link was used up when it was ordered
-    app = await tx.get(Application, number_of(placed.subject))
-    if placed.purpose == "retract":
-        # Who has applied again meanwhile knocks, or is invited, for that one.
-        newer = await tx.first(
-            Application, person_id=app.person_id, id__gt=app.id, state__in=tuple(OPEN)
-        )
-        return app.state not in OPEN and newer is None
-    return app.state in AWAITED
+ARRIVED_LATE = "arrived-late"  # why an invitation ended
 
 
 async def on_invited(
@@ -68,8 +42,7 @@ async def on_invited(
 ) -> None:
     """The invitation stands; someone who is inside already has arrived with this."""
     if not done.subject.startswith("application:"):
-        if inside:
-            await comeback.joined(tx, parts, Identity.parse(_who(done)), now)
+        await comeback.on_invited(tx, parts, done, receipt, now, inside=inside)
         return
     app = await tx.get(Application, number_of(done.subject))
     if app.state is not State.APPROVED:
@@ -97,91 +70,6 @@ async def on_invited(
         subject=subject_of(app),
         now=now,
         lane=Lane.ADMISSION,
-    )
-    await review.refresh(tx, parts, app, now)
-
-
-async def on_refused(tx: Tx, parts: Parts, failed: Order, reason: str, now: datetime) -> None:
-    """The platform's final no to an invitation: the admins see it, the decision stands."""
-    if failed.subject.startswith("application:"):
-        app = await tx.get(Application, number_of(failed.subject))
-        await record(
-            tx,
-            parts,
-            Decision(Verdict.RECORD, "invitation-failed", {"why": reason}),
-            now=now,
-            actor="platform",
-            subject=failed.subject,
-            policy=app.policy,
-        )
-        await review.refresh(tx, parts, app, now)
-
-
-def _who(done: Order) -> str:
-    return str(getattr(done.action, "who", ""))
-
-
-async def due(parts: Parts, app: Application) -> None:
-    """An invitation not taken up: reminded once, ended after the policy's days."""
-    async with parts.store.transaction(parts.club) as tx:
-        now = parts.clock.now()
-        app = await tx.get(Application, app.id)
-        if app.state is not State.INVITED or app.due_at is None or app.due_at > now:
-            return
-        if app.invited_at is None:
-            return
-        ends_at = app.invited_at + parts.policy.club.spec.invitation.ends_after
-        if now >= ends_at:
-            await lapse(tx, parts, app, NOT_TAKEN_UP, "schedule", now)
-            return
-        await tx.change(app, reminded_at=now, due_at=ends_at)
-        if app.reminded_at is None:
-            values = {"club": parts.policy.title}
-            await tell(
-                tx,
-                parts,
-                app.identity,
-                parts.say("invitation-reminder", values, app.language),
-                key=f"{subject_of(app)}/invitation-reminder",
-                purpose="invitation-reminder",
-                subject=subject_of(app),
-                now=now,
-                lane=Lane.ADMISSION,
-            )
-
-
-async def lapse(
-    tx: Tx, parts: Parts, app: Application, code: str, actor: str, now: datetime
-) -> None:
-    """End an application whose invitation will not be taken up, and take the invitation back."""
-    app = await tx.change(
-        app,
-        state=advance(app.state, Event.LAPSE),
-        ended_at=now,
-        due_at=None,
-        reason=code,
-        reason_text=parts.say(code, {}, app.language),
-    )
-    await record(
-        tx,
-        parts,
-        Decision(Verdict.RECORD, code),
-        now=now,
-        actor=actor,
-        subject=subject_of(app),
-        policy=app.policy,
-        language=app.language,
-    )
-    await cancel(tx, subject_of(app), (*INVITING, "approve-told"), code)
-    await order(
-        tx,
-        Retract(who=app.identity, reason=app.reason_text),
-        platform=app.identity.platform,
-        key=f"{subject_of(app)}/retract",
-        purpose="retract",
-        subject=subject_of(app),
-        lane=Lane.ADMISSION,
-        now=now,
     )
     await review.refresh(tx, parts, app, now)
 
@@ -214,7 +102,7 @@ async def joined(parts: Parts, event: Joined) -> None:
         )
         if app is not None and (app.state in AWAITED or event.by in admins):
             await _arrive(tx, parts, app, now, by=event.by)
-        elif await comeback.joined(tx, parts, event.who, now):
+        elif await comeback.joined(tx, parts, event.who, event.by, now):
             return
         elif (late := await _late(tx, parts, account, event)) is not None:
             await _arrive_late(tx, parts, late, now, event.by)
@@ -327,6 +215,7 @@ async def departed(parts: Parts, event: Departed) -> None:
         app = await _awaited(tx, event.who)
         if app is not None:
             await lapse(tx, parts, app, "invitation-refused", str(event.who), now)
+        await comeback.refused(tx, parts, event.who, now)
         await stage_ends.departed(tx, parts, event.who, now)
 
 
@@ -358,11 +247,12 @@ async def put_out(parts: Parts, event: PutOut | Banned) -> None:
             await lapse(tx, parts, app, code, str(event.by), now)
         elif banned:
             await _turn_away_banned(tx, parts, event, now)
+        way_back = await comeback.shut(tx, parts, event.who, str(event.by), now, banned=banned)
         await passes.void(tx, event.who, now, act="" if banned else "form")
         decision = await stage_ends.removed_by_hand(
             tx, parts, event.who, str(event.by), event.reason, banned=banned, now=now
         )
-        if decision is None and app is None:  # no member, no guest: their no is kept all the same
+        if decision is None and app is None and not way_back:  # their no is kept all the same
             account = await account_of(tx, event.who, "", now)
             await record(
                 tx,
@@ -376,19 +266,21 @@ async def put_out(parts: Parts, event: PutOut | Banned) -> None:
 
 
 async def _put_out_by_us(parts: Parts, event: PutOut | Banned) -> None:
+    """Nobody is to be put out by the end of an invitation that they have just taken up."""
+    if isinstance(event, Banned) or not event.inside:
+        return
     async with parts.store.transaction(parts.club) as tx:
         member = await tx.first(Membership, identity=event.who, state=Stage.ACTIVE)
-        if member is None or await tx.count(
-            Order,
-            subject=subject_of(member),
-            purpose="removal",
-        ):
+        if member is None:
             return
+        last = await tx.first(
+            Order, subject=subject_of(member), purpose__in=("removal", "retract"), order="-id"
+        )
         app = await tx.first(Application, person_id=member.person_id, order="-id")
-        if app is None or app.reason != ARRIVED_LATE:
-            return
+        late = last is None and app is not None and app.reason == ARRIVED_LATE
+        back_late = last is not None and last.purpose == "retract"
         now = parts.clock.now()
-        if await once(tx, event, now):
+        if (late or back_late) and await once(tx, event, now):
             await stages.crossed(tx, parts, member, "arrival-crossed", now)
 
 

@@ -8,10 +8,11 @@ from gatekeeper.domain.applications import Application, State
 from gatekeeper.domain.clubs import Handled
 from gatekeeper.domain.errors import GatekeeperError
 from gatekeeper.usecases import (
-    admit,
     apply,
     audit,
+    comeback,
     exempt,
+    invitations,
     leave,
     limits,
     perform,
@@ -30,9 +31,18 @@ KEEP_HANDLED = timedelta(days=90)  # no platform tells an event again after that
 HANDLERS = {
     State.UNPROVEN: apply.due,
     State.IN_REVIEW: review.due,
-    State.INVITED: admit.due,
+    State.INVITED: invitations.due,
 }
-OTHERS = (presses.due, perform.due, sweep.due, welcome.due, leave.due, exempt.due, audit.due)
+OTHERS = (
+    presses.due,
+    perform.due,
+    sweep.due,
+    comeback.due,
+    welcome.due,
+    leave.due,
+    exempt.due,
+    audit.due,
+)
 
 
 async def due(parts: Parts) -> datetime | None:

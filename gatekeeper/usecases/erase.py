@@ -37,6 +37,8 @@ from gatekeeper.ports import Tx
 from gatekeeper.usecases import cards, removals
 from gatekeeper.usecases.parts import Parts, order, record
 
+SUBJECT = "erased:"  # of the few Orders that still name them
+INVITED = (Standing.APPROVED, Standing.INVITED)
 CARDS = (cards.CARD, cards.UPDATE)
 OPEN_ORDERS = (Progress.DUE, Progress.WAITING)
 
@@ -121,12 +123,12 @@ def _subjects(
 
 
 async def erase(parts: Parts, identity: Identity, by: str, *, remove: bool = False) -> Decision:
-    """Erase the person behind an identity; their membership and open applications end with it.
+    """Erase the person behind an identity; membership, open applications and invitations end.
 
     Args:
         by: who erases, for the record.
-        remove: also order their removal from the club's places; the account is kept in that one
-            Order until it is carried out.
+        remove: also order their removal from the club's places. The account is kept in the Orders
+            for that, and for taking an invitation back, until they are carried out.
 
     Raises:
         NotFound: nobody is known by this identity (any more).
@@ -138,6 +140,8 @@ async def erase(parts: Parts, identity: Identity, by: str, *, remove: bool = Fal
         apps = await tx.find(Application, person_id=person.id)
         members = await tx.find(Membership, person_id=person.id)
         inside = [member.identity for member in members if member.state in INSIDE]
+        invited = [app.identity for app in apps if app.state in INVITED]
+        invited += [member.identity for member in members if member.back_invited_at]
         nobody = {one.identity: _nobody(one.identity, person) for one in accounts}
         subjects = _subjects(person, apps, members)
         await _end(tx, apps, members, nobody, now)
@@ -153,17 +157,31 @@ async def erase(parts: Parts, identity: Identity, by: str, *, remove: bool = Fal
         await _redraw(tx, parts, apps, now)
         await removals.refresh(tx, parts, now)
         for who in inside if remove else ():
-            await order(
-                tx,
-                Remove(who=who, reason=parts.say("erased-reason")),
-                platform=who.platform,
-                key=f"erased:{person.id}/{who.platform}",
-                purpose="removal",
-                subject=f"erased:{person.id}",
-                lane=Lane.REMOVAL,
-                now=now,
-            )
+            await _order(tx, person, Remove(who=who, reason=parts.say("erased-reason")), now)
+        for who in invited:
+            await _order(tx, person, Retract(who=who, reason=parts.say("erased-reason")), now)
     return decision
+
+
+async def _order(tx: Tx, person: Person, action: Remove | Retract, now: datetime) -> None:
+    platform, purpose = action.who.platform, "removal" if isinstance(action, Remove) else "retract"
+    await order(
+        tx,
+        action,
+        platform=platform,
+        key=f"{SUBJECT}{person.id}/{purpose}/{platform}",
+        purpose=purpose,
+        subject=f"{SUBJECT}{person.id}",
+        lane=Lane.REMOVAL,
+        now=now,
+    )
+
+
+async def forget_whom(tx: Tx, done: Order) -> None:
+    """Someone erased is outside: their account is no longer needed for it."""
+    nobody = Identity(done.platform, done.subject)
+    if isinstance(done.action, Remove | Retract):
+        await tx.change(done, action=replace(done.action, who=nobody, reason=""))
 
 
 def _nobody(who: Identity, person: Person) -> Identity:
@@ -211,6 +229,8 @@ async def _end(
             last_place="",
             confirmed_by="",
             welcome_due_at=None,
+            back_invited_at=None,
+            back_due_at=None,
             **over,
         )
 

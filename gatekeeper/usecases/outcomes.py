@@ -5,7 +5,7 @@ from datetime import datetime
 from gatekeeper.domain.applications import Application
 from gatekeeper.domain.decisions import Lane, Order, Post, Receipt
 from gatekeeper.ports import Standing, Tx
-from gatekeeper.usecases import admit, apply, cards, review, stages
+from gatekeeper.usecases import admit, apply, cards, erase, invitations, review, stages
 from gatekeeper.usecases.naming import number_of
 from gatekeeper.usecases.parts import Parts, order
 
@@ -16,12 +16,14 @@ async def may_still(
     tx: Tx, parts: Parts, placed: Order, now: datetime, standing: Standing | None
 ) -> bool:
     """The last look before an Order is performed: is it still meant?"""
+    if placed.subject.startswith(erase.SUBJECT):
+        return True
     if placed.purpose in OURS:
         return await stages.may_still(tx, parts, placed, now, standing)
     if placed.purpose in {"code", "form-link"}:
         return await apply.code_still_open(tx, placed, now)
     if placed.purpose in {"invitation", "retract", "invitation-reminder"}:
-        return await admit.may_still(tx, placed)
+        return await invitations.may_still(tx, placed)
     return True
 
 
@@ -29,7 +31,9 @@ async def on_receipt(
     tx: Tx, parts: Parts, done: Order, receipt: Receipt, now: datetime, *, inside: bool
 ) -> None:
     """What follows from a Receipt, in the transaction that saves it."""
-    if done.purpose in OURS:
+    if done.subject.startswith(erase.SUBJECT):
+        await erase.forget_whom(tx, done)
+    elif done.purpose in OURS:
         await stages.on_receipt(tx, parts, done, receipt, now)
     elif receipt.waiting:
         return
@@ -46,10 +50,12 @@ async def on_failure(
     tx: Tx, parts: Parts, failed: Order, reason: str, detail: str, now: datetime
 ) -> None:
     """A final no: the subject's own consequence, and a line in the admins' room."""
-    if failed.purpose in OURS:
+    if failed.subject.startswith(erase.SUBJECT):
+        await erase.forget_whom(tx, failed)
+    elif failed.purpose in OURS:
         await stages.on_failure(tx, parts, failed, reason, now)
-    if failed.purpose == "invitation":
-        await admit.on_refused(tx, parts, failed, reason, now)
+    elif failed.purpose == "invitation":
+        await invitations.on_refused(tx, parts, failed, reason, now)
     if failed.purpose in {"failure", "code", "form-link"}:
         # A report that cannot be posted stands in the log and in `doctor`. Where a stranger asked
         # for a code or a link, nobody has proven anything: the admins are not to be bothered.

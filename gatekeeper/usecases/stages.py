@@ -6,8 +6,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from gatekeeper.domain.decisions import Decision, Order, Receipt, Remove, Tell, Verdict
-from gatekeeper.domain.identity import Identity
+from gatekeeper.domain.decisions import Decision, Order, Receipt, Tell, Verdict
 from gatekeeper.domain.memberships import Event, Membership, State, advance
 from gatekeeper.domain.pruning import why_not_removed
 from gatekeeper.ports import Standing, Tx
@@ -28,9 +27,6 @@ from gatekeeper.usecases.parts import Parts, record
 
 async def on_receipt(tx: Tx, parts: Parts, done: Order, receipt: Receipt, now: datetime) -> None:
     """What a Receipt of a notice, a removal or a goodbye means to the membership."""
-    if done.purpose == "removal" and done.subject.startswith("erased:"):
-        await _forget_whom(tx, done)
-        return
     if done.purpose == "goodbye":
         return
     member = await tx.get(Membership, number_of(done.subject))
@@ -147,7 +143,7 @@ async def crossed(tx: Tx, parts: Parts, member: Membership, code: str, now: date
         actor="schedule",
         subject=subject_of(member),
     )
-    await comeback.open_door(tx, parts, member, f"crossed-{entry.sequence}", now)
+    await comeback.open_door(tx, parts, member, now)
     key = f"{subject_of(member)}/crossed/{entry.sequence}"
     await notices.tell_member(tx, parts, member, code, key, now)
 
@@ -162,17 +158,8 @@ async def _outside(tx: Tx, member: Membership, now: datetime) -> Membership:
     )
 
 
-async def _forget_whom(tx: Tx, done: Order) -> None:
-    """Someone erased is outside: their account is no longer needed for it."""
-    nobody = Identity(done.platform, done.subject)
-    await tx.change(done, action=Remove(who=nobody, reason=""))
-
-
 async def on_failure(tx: Tx, parts: Parts, failed: Order, reason: str, now: datetime) -> None:
     """A platform's final no: the admins see it on the card and decide by name, or try again."""
-    if failed.subject.startswith("erased:"):
-        await _forget_whom(tx, failed)
-        return
     member = await tx.get(Membership, number_of(failed.subject))
     unheard = failed.purpose == "notice" and member.state is State.NOTIFYING
     if unheard and member.unreachable_since is None:
@@ -193,8 +180,6 @@ async def may_still(
 
     A confirmed removal against which something speaks now is called off with this, and recorded.
     """
-    if placed.subject.startswith("erased:"):
-        return True
     member = await tx.get(Membership, number_of(placed.subject))
     if placed.purpose == "goodbye":
         return member.state is State.REMOVED and member.cause == "silence"

@@ -340,6 +340,8 @@ class Migration(migrations.Migration):
                 ("ended_at", fields.DatetimeField(null=True)),
                 ("cause", fields.TextField(default="")),
                 ("welcome_due_at", fields.DatetimeField(null=True)),
+                ("back_invited_at", fields.DatetimeField(null=True)),
+                ("back_due_at", fields.DatetimeField(null=True)),
             ],
             options={
                 "table": "memberships",
@@ -348,6 +350,7 @@ class Migration(migrations.Migration):
                     Index(fields=["club", "state", "grace_ends_at"]),
                     Index(fields=["club", "state", "last_seen_at"]),
                     Index(fields=["club", "welcome_due_at"]),
+                    Index(fields=["club", "back_due_at"]),
                     Index(fields=["club", "identity"]),
                     Index(fields=["club", "person_id"]),
                 ],
