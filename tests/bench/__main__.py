@@ -10,9 +10,9 @@ import sys
 import time
 import traceback
 
-from tests.bench import app, frame, matrix
+from tests.bench import app, frame, matrix, policy
 
-GROUPS = {"app": app.rows, "matrix": matrix.rows}
+GROUPS = {"app": app.rows, "matrix": matrix.rows, "policy": policy.rows}
 
 
 async def measure(names: list[str]) -> int:

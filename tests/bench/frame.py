@@ -12,22 +12,27 @@ FILE = Path(__file__).resolve().parents[2] / "build" / "bench.json"
 
 @dataclass(frozen=True)
 class Bar:
-    """What a row has to keep to: its `of` is to stay at or under `most` (under, if `below`)."""
+    """What a row has to keep to: its `of` stays at or under `most` (under, if `below`; at or over,
+    if `least`, for what is better the more there is of it)."""
 
     of: Literal["ours", "ratio"]
     most: float
     below: bool = False
+    least: bool = False
 
     def met(self, row: "Row") -> bool:
         """Whether the row keeps to it."""
         value = row.median if self.of == "ours" else row.ratio
         if value is None:
             return False
+        if self.least:
+            return value >= self.most
         return value < self.most if self.below else value <= self.most
 
     def __str__(self) -> str:
         what = "" if self.of == "ours" else "ratio "
-        return f"{what}{'<' if self.below else '≤'} {self.most:g}"
+        sign = "≥" if self.least else "<" if self.below else "≤"
+        return f"{what}{sign} {self.most:g}"
 
 
 @dataclass(frozen=True)

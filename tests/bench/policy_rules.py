@@ -190,7 +190,22 @@ def member_by_hand(m: MemberFacts, now: datetime) -> str:
 
 # ---- Facts -------------------------------------------------------------------------------------
 
-_WORDS = ["hello", "garden", "map", "clock", "tide", "ölig", "naïve", "地図", "привет", "сад", "casino", "forex", "maps", "friends"]
+_WORDS = [
+    "hello",
+    "garden",
+    "map",
+    "clock",
+    "tide",
+    "ölig",
+    "naïve",
+    "地図",
+    "привет",
+    "сад",
+    "casino",
+    "forex",
+    "maps",
+    "friends",
+]
 
 
 def applications(count: int, seed: int = 7) -> list[ApplicationFacts]:

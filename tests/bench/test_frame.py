@@ -23,6 +23,12 @@ def test_a_bar_is_met_or_not(most, below, met):
     assert Bar("ratio", most, below).met(PAIRED) is met
 
 
+@pytest.mark.parametrize(("bar", "met"), [(2.0, True), (2.1, False)])
+def test_a_bar_can_be_the_least(bar, met):
+    assert Bar("ratio", bar, least=True).met(PAIRED) is met
+    assert str(Bar("ratio", bar, least=True)) == f"ratio ≥ {bar:g}"
+
+
 def test_a_ratio_without_a_floor_is_not_met():
     assert Bar("ratio", 5).met(ALONE) is False
 
