@@ -4,6 +4,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 SYNAPSE := .venv-synapse
+PEERS := .venv-peers
 BIN := $(VENV)/bin
 PLATFORM ?= matrix
 PYTEST_ARGS ?=
@@ -34,7 +35,7 @@ check: $(VENV)/.stamp ## lint, formatting, types, and who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: environments ## measure against named floors (ONLY=policy,sweep for some groups)
+bench: environments $(if $(or $(if $(ONLY),,all),$(findstring policy,$(ONLY))),$(PEERS)/.stamp) ## measure against named floors (ONLY=policy,sweep for some groups)
 	$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))
 
 environments:
@@ -45,7 +46,7 @@ environments:
 define healthy
 [ "$$(cat $(1)/.stamp 2>/dev/null)" = "$(CURDIR)" ] && $(1)/bin/python -c "" 2>/dev/null
 endef
-$(foreach env,$(VENV) $(SYNAPSE),$(if $(wildcard $(env)/.stamp),\
+$(foreach env,$(VENV) $(SYNAPSE) $(PEERS),$(if $(wildcard $(env)/.stamp),\
 	$(shell { $(call healthy,$(env)); } || rm -f $(env)/.stamp)))
 
 # The locks are whole, so that nothing is left to be resolved; `pip check` holds them to that.
@@ -71,16 +72,23 @@ $(SYNAPSE)/.stamp: tests/synapse/requirements.lock
 	$(call make_environment,$(SYNAPSE),tests/synapse/requirements.lock)
 	@printf '%s\n' "$(CURDIR)" > $@
 
+# Other engines for rules, to measure ours beside them: nothing of Gatekeeper needs them.
+$(PEERS)/.stamp: tests/bench/requirements.lock
+	$(call make_environment,$(PEERS),tests/bench/requirements.lock)
+	@printf '%s\n' "$(CURDIR)" > $@
+
 # The locks name versions and hashes only, so that they hold with any index or mirror.
-lock: ## renew the three locks from what pyproject.toml allows
+lock: ## renew the four locks from what pyproject.toml allows
 	$(PYTHON) -m venv --clear .venv-lock
 	.venv-lock/bin/python -m pip install --quiet uv
 	$(call compile,--extra dev pyproject.toml,requirements.lock)
 	$(call compile,--constraints requirements.lock pyproject.toml,deploy/requirements.lock)
 	$(call compile,tests/synapse/requirements.in,tests/synapse/requirements.lock)
+	$(call compile,tests/bench/requirements.in,tests/bench/requirements.lock)
 	@rm -rf .venv-lock
 	@! grep -nE '://|^-|--find-links|--(extra-)?index-url' \
-		requirements.lock deploy/requirements.lock tests/synapse/requirements.lock
+		requirements.lock deploy/requirements.lock tests/synapse/requirements.lock \
+		tests/bench/requirements.lock
 
 define compile
 .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -88,6 +96,6 @@ define compile
 endef
 
 clean: ## remove environments, caches and what was built
-	rm -rf $(VENV) $(SYNAPSE) .venv-lock build dist
+	rm -rf $(VENV) $(SYNAPSE) $(PEERS) .venv-lock build dist
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
