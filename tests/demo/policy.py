@@ -37,7 +37,7 @@ spec:
     - {{id: not-our-topic, text: "Your interests lie elsewhere; we would not be a good home."}}
     - {{id: too-early, text: "It is too early. Please try again in half a year."}}
   welcome: {{after: 3s, together: 3s}}
-  invitation: {{remindAfter: 5s, endsAfter: 12s}}
+  invitation: {{remindAfter: 4s, endsAfter: 10s}}
   comeback: {{validFor: 30d}}
 ---
 apiVersion: gatekeeper/v1
