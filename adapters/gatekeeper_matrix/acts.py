@@ -69,7 +69,7 @@ class Acts:
         match action:
             case Admit(who=who):
                 return invite_limiters(self.scene.space, who.account)
-            case Tell(who=who) if who.account not in self.scene.chats.values():
+            case Tell(who=who, room="") if who.account not in self.scene.chats.values():
                 invitation = ("invite:issuer", f"invite:to:{who.account}")
                 return ("send", "create", *invitation)
             case _:
@@ -211,6 +211,10 @@ class Acts:
     # ---- words -----------------------------------------------------------------------------
 
     async def _tell(self, action: Tell, once: "_Once") -> Receipt:
+        if action.room:
+            content = text_content(action.text, action.links)
+            ref = await self._send(action.room, content, once, in_clear=True)
+            return self._receipt(True, ref)
         room, there = await self.chats.reach(action.who.account, once.id)
         if not there:
             return Receipt(changed=False, at=self.clock.now(), waiting=True)
@@ -263,19 +267,23 @@ class Acts:
                 if error.errcode != "M_DUPLICATE_ANNOTATION":
                     raise
 
-    async def _send(self, room: str, content: Content, once: "_Once") -> str:
+    async def _send(
+        self, room: str, content: Content, once: "_Once", *, in_clear: bool = False
+    ) -> str:
         if once.ordered_at < max(self.clock.now() - _FORGOTTEN, self.fresh_since):
             sent = await self._sent_before(room, once)
             if sent:
                 self.ours.add(sent)
                 return sent
         path = room_path(room, "send", "m.room.message", once.id)
-        told = await self._put(room, path, {**content, KEY: once.id})
+        told = await self._put(room, path, {**content, KEY: once.id}, in_clear=in_clear)
         self.ours.add(str(told["event_id"]))
         return str(told["event_id"])
 
-    async def _put(self, room: str, path: str, content: Mapping[str, Any]) -> Any:
-        if await self._encrypted(room):
+    async def _put(
+        self, room: str, path: str, content: Mapping[str, Any], *, in_clear: bool = False
+    ) -> Any:
+        if not in_clear and await self._encrypted(room):
             raise PlatformRefused(NAME, "encrypted", self.scene.place(room) or room)
         try:
             return await self.api.call("PUT", path, content, limiters=("send",))

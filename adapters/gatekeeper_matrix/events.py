@@ -128,6 +128,7 @@ def _wrote(scene: Scene, room: str, raw: Raw, now: datetime) -> Event | None:
         place=place,
         text=text,
         thread=_answered(_relation(raw)),
+        room=room,
         unreadable=unreadable,
     )
 

@@ -169,12 +169,15 @@ class Tell:
     """Say something to one person in a direct chat; found or made, never doubled.
 
     Its Receipt has `waiting` while the person has not taken up the chat: not delivered yet.
+    `room`: the platform's id of the very place in which they wrote to us, to answer there and in
+    clear, even where that place is encrypted; "" for the direct chat.
     """
 
     who: Identity
     text: str
     links: tuple[Link, ...] = ()
     choices: tuple[Choice, ...] = ()
+    room: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

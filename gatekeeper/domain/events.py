@@ -95,13 +95,15 @@ class PressTakenBack(Happening):
 class Wrote(Happening):
     """`who` wrote to us: in their direct chat, or in the admins' room.
 
-    `thread` is the ref of the message they answer, "" for none; texts are clipped to 10,000
-    letters. Messages in other rooms are Activity only and never come this way.
+    `thread` is the ref of the message they answer, "" for none; `room` is the platform's id of the
+    place, "" where it has none; texts are clipped to 10,000 letters. Messages in other rooms are
+    Activity only and never come this way.
     """
 
     place: str  # "direct" or "admins"
     text: str
     thread: str = ""
+    room: str = ""
     unreadable: bool = False  # encrypted, and we cannot read it
 
 

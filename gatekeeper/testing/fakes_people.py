@@ -224,7 +224,12 @@ class FakePeople:
             self.history.append(self._sign(who, Kind.MESSAGE, ADMINS, f"{stamp['event_id']}"))
         return await self._tell(
             events.Wrote(
-                **stamp, place=place, text=text[:10_000], thread=thread, unreadable=unreadable
+                **stamp,
+                place=place,
+                text=text[:10_000],
+                thread=thread,
+                room=f"!{place}" if place == ADMINS else f"!{place}-{who.account}",
+                unreadable=unreadable,
             )
         )
 

@@ -164,6 +164,8 @@ class FakePlatform(FakePeople):
         account = self._account(action.who)
         if key in self._sent:
             return self._receipt(False, self._sent[key])
+        if action.room:
+            return self._send(Message(ref="", place=action.room, text=action.text), key)
         if account.chat in ("", "leave") and key not in account.invited_for:
             account.chat = "invite"
             account.invited_for.add(key)
@@ -183,7 +185,8 @@ class FakePlatform(FakePeople):
         return self._send(message, key)
 
     def _send(self, message: Message, key: str) -> Receipt:
-        if message.place not in ("direct", ADMINS, "welcome", *self.rooms):
+        known = ("direct", ADMINS, "welcome", *self.rooms)
+        if message.place not in known and not message.place.startswith("!"):
             raise PlatformRefused(self.name, "no-such-room", message.place)
         if key in self._sent:
             return self._receipt(False, self._sent[key])
@@ -212,7 +215,7 @@ class FakePlatform(FakePeople):
         match action:
             case Admit(who=who):
                 return ("send", f"invite:room:{SPACE}", "invite:issuer", f"invite:to:{who.account}")
-            case Tell(who=who) if self._chat_of(who) in ("", "leave"):
+            case Tell(who=who, room="") if self._chat_of(who) in ("", "leave"):
                 return ("send", "create", "invite:issuer", f"invite:to:{who.account}")
             case _:
                 return ("send",)

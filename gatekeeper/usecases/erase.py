@@ -289,11 +289,12 @@ async def _erase_orders(
     """What was ordered about them says nothing any more; what is still open is cancelled."""
     about = await tx.find(Order, subject__in=subjects)
     theirs = {one.id for one in about}
-    for other in await tx.find(Order, purpose__in=("welcome", "told", *CARDS)):
+    for other in await tx.find(Order, purpose__in=("welcome", "told", "cannot-read", *CARDS)):
         if other.id not in theirs and _names(other, nobody):
             about.append(other)
     for one in about:
-        open_now = one.progress in OPEN_ORDERS and one.subject in subjects
+        ours = one.subject in subjects or isinstance(one.action, Tell)
+        open_now = one.progress in OPEN_ORDERS and ours
         ends: dict[str, Any] = (
             {"progress": Progress.CANCELLED, "reason": "erased"} if open_now else {}
         )

@@ -22,16 +22,18 @@ from gatekeeper.domain.events import (
     PutOut,
     Wrote,
 )
-from gatekeeper.domain.identity import Identity
+from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import (
     admit,
     apply,
     chat,
+    notices,
     passes,
     perform,
     presses,
     questions,
+    stage_ends,
     words,
     words_on_removals,
 )
@@ -124,22 +126,33 @@ class Desk:
         return [order for order in waiting if perform.for_chat_of(order) == str(who)]
 
     async def _unreadable(self, event: Wrote) -> None:
+        """Whatever it says, they are alive; and they hear where to say it, once in each room."""
         parts = self._parts
         async with parts.store.transaction(parts.club) as tx:
             now = parts.clock.now()
             if await once(tx, event, now):
-                await _tell_unreadable(tx, parts, event, now)
+                account = await tx.first(Account, identity=event.who)
+                if account is not None and event.place == "direct":
+                    await stage_ends.alive(tx, parts, account.person_id, now, "chat")
+                await _tell_unreadable(tx, parts, event, account, now)
 
 
-async def _tell_unreadable(tx: Tx, parts: Parts, event: Wrote, now: datetime) -> None:
-    day = now.date().isoformat()
+async def _tell_unreadable(
+    tx: Tx, parts: Parts, event: Wrote, account: Account | None, now: datetime
+) -> None:
+    theirs = account is not None and event.place == "direct"
+    language = await notices.language_of(tx, parts, account.person_id) if account and theirs else ""
+    where = passes.digest(parts, event.room or str(event.who))[:24]
     await tell(
         tx,
         parts,
         event.who,
-        parts.say("cannot-read-encrypted"),
-        key=f"unreadable/{passes.digest(parts, str(event.who))[:16]}/{day}",
-        purpose="told",
+        parts.say(
+            f"cannot-read-encrypted.{event.place}", {"url": f"{parts.base_url}/join"}, language
+        ),
+        key=f"unreadable/{where}",
+        purpose="cannot-read",
         subject="club",
         now=now,
+        room=event.room,
     )

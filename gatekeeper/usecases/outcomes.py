@@ -56,9 +56,10 @@ async def on_failure(
         await stages.on_failure(tx, parts, failed, reason, now)
     elif failed.purpose == "invitation":
         await invitations.on_refused(tx, parts, failed, reason, now)
-    if failed.purpose in {"failure", "code", "form-link"}:
+    if failed.purpose in {"failure", "code", "form-link", "cannot-read"}:
         # A report that cannot be posted stands in the log and in `doctor`. Where a stranger asked
-        # for a code or a link, nobody has proven anything: the admins are not to be bothered.
+        # for a code or a link, or opened a chat, nobody has proven anything: the admins are not
+        # to be bothered.
         return
     text = parts.say(
         "order-failed",

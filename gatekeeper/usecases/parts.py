@@ -265,12 +265,13 @@ async def tell(
     lane: Lane = Lane.ANSWER,
     links: tuple[Link, ...] = (),
     choices: tuple[Choice, ...] = (),
+    room: str = "",
     even_paused: bool = False,
 ) -> Order:
-    """Order a message to one person's direct chat."""
+    """Order a message to one person's direct chat, or to the `room` in which they wrote to us."""
     return await order(
         tx,
-        Tell(who=who, text=text, links=links, choices=choices),
+        Tell(who=who, text=text, links=links, choices=choices, room=room),
         platform=who.platform,
         key=key,
         purpose=purpose,

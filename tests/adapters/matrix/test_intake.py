@@ -9,7 +9,7 @@ import pytest
 from gatekeeper.domain import events
 from gatekeeper.domain.activity import Kind
 from gatekeeper.domain.decisions import Admit, Card, Choice, Post, ShowCard, Tell
-from gatekeeper.domain.errors import PlatformDown, StorageError, WrongState
+from gatekeeper.domain.errors import PlatformDown, PlatformRefused, StorageError, WrongState
 from gatekeeper.testing.platform_contract import until
 from gatekeeper_matrix import intake
 from tests.adapters.matrix.world import MatrixWorld
@@ -209,6 +209,45 @@ async def test_encrypted_words_are_told_as_unreadable(world: MatrixWorld) -> Non
     await hands.send(world.scene.admins, "m.room.encrypted", content)
     wrote = await world.desk.wait_for(events.Wrote, world.founder)
     assert (wrote.place, wrote.unreadable, wrote.text) == ("admins", True, "")
+    assert wrote.room == world.scene.admins
+
+
+@pytest.mark.parametrize("place", ["direct", "admins"])
+async def test_where_we_cannot_read_we_say_so_there_in_clear(
+    world: MatrixWorld, place: str
+) -> None:
+    """As most apps open their chats: encrypted. Nothing else of ours is sent into such a room."""
+    algorithm = {"algorithm": "m.megolm.v1.aes-sha2"}
+    who = await world.person() if place == "direct" else world.founder
+    hands = world.hands(who)
+    if place == "direct":
+        room = await hands.make_direct_chat(world.bot.user_id)
+        await until(lambda: room in world.scene.opened, "the chat")
+    else:
+        room = world.scene.admins
+    await hands.set_state(room, "m.room.encryption", algorithm)
+    secret = {**algorithm, "ciphertext": "x", "session_id": "y", "sender_key": "z"}
+    await hands.send(room, "m.room.encrypted", {**secret, "device_id": "d"})
+    wrote = await world.desk.wait_for(events.Wrote, who)
+    assert (wrote.place, wrote.unreadable, wrote.room) == (place, True, room)
+    answer = Tell(who=who, text="I cannot read this.", room=wrote.room)
+    for _ in range(2):
+        receipt = await world.platform.perform(answer, "once", world.now())
+        assert receipt.ref
+    said = [m for m in await hands.messages(room) if m.sender == world.bot.user_id]
+    assert [m.body for m in said] == ["I cannot read this."]
+    if place == "direct":
+        other = await world.platform.perform(Tell(who=who, text="Hello"), "h", world.now())
+        assert other.waiting, "what is meant for them alone goes to a chat that we made"
+    assert len([m for m in await hands.messages(room) if m.sender == world.bot.user_id]) == 1
+
+
+async def test_out_of_the_room_there_is_nobody_to_tell(world: MatrixWorld) -> None:
+    who = await world.person()
+    room = await world.hands(who).make_room()
+    with pytest.raises(PlatformRefused) as refused:
+        await world.platform.perform(Tell(who=who, text="x", room=room), "x", world.now())
+    assert refused.value.reason == "no-such-room"
 
 
 async def test_a_press_on_an_old_card_after_a_restart(world: MatrixWorld) -> None:
