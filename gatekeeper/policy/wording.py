@@ -8,9 +8,9 @@ objections or who vouches: an atom with one of these is not for them, see `is_pu
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, datetime, timedelta
 from typing import Final
 
 from babel.numbers import format_decimal
@@ -183,7 +183,7 @@ class Wording:
             case timedelta():
                 sign = "-" if value < timedelta(0) else ""
                 return sign + say_duration(abs(value), self.tongue)
-            case datetime():
+            case datetime() if value.tzinfo is not None and MINYEAR < value.year < MAXYEAR:
                 return say_time(value, self.tongue, self.policy.club.spec.time_zone)
             case list() | tuple():
                 return self._list(value)
@@ -213,7 +213,7 @@ class Wording:
         """
         atom = seen.atom
         if seen.fault:
-            return self.say("atom.fault", {"source": source_of(seen), "fault": cut(seen.fault)})
+            return self._faulty(seen)
         terms = [term_of(each, self.rules) for each in atom.operands]
         if seen.value is None:
             return self._untold(seen, terms)
@@ -231,6 +231,33 @@ class Wording:
             return self.say("saw.value", {"name": self.name(terms[0].path), **values})
         code = "atom.holds" if seen.value else "atom.holds-not"
         return self.say(code, {"source": source_of(seen)})
+
+    def _faulty(self, seen: AtomValue) -> str:
+        """The fault, and the facts that it came from."""
+        values = [
+            self.say("saw.value", {"name": self.name(path), "seen": self.value(value)})
+            for path in dict.fromkeys(self._named_in(seen.atom.source))
+            if (value := self._held(path)) is not None
+        ]
+        told: dict[str, Value] = {"source": source_of(seen), "fault": cut(seen.fault)}
+        if not values:
+            return self.say("atom.fault", told)
+        return self.say("atom.fault-seen", {**told, "seen": "; ".join(values[:LIST_ITEMS])})
+
+    def _named_in(self, source: str) -> Iterator[tuple[str, ...]]:
+        """The facts that a condition names, also by way of variables."""
+        for found in re.findall(_NAME, source):
+            path = tuple(found.split("."))
+            if path[0] == "variables" and path[1] in self.rules.variables:
+                yield from self._named_in(self.rules.variables[path[1]].source)
+            elif path[0] == self.rules.conditions.subject:
+                yield path[: 3 if path[1] == "answers" and len(path) > 2 else 2]
+
+    def _held(self, path: tuple[str, ...]) -> object:
+        held: object = self.facts
+        for name in path[1:]:
+            held = held.get(name) if isinstance(held, Mapping) else getattr(held, name, None)
+        return None if isinstance(held, Mapping) else held
 
     def _untold(self, seen: AtomValue, terms: list[Term]) -> str:
         """What is not there is named, where that has a name."""
@@ -283,10 +310,7 @@ class Wording:
                 return self.say("saw.value", values)
 
     def _is_text(self, path: tuple[str, ...]) -> bool:
-        held: object = self.facts
-        for name in path[1:]:
-            held = held.get(name) if isinstance(held, Mapping) else getattr(held, name, None)
-        return isinstance(held, str)
+        return isinstance(self._held(path), str)
 
     def _side(self, seen: AtomValue, terms: list[Term], place: int) -> str:
         """One side in brief: a constant's value, a fact's name with its value."""

@@ -1,6 +1,6 @@
 """Atoms in words, and who may read them."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -12,6 +12,7 @@ from gatekeeper.policy.wording import LIST_ITEMS, PUBLIC, TEXT_LETTERS, Wording,
 from tests.policy.builders import NOW, a_member, a_policy, an_application, rule
 
 DAYS = timedelta(days=1)
+FIRST = datetime(1, 1, 1, tzinfo=UTC)
 
 
 def sentences(condition, facts, language="en", decision="decline", *, admin=True):
@@ -41,6 +42,25 @@ def test_every_fact_has_a_name_in_every_language():
 def test_what_a_person_may_read_are_facts():
     assert PUBLIC["application"] < set(ApplicationFacts.model_fields)
     assert PUBLIC["member"] < set(MemberFacts.model_fields)
+
+
+FAULTS = [
+    ("10 / application.links < 5", {"links": 0}, "divide by zero", "links: 0"),
+    ("application.text.matches(application.reason)", {"reason": "("}, "missing )", "“(”"),
+    ("now - application.account_created_at > duration('1d')", {"account_created_at": FIRST}, "",
+     "0001-01-01"),
+    ("application.links % (variables.known_for < duration('0s') ? 1 : 0) > 1", {}, "",
+     "account first seen: 28 February 2026"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("condition", "facts", "fault", "seen"), FAULTS, ids=lambda one: str(one))
+def test_a_fault_is_told_with_the_facts_it_came_from(condition, facts, fault, seen):
+    guard = "has(application.account_created_at) && " if "account" in condition else ""
+    said = sentences(guard + condition, an_application(**facts))[-1]
+    assert "could not be evaluated" in said
+    assert fault in said
+    assert seen in said
 
 
 SAID = [
