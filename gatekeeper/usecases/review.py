@@ -27,7 +27,7 @@ from gatekeeper.domain.decisions import Admit, Decision, Lane, Order, Post, Quor
 from gatekeeper.domain.errors import BadInput, PlatformRefused, WrongState
 from gatekeeper.domain.identity import ClubId, Identity
 from gatekeeper.ports import Profile, Tx
-from gatekeeper.usecases import cards, rights, trials
+from gatekeeper.usecases import cards, faults, rights, trials
 from gatekeeper.usecases.facts import application_facts
 from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, account_of, by_number, cancel, order, record, tell
@@ -90,6 +90,7 @@ async def let_rules_speak(tx: Tx, parts: Parts, app: Application, now: datetime)
     policy = await parts.shelf.at(tx, app.policy)
     facts = await application_facts(tx, policy, app)
     ruling = policy.judge_application(facts, now)
+    faults.note(policy, [(subject_of(app), ruling)])
     await trials.note_application(tx, policy, app, facts, ruling, now)
     app = await tx.change(
         app,

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -20,8 +20,19 @@ from gatekeeper.domain.memberships import (
     advance,
 )
 from gatekeeper.domain.pruning import Brake, Line, Plan, judge, plan_sweep
+from gatekeeper.policy.judge import Policy
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import audit, explained, held, notices, removals, stage_ends, trials, votes
+from gatekeeper.usecases import (
+    audit,
+    explained,
+    faults,
+    held,
+    notices,
+    removals,
+    stage_ends,
+    trials,
+    votes,
+)
 from gatekeeper.usecases.member_facts import Look, Outlook, look_at, look_out
 from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, Shelf, club_state, once, record
@@ -73,6 +84,7 @@ async def run(parts: Parts, slot: str) -> Sweep:
             await held.show(tx, parts, sweep, now)
         await audit.post_head(tx, parts, now)
         policy = parts.policy
+    _note_faults(policy, looks.values())
     await trials.note_members(parts, policy, tuple(looks.values()), now)
     return sweep
 
@@ -86,6 +98,11 @@ async def _plan(
     brake = Brake(count=limit.count, percent=limit.percent)
     plan = plan_sweep((look.candidate for look in looks), brake, now)
     return plan, {look.candidate.membership.id: look for look in looks}
+
+
+def _note_faults(policy: Policy, looks: Iterable[Look]) -> None:
+    judged = ((subject_of(one.candidate.membership), one.candidate.ruling) for one in looks)
+    faults.note(policy, judged)
 
 
 async def _keep(tx: Tx, parts: Parts, slot: str, plan: Plan, now: datetime) -> Sweep:
@@ -302,6 +319,7 @@ async def _next(parts: Parts, now: datetime) -> datetime | None:
 async def _over(tx: Tx, parts: Parts, outlook: Outlook, now: datetime) -> None:
     ripe = await tx.find(Membership, state=State.NOTICED, grace_ends_at__lte=now, limit=500)
     looks = await look_at(tx, parts, ripe, outlook, now)
+    _note_faults(parts.policy, looks)
     planned = False
     for look in looks:
         decision = judge(look.candidate, now)
