@@ -10,9 +10,11 @@ import pytest
 from pydantic import ValidationError
 
 from gatekeeper.domain.decisions import Verdict
-from gatekeeper.policy.facts import ApplicationFacts, MemberFacts
+from gatekeeper.policy.club_document import Form
+from gatekeeper.policy.facts import ApplicationFacts, MemberFacts, Type, schema_of
 from gatekeeper.policy.faster import faster
 from gatekeeper.policy.findings import PolicyError
+from gatekeeper.policy.outcomes import judge as judged
 from tests.policy.builders import NOW, a_member, a_policy, an_application, rule
 
 SOON = 1.0  # seconds of the process's own time
@@ -216,6 +218,53 @@ def test_nothing_hides_behind_a_letter(hidden):
     for judge in (policy, faster(policy, sample=1)):
         ruling = judge.judge_application(raw(text=hidden), NOW)
         assert (ruling.rule, ruling.verdict) == ("spam", Verdict.DECLINE)
+
+
+PLACES = [
+    *[(f"application.{name}", kind) for name, kind in schema_of(ApplicationFacts, Form()).items()],
+    *[(f"member.{name}", kind) for name, kind in schema_of(MemberFacts, Form()).items()],
+    ("application.answers.why", Type(str)),
+    ("application.answers.tags", Type(str, many=True)),
+]
+TEXT_PLACES = [one for one in PLACES if isinstance(one[1], Type) and one[1].scalar is str]
+
+
+@pytest.mark.parametrize(("place", "kind"), TEXT_PLACES, ids=[one[0] for one in TEXT_PLACES])
+@pytest.mark.parametrize("letter", [0, 0xD800, 0xDFFF], ids=hex)
+def test_every_text_is_read_to_its_end(place, kind, letter):
+    hidden = f"hello{letter} CASINO"
+    seen = (
+        f"{place}.exists(t, t.endsWith('CASINO'))" if kind.many else f"{place}.endsWith('CASINO')"
+    )
+    condition = f"has({place}) && {seen}" if kind.optional else seen
+    subject, *path = place.split(".")
+    value: object = (hidden,) if kind.many else hidden
+    if len(path) == 2:
+        value = {**dict(an_application().answers), path[1]: list(value) if kind.many else value}
+    facts: ApplicationFacts | MemberFacts
+    if subject == "application":
+        policy = a_policy(FORM, rule(condition, "decline"))
+        facts, verdict = raw(**{path[0]: value}), Verdict.DECLINE
+    else:
+        policy = a_policy(("member.grace_over", condition))
+        facts = MemberFacts.model_construct(**{**dict(a_member()), path[0]: value})
+        verdict = Verdict.REMOVE
+    for judge in (policy, faster(policy, sample=1)):
+        assert judged(judge, facts, NOW).verdict is verdict
+
+
+def test_thousands_of_judgements_in_a_row_end_nothing():
+    """Where a result could be null, the process would end after about five thousand of them."""
+    absent = "has(application.last_declined_at) ? now > application.last_declined_at : true"
+    policy = a_policy(rule(f"!({absent})"))
+    for number in range(6_000):
+        ruling = policy.judge_application(an_application(links=number % 3), NOW)
+        assert ruling.verdict is Verdict.WAIT
+    looks = policy.look_into_application(an_application(), NOW).rules
+    scope = policy.admission_rules.scope(an_application(), NOW)
+    for _ in range(6_000):
+        scope.atoms(policy.admission_rules.all[0].condition)
+    assert looks[0].matched is False
 
 
 def test_a_naive_now_is_refused():
