@@ -1,6 +1,7 @@
 """What the documents are held against: commands, codes, settings, diagrams, as the code has them.
 
-`python -m tests.docs_support` writes the state diagrams into policies/README.md anew.
+`python -m tests.docs_support` writes what policies/README.md has from the code anew: all that
+stands between `<!-- made: NAME -->` and `<!-- end -->`.
 """
 
 import ast
@@ -9,9 +10,9 @@ import pkgutil
 import re
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ from gatekeeper.domain.errors import GatekeeperError
 
 TOP = Path(__file__).parents[1]
 POLICIES = TOP / "policies" / "README.md"
-HEADING = "## State diagrams\n"
 DOCUMENTS = tuple(
     path
     for pattern in ("*.md", "[a-z]*/**/*.md")
@@ -72,27 +72,54 @@ def _name(state: StrEnum) -> str:
     return state.value.replace("-", "_")  # mermaid takes no "-" in the name of a state
 
 
-def diagrams() -> str:
-    """The whole section of policies/README.md."""
-    parts = [HEADING]
-    for title, (module, first, about) in ABOUT.items():
-        drawn = diagram(module.NEXT, first)
-        parts.append(f"### The life of {title.lower()}\n\n{about}\n\n```mermaid\n{drawn}\n```\n")
-    return "\n".join(parts)
+def life(title: str) -> str:
+    """A state diagram with what has to be said of it."""
+    module, first, about = ABOUT[title]
+    return f"{about}\n\n```mermaid\n{diagram(module.NEXT, first)}\n```"
 
 
-def written_diagrams() -> str:
-    """The same section as it stands in the document, "" for none."""
-    _, heading, rest = POLICIES.read_text("utf-8").partition(HEADING)
-    return heading + re.split(r"(?m)^## ", rest)[0] if heading else ""
+# ---- What a document has from the code ---------------------------------------------------------
+
+MADE = re.compile(r"(?s)<!-- made: (.+?) -->\n(.*?)<!-- end -->")
 
 
-def renew() -> None:
-    """Write the section anew, at its place or at the end."""
-    text = POLICIES.read_text("utf-8")
-    old, new = written_diagrams(), diagrams()
-    text = text.replace(old.rstrip(), new.rstrip()) if old else f"{text.rstrip()}\n\n{new}"
-    POLICIES.write_text(f"{text.rstrip()}\n", "utf-8")
+def makers() -> Mapping[str, Callable[[], str]]:
+    """What can be made, by the name that stands in the document."""
+    from tests.policy import fields
+
+    return {
+        "commands": fields.command_table,
+        "functions": fields.function_table,
+        "fields of cases": fields.case_table,
+        **{f"life of {title.lower()}": partial(life, title) for title in ABOUT},
+        **{f"fields of {kind}": partial(fields.field_table, kind) for kind in fields.KINDS},
+        **{f"facts of {one}": partial(fields.fact_table, one) for one in ("application", "member")},
+        **{
+            f"findings in {about}": partial(fields.finding_table, about)
+            for about in ("policies", "cases")
+        },
+        "refusals of commands": fields.refusal_table,
+    }
+
+
+def made() -> Mapping[str, str]:
+    """The same, written; a blank line before and behind keeps tables tables."""
+    return {name: f"\n{make()}\n\n" for name, make in makers().items()}
+
+
+def written(document: Path = POLICIES) -> Mapping[str, str]:
+    """The same as it stands in the document."""
+    return dict(MADE.findall(document.read_text("utf-8")))
+
+
+def renew(document: Path = POLICIES) -> None:
+    """Write all of it anew."""
+    new = made()
+    text = MADE.sub(
+        lambda found: f"<!-- made: {found[1]} -->\n{new[found[1]]}<!-- end -->",
+        document.read_text("utf-8"),
+    )
+    document.write_text(text, "utf-8")
 
 
 # ---- What the code has -------------------------------------------------------------------------

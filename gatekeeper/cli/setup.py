@@ -10,13 +10,13 @@ import typer
 
 from gatekeeper import keys, plugins
 from gatekeeper.cli import frame, render
+from gatekeeper.cli.cases import ENDING
 from gatekeeper.cli.frame import Json
 from gatekeeper.domain.errors import NoTables, Refused
 from gatekeeper.settings import FILE_NAME, find_database, find_place
 
 DISTRIBUTION: Final = "gatekeeper-club"
-POLICY: Final = "house-rules.yaml"
-CASES: Final = "house-rules.cases.yaml"
+POLICY: Final = "house-rules"
 SCHEMA: Final = "gatekeeper.schema.json"
 # Editors that know the YAML language server complete and mark fields by it.
 EDITOR_LINE: Final = f"# yaml-language-server: $schema={SCHEMA}\n"
@@ -38,6 +38,10 @@ def init(
     folder: Annotated[
         str, typer.Argument(metavar="DIR", help="The folder; else this one.", show_default=False)
     ] = ".",
+    policy: Annotated[
+        str,
+        typer.Option("--policy", metavar="NAME", help="Which ready policy; else house-rules."),
+    ] = "",
     anew: Annotated[
         bool, typer.Option("--anew", help="Begin anew: empty tables for keys that had some before.")
     ] = False,
@@ -45,14 +49,7 @@ def init(
 ) -> None:
     """Write policy, cases, settings, tables, keys and first steps; what is there is kept."""
     base = Path(folder).absolute()
-    templates = Path(__file__).with_name("templates")
-    texts = {
-        POLICY: EDITOR_LINE + (policies() / POLICY).read_text("utf-8"),
-        CASES: (policies() / CASES).read_text("utf-8"),
-        SCHEMA: _schema(),
-        FILE_NAME: (templates / FILE_NAME).read_text("utf-8"),
-        "FIRST-STEPS.md": (templates / "FIRST-STEPS.md").read_text("utf-8"),
-    }
+    texts = _texts(_chosen(policy, base / FILE_NAME))
     written: list[str] = []
     kept: list[str] = []
     try:
@@ -77,6 +74,36 @@ def init(
     for name in kept:
         render.say(f"kept {name}, which was there")
     render.say(f"Next: read {base / 'FIRST-STEPS.md'}")
+
+
+def ready() -> tuple[str, ...]:
+    """The names of the packaged policies."""
+    return tuple(sorted(cases.name[: -len(ENDING)] for cases in policies().glob(f"*{ENDING}")))
+
+
+def _chosen(name: str, settings: Path) -> str:
+    """The policy asked for, else the one that settings which are there name, else house-rules."""
+    if name and name not in ready():
+        raise typer.BadParameter(
+            f"there is no policy {name}; these are ready: {', '.join(ready())}"
+        )
+    if name or not settings.is_file():
+        return name or POLICY
+    named = find_place("policy", settings).stem
+    return named if named in ready() else POLICY
+
+
+def _texts(name: str) -> dict[str, str]:
+    """What is written, by file: the policy `name` with all that names it."""
+    templates = Path(__file__).with_name("templates")
+    texts = {
+        f"{name}.yaml": EDITOR_LINE + (policies() / f"{name}.yaml").read_text("utf-8"),
+        f"{name}{ENDING}": (policies() / f"{name}{ENDING}").read_text("utf-8"),
+        SCHEMA: _schema(),
+    }
+    for file in (FILE_NAME, "FIRST-STEPS.md"):
+        texts[file] = (templates / file).read_text("utf-8").replace(POLICY, name)
+    return texts
 
 
 async def _tables(url: str, may_make: bool) -> tuple[str, bool]:

@@ -6,8 +6,9 @@ import stat
 
 import pytest
 
-from gatekeeper.cli import main
+from gatekeeper.cli import main, setup
 from gatekeeper.keys import load_keys
+from gatekeeper.settings import find_place
 
 ONE_LINE = re.compile(r"error: .+ \[[a-z.-]+\]( — .+)?\n")
 
@@ -38,6 +39,25 @@ def test_init_never_overwrites(club, gatekeeper):
     assert load_keys(club.folder / "data/keys").record == before.record
     _, out, _ = gatekeeper("init", "--json")
     assert json.loads(out)["written"] == []
+
+
+def test_init_takes_any_ready_policy(club, gatekeeper, tmp_path):
+    for name in setup.ready():
+        folder = tmp_path / name
+        assert gatekeeper("init", str(folder), "--policy", name)[0] == 0
+        assert {path.name for path in folder.glob("*.yaml")} == {
+            f"{name}.yaml",
+            f"{name}.cases.yaml",
+        }
+        assert find_place("policy", folder / "gatekeeper.toml") == folder / f"{name}.yaml"
+        assert f"`{name}.yaml`" in (folder / "FIRST-STEPS.md").read_text()
+        out = gatekeeper("init", str(folder))[1]  # once more: no other policy beside it
+        assert f"kept {name}.yaml, which was there" in out
+        assert gatekeeper("policy", "test", str(folder))[0] == 0
+    code, _, err = gatekeeper("init", str(tmp_path / "x"), "--policy", "no-door")
+    assert code == 2
+    assert "house-rules, open-door" in err
+    assert not (tmp_path / "x").exists()
 
 
 def test_init_where_nothing_can_be_written(gatekeeper):
