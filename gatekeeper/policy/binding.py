@@ -51,13 +51,13 @@ class Program:
         except (RuntimeError, ValueError, TypeError, UnicodeError) as error:
             return Outcome(fault=clean_text(str(error)) or type(error).__name__)
 
-    def booleans(self, activation: Any) -> list[bool] | None:
-        """The list of booleans that it gives; None for a fault."""
+    def booleans(self, values: Mapping[str, object]) -> list[bool] | None:
+        """The list of booleans that it gives on values by name; None for a fault."""
         try:
-            value = self.compiled.eval(activation).plain_value()
+            value = self.compiled.eval(data=values).plain_value()
         except (RuntimeError, ValueError, TypeError, UnicodeError):
             return None
-        sound = isinstance(value, list) and all(one is True or one is False for one in value)
+        sound = isinstance(value, list) and list(map(type, value)).count(bool) == len(value)
         return value if sound else None
 
 
@@ -97,6 +97,12 @@ class Environment:
         whole.expr.CopyFrom(expr)
         return self.program(whole)
 
+    def flat(self, tree: Any, names: Mapping[str, Type]) -> Program:
+        """A checked tree without selections, made ready to run on these names and types."""
+        kinds = {name: _kind(kind) for name, kind in names.items()}
+        run = cel.NewEnv(variables=kinds, extensions=[ext_strings.ExtStrings()])
+        return Program(run.deserialize(expressions.write(tree)))
+
     def activation(self, values: Mapping[str, object]) -> Any:
         """Values by name, as `to_cel` gives them, for `Program.run`."""
         return self._run.Activation(values)
@@ -118,7 +124,7 @@ def stamp(value: datetime) -> Any:
 def converter(kind: Type) -> Callable[[Any], Any] | None:
     """What makes values of one type ready for the library; None where they are."""
     if kind.many:
-        return partial(_elements, kind.scalar)
+        return partial(elements, kind.scalar)
     if kind.scalar is timedelta:
         return to_cel
     if kind.scalar is datetime:
@@ -126,7 +132,8 @@ def converter(kind: Type) -> Callable[[Any], Any] | None:
     return clean_text if kind.scalar is str else None
 
 
-def _elements(kind: type, values: Any) -> list[Any]:
+def elements(kind: type, values: Any) -> list[Any]:
+    """A list as the library takes it; raises ValueError for an element of another kind."""
     if not isinstance(values, list | tuple):
         raise ValueError(f"{values!r:.60} is no list")
     return [to_cel(fitting(value, kind)) for value in values]
@@ -176,6 +183,20 @@ _FIELDS = {
     str: FieldDescriptorProto.TYPE_STRING,
 }
 _MESSAGES = {datetime: ".google.protobuf.Timestamp", timedelta: ".google.protobuf.Duration"}
+
+
+_KINDS = {
+    bool: cel.Type.BOOL,
+    int: cel.Type.INT,
+    float: cel.Type.DOUBLE,
+    str: cel.Type.STRING,
+    datetime: cel.Type.TIMESTAMP,
+    timedelta: cel.Type.DURATION,
+}
+
+
+def _kind(kind: Type) -> Any:
+    return cel.Type.List(_KINDS[kind.scalar]) if kind.many else _KINDS[kind.scalar]
 
 
 _PROBE = cel.NewEnv(variables={"text": cel.Type.STRING})

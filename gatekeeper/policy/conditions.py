@@ -6,7 +6,7 @@ itself is known to `binding` alone.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
@@ -16,9 +16,11 @@ from gatekeeper.policy import expressions
 from gatekeeper.policy.base import parse_duration
 from gatekeeper.policy.binding import RESULTS, CheckFailed, Environment, is_constant, to_cel
 from gatekeeper.policy.facts import Facts, Schema, Type
+from gatekeeper.policy.flat import flatten
 from gatekeeper.policy.hoist import hoist, inline
 from gatekeeper.policy.plain import clean_text, param_type
-from gatekeeper.policy.scope import Condition, Fused, Ground, Reader, Scope, names_in
+from gatekeeper.policy.reader import Fused, Names, Reader, names_in
+from gatekeeper.policy.scope import Condition, Ground, Scope
 
 Want: TypeAlias = Literal["bool", "string", "any"]
 
@@ -72,7 +74,7 @@ class Conditions:
         self.subject, self.subject_schema, self.params = subject, schema, params
         self.variables = dict(variables or {})
         self.words = words
-        whole: Schema = {
+        whole = self._groups = {
             subject: schema,
             "params": {name: param_type(value) for name, value in params.items()},
             "variables": self.variables,
@@ -136,14 +138,19 @@ class Conditions:
         except CheckFailed:
             return None
         self._lint(tree)  # nothing is wrong, but days become seconds
-        names = names_in([tree, *(other.tree for other in others)])
-        mine = {path[1:] for path in names if path[0] == self.subject}
-        if () in mine:
-            return None  # the subject as a whole is looked at
+        whole = self._mine(names_in([tree.expr, *(other.tree.expr for other in others)]))
+        if () in whole or expressions.shadows(tree.expr, {*self._groups, "now"}):
+            return None  # the subject as a whole is looked at, or a loop's name hides another
         signals = hoist(tree, self.params)
         inline(tree, self.params)
-        reader = Reader(self.subject_schema, mine)
-        return Fused.of(self._environment.program(tree), signals, reader)
+        reader = Reader(self.subject_schema, whole)
+        return flatten(
+            self._environment, tree, self._groups, signals, self._ground.cel_params, reader
+        )
+
+    def _mine(self, names: Iterable[Names]) -> frozenset[Names]:
+        """Those of the subject, without its own name."""
+        return frozenset(path[1:] for path in names if path[0] == self.subject)
 
     def scope(
         self,

@@ -4,7 +4,7 @@ The binding hands a compiled condition out in this form and takes it back, so it
 (which names does it use, are they asked for with has() first) and made ready (90d to seconds).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
@@ -111,6 +111,11 @@ def walk(expr: Any) -> Iterator[Any]:
     yield expr
     for part in parts(expr):
         yield from walk(part)
+
+
+def shadows(expr: Any, names: Container[str]) -> bool:
+    """Whether a loop in `expr` calls its elements by one of these names."""
+    return any(kind(one) == "loop" and one.loop.iter_var in names for one in walk(expr))
 
 
 def path(expr: Any) -> tuple[str, ...]:

@@ -187,6 +187,8 @@ def _name(source: Source, expr: Any) -> tuple[str, Type]:
         raise CannotGenerate("a field of something worked out")
     if path[0] in source.loops and len(path) == 1:
         return source.loops[path[0]]
+    if path[0] in source.loops:
+        raise CannotGenerate("a loop whose elements have a name of ours")
     if path == ("now",):
         return "now", TIME
     if path[0] == "params" and len(path) == 2:

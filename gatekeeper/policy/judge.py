@@ -33,7 +33,8 @@ from gatekeeper.policy.document import (
 )
 from gatekeeper.policy.facts import Answer, ApplicationFacts, Facts, MemberFacts
 from gatekeeper.policy.plain import clean_text
-from gatekeeper.policy.scope import Condition, Fused, Scope, Unreadable, unseen
+from gatekeeper.policy.reader import Fused, Unreadable
+from gatekeeper.policy.scope import Condition, Scope, unseen
 from gatekeeper.policy.texts import languages, names_in, sentence
 
 VERDICTS: Mapping[str, Verdict] = {
@@ -132,6 +133,17 @@ class RuleSet:
     def on_trial(self) -> frozenset[int]:
         """The places of rules that are shown and never applied."""
         return frozenset(place for place, one in enumerate(self.all) if one.on_trial)
+
+    @cached_property
+    def told(self) -> tuple[tuple[RuleResult, RuleResult], ...]:
+        """What is told of each rule that did not match, and of one that did."""
+        return tuple(
+            (
+                RuleResult(one.rule.id, False, "", one.on_trial),
+                RuleResult(one.rule.id, True, "", one.on_trial),
+            )
+            for one in self.all
+        )
 
     def scope(self, facts: Facts, now: datetime) -> Scope:
         """These facts, to evaluate the rules on; raises ValueError for a naive time, Unreadable."""
@@ -360,7 +372,7 @@ def _seconds(span: timedelta | None) -> float | None:
     return None if span is None else span.total_seconds()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for every judgement, and that takes thrice as long
 class Found:
     """What the rules of one document give on one subject.
 
@@ -408,9 +420,14 @@ class Found:
 
     def results(self) -> tuple[RuleResult, ...]:
         """Of every rule."""
+        faults = self.faults
         return tuple(
-            RuleResult(one.rule.id, bit, self.faults.get(place, ""), one.on_trial)
-            for place, (one, bit) in enumerate(zip(self.rules.all, self.bits, strict=True))
+            [
+                told[bit]
+                if bit is not None
+                else replace(told[0], matched=None, fault=faults[place])
+                for place, (told, bit) in enumerate(zip(self.rules.told, self.bits, strict=True))
+            ]
         )
 
     def _scope(self) -> Scope:
@@ -431,8 +448,9 @@ def find(rules: RuleSet, facts: Facts, now: datetime) -> Found:
         none: list[bool | None] = [None] * len(faults)
         return Found(rules, None, facts, now, none, faults, _first(rules, none))
     told = scope.bits()
+    every: list[bool | None]
     if told is not None:
-        every: list[bool | None] = list(told)
+        every = [*told]
         for place in rules.always:
             every.insert(place, True)
         return Found(rules, scope, facts, now, every, faults, _first(rules, every))

@@ -7,6 +7,7 @@ from typing import Any
 from gatekeeper.policy.base import DURATION, parse_duration
 from gatekeeper.policy.facts import Type
 
+LEAST, MOST = -(2**63), 2**63 - 1  # whole numbers of conditions
 _BAD = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -16,7 +17,11 @@ def clean_text(text: str) -> str:
     A NUL would end the text for the library, and what stands behind it would be judged by no
     rule. Used at the door, and again before every evaluation.
     """
-    if text.isascii() and "\x00" not in text:
+    if "\x00" not in text:
+        try:
+            text.encode()  # faster than to look for surrogates
+        except UnicodeEncodeError:
+            return _BAD.sub("\ufffd", text)
         return text
     return _BAD.sub("\ufffd", text)
 
@@ -26,10 +31,14 @@ def fitting(value: Any, kind: type) -> Any:
 
     The library would compare a text with True, or 1.5 where whole numbers were checked for.
     """
-    if type(value) is kind:
+    if kind is int and type(value) is int and LEAST <= value <= MOST:
+        return value
+    if type(value) is kind and kind not in {int, datetime}:
         return value
     if kind is float and type(value) is int:
         return float(value)
+    if isinstance(value, datetime) and value.tzinfo is None:
+        raise ValueError(f"a time without a zone: {value.isoformat()}")
     if isinstance(value, kind) and kind in {str, datetime, timedelta}:
         return str.__str__(value) if kind is str else value
     raise ValueError(f"{value!r:.60} is no {kind.__name__}")

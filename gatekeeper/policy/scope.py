@@ -1,7 +1,6 @@
 """One subject at one moment, and what conditions give on it."""
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -13,17 +12,13 @@ from gatekeeper.policy.binding import (
     Environment,
     Outcome,
     Program,
-    converter,
     stamp,
     to_cel,
 )
-from gatekeeper.policy.facts import Facts, Schema, Type, typed_answer, values_of
+from gatekeeper.policy.facts import Facts, Schema, Type, values_of
 from gatekeeper.policy.generate import CannotGenerate, Look, Source, generate_atom
-from gatekeeper.policy.hoist import Signal, Test
-from gatekeeper.policy.plain import fitting
+from gatekeeper.policy.reader import Fused, Names, Reader
 
-Names = tuple[str, ...]
-Convert = Callable[[Any], Any]
 _NONE: Mapping[str, str] = {}
 
 
@@ -51,102 +46,6 @@ class Condition:
         return take_apart(self.source, self.tree.expr)
 
 
-class Unreadable(ValueError):
-    """Facts with a value of another type than its name has; says which."""
-
-    BEGINS = "facts that cannot be read: "
-
-    def __init__(self, what: str) -> None:
-        super().__init__(self.BEGINS + what)
-
-
-class Reader:
-    """Takes from a subject's facts what some conditions look at, ready for the library.
-
-    Args:
-        schema: names and types of the subject.
-        names: what is looked at, without the subject's own name.
-    """
-
-    def __init__(self, schema: Schema, names: Iterable[Names]) -> None:
-        self._single: list[tuple[str, Type, Convert | None]] = []
-        self._groups: dict[str, list[tuple[str, Type, Convert | None]]] = {}
-        for path in sorted(names):
-            kind = schema[path[0]] if path else None
-            if isinstance(kind, Type):
-                self._single.append((path[0], kind, converter(kind)))
-            elif isinstance(kind, Mapping):
-                inside = self._groups.setdefault(path[0], [])
-                wanted = path[1:2] or tuple(kind)  # a group as a whole is all that is in it
-                inside += [(n, t, converter(t)) for n in wanted if isinstance(t := kind[n], Type)]
-
-    def __call__(self, facts: Facts) -> dict[str, Any]:
-        """By name; what is absent is left out.
-
-        Raises:
-            Unreadable: a value of another type, or a time without a zone.
-        """
-        values = facts.__dict__
-        read: dict[str, Any] = {}
-        try:
-            for name, kind, convert in self._single:
-                value = values[name]
-                if value is not None:
-                    if type(value) is not kind.scalar and not kind.many:
-                        value = fitting(value, kind.scalar)
-                    read[name] = convert(value) if convert else value
-            for group, fields in self._groups.items():
-                inside = read[group] = {}
-                given = values[group]
-                for name, kind, convert in fields:
-                    value = given.get(name)
-                    if value is not None:
-                        value = typed_answer(value, kind)
-                        if type(value) is not kind.scalar and not kind.many:
-                            value = fitting(value, kind.scalar)
-                        inside[name] = convert(value) if convert else value
-        except ValueError as wrong:
-            raise Unreadable(f"{name}: {wrong}") from None
-        return read
-
-
-@dataclass(frozen=True, slots=True)
-class Fused:
-    """Many conditions in one program that gives a list of booleans.
-
-    Attributes:
-        tests: what is worked out before it: a place in what was read, and signals by name.
-        reader: hands over what these conditions look at and nothing else.
-    """
-
-    program: Program
-    tests: tuple[tuple[Names, tuple[tuple[str, Test], ...]], ...]
-    reader: Reader
-
-    @staticmethod
-    def of(program: Program, signals: Iterable[Signal], reader: Reader) -> "Fused":
-        """With the signals of one text together."""
-        places: dict[Names, list[tuple[str, Test]]] = {}
-        for signal in signals:
-            places.setdefault(signal.path[1:], []).append((signal.name, signal.test))
-        tests = tuple((path, tuple(found)) for path, found in places.items())
-        return Fused(program, tests, reader)
-
-    def signals(self, read: Mapping[str, Any]) -> dict[str, object]:
-        """By name; of an absent text there are none, so that whoever uses one has a fault."""
-        found: dict[str, object] = {}
-        for path, tests in self.tests:
-            value: Any = read
-            for step in path:
-                value = value.get(step)
-                if value is None:
-                    break
-            else:
-                for name, test in tests:
-                    found[name] = test(value)
-        return found
-
-
 @dataclass(frozen=True, slots=True)
 class Ground:
     """What all scopes of one environment share; programs of atoms are made when first asked for.
@@ -162,7 +61,7 @@ class Ground:
     cel_params: Mapping[str, object]
     optional: frozenset[Names]
     programs: dict[tuple[str, int], Program] = field(default_factory=dict)
-    looks: dict[tuple[str, int], Look | None] = field(default_factory=dict)
+    looks: dict[str, tuple[Look | None, ...]] = field(default_factory=dict)
 
 
 class Scope:
@@ -192,39 +91,48 @@ class Scope:
         self._values, self._now, self._words = values, now, words
         self._variables = variables
         self._plain: Mapping[str, object] | None = None
-        extra: dict[str, object] = {}
-        if fused is not None and isinstance(values, Facts):
-            given = fused.reader(values)
-            extra = fused.signals(given)
-        elif isinstance(values, Facts):
-            given = ground.reader(values)
+        self._worked_out: dict[str, object] = {}
+        self._activated: Any = None
+        if now.tzinfo is None:
+            raise ValueError(f"a time without a zone: {now.isoformat()}")
+        if fused is None or not isinstance(values, Facts):
+            self._activate()
         else:
-            given = to_cel(values)
-        data = {
-            ground.subject: given,
-            "params": ground.cel_params,
-            "variables": extra,
-            "now": stamp(now),
-            **words,
-        }
-        activate = ground.environment.activation
+            self._read, self._tested = fused.reader(values)
         for name, condition in variables.items():
-            self._activation = activate(data)
             outcome = self.evaluate(condition)
             if not outcome.fault:
-                extra[name] = to_cel(outcome.value)
-        self._activation = activate(data)
+                self._worked_out[name] = to_cel(outcome.value)
+                self._activated = None
 
     def bits(self) -> list[bool] | None:
         """What each of the fused conditions gives; None where one of them has a fault."""
         if self._fused is None:
             return None
-        return self._fused.program.booleans(self._activation)
+        return self._fused.bits(self._read, self._tested, self._worked_out, self._now)
+
+    def _activate(self) -> Any:
+        """All that conditions may look at, ready for the library."""
+        ground, values = self._ground, self._values
+        if self._activated is None:
+            if not isinstance(values, Facts):
+                given = to_cel(values)
+            else:
+                given = (self._fused.whole if self._fused else ground.reader)(values)
+            data = {
+                ground.subject: given,
+                "params": ground.cel_params,
+                "variables": self._worked_out,
+                "now": stamp(self._now),
+                **self._words,
+            }
+            self._activated = ground.environment.activation(data)
+        return self._activated
 
     def evaluate(self, condition: Condition) -> Outcome:
         """The value of `condition`, or the fault; never an exception, never a value of another
         type than the one it was checked for."""
-        outcome = condition.program.run(self._activation)
+        outcome = condition.program.run(self._activate())
         if outcome.fault or condition.type.many or condition.type.scalar is datetime:
             return outcome
         if type(outcome.value) is not condition.type.scalar:
@@ -233,26 +141,35 @@ class Scope:
 
     def atoms(self, condition: Condition) -> tuple[AtomValue, ...]:
         """Every atom by itself, also those that a short circuit passes over."""
-        return tuple(self._atom(condition, atom) for atom in condition.atoms)
-
-    def _atom(self, condition: Condition, atom: Atom) -> AtomValue:
         facts = self._values
-        if isinstance(facts, Facts) and (look := self._look(condition, atom)):
-            with suppress(Exception):  # absent, or a fault: the library says which
+        if not isinstance(facts, Facts):
+            return tuple(self._evaluated(condition, atom) for atom in condition.atoms)
+        looks = self._ground.looks.get(condition.source) or self._looks(condition)
+        return tuple(
+            self._atom(condition, atom, look, facts)
+            for atom, look in zip(condition.atoms, looks, strict=True)
+        )
+
+    def _atom(self, condition: Condition, atom: Atom, look: Look | None, facts: Facts) -> AtomValue:
+        if look is not None:
+            try:
                 value, *sides = look(facts, self._now)
                 return AtomValue(atom, value is True, "", tuple(sides))
+            except Exception:  # absent, or a fault: the library says which
+                return self._evaluated(condition, atom)
         return self._evaluated(condition, atom)
 
-    def _look(self, condition: Condition, atom: Atom) -> Look | None:
-        """The atom as Python; None where only the library can."""
-        ground, key = self._ground, (condition.source, atom.offset)
-        if key not in ground.looks:
+    def _looks(self, condition: Condition) -> tuple[Look | None, ...]:
+        """The atoms as Python; None where only the library can."""
+        ground, looks = self._ground, list[Look | None]()
+        for atom in condition.atoms:
             source = Source(ground.subject, ground.schema, ground.params, self._variables)
             try:
-                ground.looks[key] = generate_atom(source, atom)
+                looks.append(generate_atom(source, atom))
             except CannotGenerate:
-                ground.looks[key] = None
-        return ground.looks[key]
+                looks.append(None)
+        ground.looks[condition.source] = tuple(looks)
+        return tuple(looks)
 
     def _evaluated(self, condition: Condition, atom: Atom) -> AtomValue:
         if atom.operator == "has":
@@ -280,7 +197,7 @@ class Scope:
         programs, key = self._ground.programs, (condition.source, expr.id)
         if key not in programs:
             programs[key] = self._ground.environment.part(condition.tree, expr)
-        return programs[key].run(self._activation)
+        return programs[key].run(self._activate())
 
     def _look_up(self, path: Names) -> object | None:
         if self._plain is None:
@@ -299,18 +216,3 @@ def unseen(condition: Condition, fault: str) -> tuple[AtomValue, ...]:
     return tuple(
         AtomValue(atom, None, fault, (None,) * len(atom.operands)) for atom in condition.atoms
     )
-
-
-def names_in(trees: Iterable[Any]) -> frozenset[Names]:
-    """Every name that these trees look at, each in its full length."""
-    return frozenset(
-        path for tree in trees for expr in _outermost(tree.expr) if (path := expressions.path(expr))
-    )
-
-
-def _outermost(expr: Any) -> Iterable[Any]:
-    if expressions.path(expr):
-        yield expr
-    else:
-        for part in expressions.parts(expr):
-            yield from _outermost(part)
