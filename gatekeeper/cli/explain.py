@@ -1,7 +1,7 @@
 """policy explain: why an application or a member fares as it does, and what would turn it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -243,13 +243,17 @@ def _facts(
         try:
             return MODELS[subject].model_validate(given)
         except ValidationError:
-            raise _wrong(wrong) from None
+            raise _wrong(wrong, MODELS[subject].model_fields) from None
 
 
-def _wrong(fault: Exception) -> BadInput:
+def _wrong(fault: Exception, known: Iterable[str]) -> BadInput:
     errors = getattr(fault, "errors", None)
     if errors is None:
         return BadInput({"facts": "facts-wrong"}, detail=str(fault))
     first = errors()[0]
     place = ".".join(str(part) for part in first["loc"]) or "facts"
+    if first["type"] == "extra_forbidden":
+        from gatekeeper.policy.outcomes import close
+
+        return BadInput({place: "case-unknown-fact"}, name=place, known=close(place, known))
     return BadInput({place: "facts-wrong"}, detail=str(first["msg"]))

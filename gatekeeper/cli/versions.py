@@ -43,10 +43,9 @@ def _file_digest() -> str:
 
 
 async def _state(parts: "Parts") -> ClubState:
-    from gatekeeper.usecases.parts import club_state
-
     async with parts.store.look(parts.club) as tx:
-        return await club_state(tx)
+        found = await tx.first(ClubState)  # none before the service was first started
+    return found or ClubState(club=parts.club, created_at=parts.clock.now())
 
 
 # ---- Looking -----------------------------------------------------------------------------------
@@ -107,6 +106,8 @@ def _standing(parts: "Parts", state: ClubState) -> list[str]:
     """Where file and version in force differ, and why; nothing where they do not."""
     found = _file_digest()
     values = {"version": state.policy[:SHORT], "file": found[:SHORT] or "-"}
+    if not state.policy:
+        return [parts.say("policy-standing-none", values)]
     if state.policy_pending:
         return [parts.say("policy-standing-waits", values)]
     if state.policy_aside and state.policy_aside == found:

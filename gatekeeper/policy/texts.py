@@ -195,7 +195,8 @@ def say_date(moment: datetime, language: str = DEFAULT, zone: str = "UTC") -> st
     """The day of `moment` in `zone`; naive ones raise ValueError."""
     if moment.tzinfo is None:
         raise ValueError("a time without a zone")
-    return format_date(moment.astimezone(ZoneInfo(zone)), "long", _locale(language))
+    pattern = {"de": "d. MMMM y"}.get(language.split("_")[0], "d MMMM y")
+    return format_date(moment.astimezone(ZoneInfo(zone)), pattern, _locale(language))
 
 
 def iso(moment: datetime) -> str:

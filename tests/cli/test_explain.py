@@ -90,7 +90,7 @@ FILES = [
     ("now: yesterday\napplication: {}", "facts-now"),
     ("now: 2026-03-01T12:00:00\napplication: {}", "facts-now"),
     ("application: {vouches: many}", "facts-wrong"),
-    ("application: {nobody_knows: 1}", "facts-wrong"),
+    ("application: {nobody_knows: 1}", "case-unknown-fact"),
     ("member: {silent: long}", "facts-wrong"),
 ]
 

@@ -102,6 +102,17 @@ def test_killed_between_reading_and_using_it_loses_nothing(club):
     assert [row.reason for row in rows] == ["file", "file"]
 
 
+def test_before_the_first_start_there_is_nothing_to_tell(gatekeeper):
+    for words in (("history",), ("promote",), ("promote", "--yes"), ("rollback", "--release")):
+        code, out, err = gatekeeper("policy", *words)
+        assert (code, err) == (0, ""), words
+        assert "  is in force" not in out
+    assert "No version has been in force yet" in gatekeeper("policy", "history")[1]
+    code, _, err = gatekeeper("policy", "rollback", "abcd", "--yes")
+    assert code == 1
+    assert "gatekeeper policy history" in err
+
+
 def test_the_way_back_and_its_traces(club, gatekeeper):
     assert gatekeeper("policy", "rollback")[0] == 2
     with club.served():

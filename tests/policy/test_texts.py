@@ -89,7 +89,7 @@ FILLED = [
     ("{left:duration}", {"left": "90d"}, "90 days"),
     ("{left:duration}", {"left": "soon"}, "soon"),
     ("{at:time}", {"at": NOON.isoformat()}, "1 March 2026, 13:00 GMT+01:00"),
-    ("{at:date}", {"at": NOON.isoformat()}, "March 1, 2026"),
+    ("{at:date}", {"at": NOON.isoformat()}, "1 March 2026"),
     ("{missing}", {}, "{missing}"),
     ("{a.__class__}", {"a": "x"}, "{a.__class__}"),
     ("{a[0]}", {"a": "x"}, "{a[0]}"),
