@@ -102,6 +102,7 @@ def makers() -> Mapping[str, Callable[[], str]]:
     }
 
 
+@cache
 def made() -> Mapping[str, str]:
     """The same, written; a blank line before and behind keeps tables tables."""
     return {name: f"\n{make()}\n\n" for name, make in makers().items()}

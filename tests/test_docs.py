@@ -132,6 +132,13 @@ def test_every_dependency_is_accounted_for(name):
     assert f"`{name}`" in section
 
 
+def test_every_file_of_the_policy_has_its_place_in_the_map():
+    section = ARCHITECTURE.split("## The policy")[1].split("\n## ")[0].split("\n- **")[0]
+    told = [name for row in re.findall(r"(?m)^\|.*\|$", section) for name in named(row, r"\w+\.py")]
+    files = (TOP / "gatekeeper" / "policy").glob("*.py")
+    assert sorted(told) == sorted(file.name for file in files if file.name != "__init__.py")
+
+
 def test_no_dependency_is_told_that_is_gone():
     section = ARCHITECTURE.split("## Dependencies")[1].split("\n## ")[0]
     told = {name for row in re.findall(r"(?m)^\| (.+?) \|", section) for name in named(row, r"\S+")}

@@ -102,7 +102,8 @@ def _texts(name: str) -> dict[str, str]:
         SCHEMA: _schema(),
     }
     for file in (FILE_NAME, "FIRST-STEPS.md"):
-        texts[file] = (templates / file).read_text("utf-8").replace(POLICY, name)
+        text = (templates / file).read_text("utf-8").replace(POLICY, name)
+        texts[file] = text.replace("POLICY-GUIDE", str(policies() / "README.md"))
     return texts
 
 

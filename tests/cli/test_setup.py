@@ -50,7 +50,9 @@ def test_init_takes_any_ready_policy(club, gatekeeper, tmp_path):
             f"{name}.cases.yaml",
         }
         assert find_place("policy", folder / "gatekeeper.toml") == folder / f"{name}.yaml"
-        assert f"`{name}.yaml`" in (folder / "FIRST-STEPS.md").read_text()
+        steps = (folder / "FIRST-STEPS.md").read_text()
+        assert f"`{name}.yaml`" in steps
+        assert "policies/README.md" in steps
         out = gatekeeper("init", str(folder))[1]  # once more: no other policy beside it
         assert f"kept {name}.yaml, which was there" in out
         assert gatekeeper("policy", "test", str(folder))[0] == 0

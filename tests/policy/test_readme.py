@@ -35,6 +35,7 @@ from tests.policy.test_parse import FINDINGS
 TOP = support.TOP
 README = support.POLICIES.read_text("utf-8")
 HOUSE = (TOP / "policies" / "house-rules.yaml").read_text("utf-8")
+HOUSE_POLICY = load_policy(HOUSE)
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 BLOCKS = re.findall(r"(?ms)^```(\w+) ?(\w*)\n(.*?)^```$", README)
 
@@ -125,7 +126,7 @@ def test_bounds_are_as_told():
 
 @pytest.mark.parametrize(("name", "example"), [row[:2] for row in fields.FUNCTIONS])
 def test_every_function_does_what_is_told(name, example):
-    rules = load_policy(HOUSE).admission_rules
+    rules = HOUSE_POLICY.admission_rules
     compiled = rules.conditions.compile(example)
     assert rules.conditions.scope(an_application(), {}, NOON).evaluate(compiled).value is True
     assert name in example
@@ -153,7 +154,7 @@ OTHERS = """
 )
 def test_no_other_function_can_be_used(other):
     with pytest.raises(ConditionError):
-        load_policy(HOUSE).admission_rules.conditions.compile(other)
+        HOUSE_POLICY.admission_rules.conditions.compile(other)
 
 
 # ---- Examples ------------------------------------------------------------------------------------
@@ -189,7 +190,7 @@ def test_every_example_of_rules_is_sound(about, text):
 
 @pytest.mark.parametrize("text", blocks("yaml", "cases"))
 def test_every_example_of_cases_passes(text):
-    report = run_cases(load_policy(HOUSE), text)
+    report = run_cases(HOUSE_POLICY, text)
     assert [line for line in report.lines() if "FAILED" in line] == []
 
 
@@ -203,7 +204,7 @@ def test_every_example_of_cases_passes(text):
     ],
 )
 def test_every_example_of_a_condition_is_understood(about, condition):
-    policy = load_policy(HOUSE)
+    policy = HOUSE_POLICY
     rules = policy.admission_rules if about == "application" else policy.pruning_rules
     rules.conditions.compile(condition)
 
