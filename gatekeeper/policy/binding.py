@@ -7,7 +7,7 @@ a value that looks like another. Source: facts/policy.md, section 4.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from cel_expr_python import cel
@@ -98,10 +98,17 @@ class Environment:
         return self.program(whole)
 
     def flat(self, tree: Any, names: Mapping[str, Type]) -> Program:
-        """A checked tree without selections, made ready to run on these names and types."""
+        """A checked tree without selections, made ready to run on these names and types.
+
+        Raises:
+            CheckFailed: the library refuses it.
+        """
         kinds = {name: _kind(kind) for name, kind in names.items()}
         run = cel.NewEnv(variables=kinds, extensions=[ext_strings.ExtStrings()])
-        return Program(run.deserialize(expressions.write(tree)))
+        try:
+            return Program(run.deserialize(expressions.write(tree)))
+        except (RuntimeError, ValueError) as error:
+            raise CheckFailed(str(error)) from None
 
     def activation(self, values: Mapping[str, object]) -> Any:
         """Values by name, as `to_cel` gives them, for `Program.run`."""
@@ -207,6 +214,7 @@ _PROBES = {
 }
 
 
+@lru_cache(maxsize=1000)
 def is_constant(what: str, text: str) -> bool:
     """Whether `text` can be used as a pattern (matches), timestamp or zone; True for others."""
     probe = _PROBES.get(what)

@@ -132,21 +132,20 @@ class Conditions:
             conditions: those that give true or false.
             others: what is evaluated beside them, so that its names are handed over too.
         """
-        inside = ",".join(f"({condition.source}\n)" for condition in conditions)
-        try:
-            tree, _ = self._environment.check(f"[{inside}]")
-        except CheckFailed:
-            return None
-        self._lint(tree)  # nothing is wrong, but days become seconds
+        # put together from what was checked: to check all of it again takes as long as the first
+        # time, in one call during which nothing else runs
+        tree = expressions.listed(condition.tree.expr for condition in conditions)
         whole = self._mine(names_in([tree.expr, *(other.tree.expr for other in others)]))
         if () in whole or expressions.shadows(tree.expr, {*self._groups, "now"}):
             return None  # the subject as a whole is looked at, or a loop's name hides another
         signals = hoist(tree, self.params)
         inline(tree, self.params)
         reader = Reader(self.subject_schema, whole)
-        return flatten(
-            self._environment, tree, self._groups, signals, self._ground.cel_params, reader
-        )
+        params = self._ground.cel_params
+        try:
+            return flatten(self._environment, tree, self._groups, signals, params, reader)
+        except CheckFailed:
+            return None
 
     def _mine(self, names: Iterable[Names]) -> frozenset[Names]:
         """Those of the subject, without its own name."""

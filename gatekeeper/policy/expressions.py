@@ -4,7 +4,7 @@ The binding hands a compiled condition out in this form and takes it back, so it
 (which names does it use, are they asked for with has() first) and made ready (90d to seconds).
 """
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
@@ -81,6 +81,16 @@ def write(tree: Any) -> bytes:
     ).SerializeToString()
 
 
+def listed(exprs: Iterable[Any]) -> Any:
+    """A tree that gives a list of what each of these gives; they are copied."""
+    tree = _CHECKED()
+    for expr in exprs:
+        tree.expr.list.elements.add().CopyFrom(expr)
+    for number, one in enumerate(walk(tree.expr), 1):
+        one.id = number
+    return tree
+
+
 def kind(expr: Any) -> str:
     """Which field of an Expr is set: const, ident, select, call, list, struct, loop."""
     return expr.WhichOneof("kind") or ""
@@ -88,29 +98,32 @@ def kind(expr: Any) -> str:
 
 def parts(expr: Any) -> list[Any]:
     """The expressions directly inside `expr`, in the order of evaluation."""
-    match kind(expr):
-        case "select":
-            return [expr.select.operand]
-        case "call":
-            target = [expr.call.target] if expr.call.HasField("target") else []
-            return [*target, *expr.call.args]
-        case "list":
-            return list(expr.list.elements)
-        case "struct":
-            inside = [(entry.map_key, entry.value) for entry in expr.struct.entries]
-            return [part for pair in inside for part in pair]
-        case "loop":
-            loop = expr.loop
-            return [loop.iter_range, loop.accu_init, loop.condition, loop.step, loop.result]
-        case _:
-            return []
+    what = expr.WhichOneof("kind")
+    if what == "const" or what == "ident":
+        return []
+    if what == "select":
+        return [expr.select.operand]
+    if what == "call":
+        call = expr.call
+        return [call.target, *call.args] if call.HasField("target") else list(call.args)
+    if what == "list":
+        return list(expr.list.elements)
+    if what == "struct":
+        inside = [(entry.map_key, entry.value) for entry in expr.struct.entries]
+        return [part for pair in inside for part in pair]
+    if what == "loop":
+        loop = expr.loop
+        return [loop.iter_range, loop.accu_init, loop.condition, loop.step, loop.result]
+    return []
 
 
 def walk(expr: Any) -> Iterator[Any]:
     """`expr` and everything inside it."""
-    yield expr
-    for part in parts(expr):
-        yield from walk(part)
+    left = [expr]
+    while left:
+        one = left.pop()
+        yield one
+        left += reversed(parts(one))
 
 
 def shadows(expr: Any, names: Container[str]) -> bool:

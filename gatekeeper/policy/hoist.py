@@ -121,5 +121,7 @@ def _texts(expr: Any, params: Mapping[str, object]) -> frozenset[str] | None:
 
 
 def _param(expr: Any, params: Mapping[str, object]) -> object:
+    if expressions.kind(expr) != "select":
+        return None
     path = expressions.path(expr)
     return params.get(path[1]) if len(path) == 2 and path[0] == "params" else None

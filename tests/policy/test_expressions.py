@@ -38,6 +38,17 @@ CASES = [
 ]
 
 
+def test_trees_are_listed_as_copies_with_numbers_of_their_own():
+    trees = [tree("m.c > 1"), tree("[m.c].exists(x, x == 1)")]
+    before = [str(one) for one in trees]
+    whole = expressions.listed(trees)
+    numbers = [one.id for one in expressions.walk(whole.expr)]
+    assert sorted(set(numbers)) == numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) == 1 + sum(len(list(expressions.walk(one))) for one in trees)
+    whole.expr.list.elements[0].Clear()
+    assert [str(one) for one in trees] == before
+
+
 @pytest.mark.parametrize(("source", "count"), CASES)
 def test_unguarded_uses(source, count):
     assert len(list(expressions.unguarded(tree(source), OPTIONAL))) == count
