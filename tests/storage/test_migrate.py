@@ -15,6 +15,7 @@ from tortoise import Tortoise
 from tortoise.migrations import operations
 from tortoise.migrations.api.migrate import migrate as migrate_to
 
+from gatekeeper.cli import main
 from gatekeeper.domain.errors import NoTables, StorageError
 from gatekeeper.storage import migrate
 from gatekeeper.storage.store import TortoiseStore
@@ -220,3 +221,18 @@ async def test_a_password_is_not_told(unused_tcp_port):
     with pytest.raises(StorageError) as refused:
         await TortoiseStore(url, RECORD_KEY).open()
     assert "tell-nobody" not in str(refused.value)
+
+
+@pytest.mark.postgres
+def test_init_makes_the_tables_where_the_settings_say(postgres_url, tmp_path, monkeypatch, capsys):
+    """Also where the address lies in a file of its own; and never twice without a word."""
+    secret = tmp_path / "database-url"
+    secret.write_text(f"{postgres_url}\n")
+    monkeypatch.setenv("GATEKEEPER_DATABASE_URL_FILE", str(secret))
+    assert main.run(["init", str(tmp_path / "club")]) == 0
+    assert asyncio.run(migrate.check(postgres_url)) == []
+    assert not list(tmp_path.rglob("*.db"))
+    assert "@" not in capsys.readouterr().out
+    monkeypatch.setenv("GATEKEEPER_DATABASE_URL_FILE", str(tmp_path / "nowhere"))
+    assert main.run(["init", str(tmp_path / "club")]) == 2
+    assert "database_url: cannot be read" in capsys.readouterr().err
