@@ -9,6 +9,7 @@ from gatekeeper.policy.club_document import Form
 from gatekeeper.policy.conditions import RESERVED, ConditionError, Conditions, Want
 from gatekeeper.policy.document import AdmissionSpec, Exclusion, Invariant, PruningSpec
 from gatekeeper.policy.facts import ApplicationFacts, MemberFacts, schema_of
+from gatekeeper.policy.growth import TooHeavy, Weights
 from gatekeeper.policy.judge import CompiledInvariant, CompiledRule, Rule, RuleSet
 from gatekeeper.policy.lints import check_reserved, check_unique
 from gatekeeper.policy.places import Path, Sheet
@@ -76,6 +77,7 @@ class _Compiler:
         self.sheet, self.node, self.conditions = sheet, node, conditions
         self.variables: dict[str, Condition] = {}
         self.failed: set[str] = set()
+        self.weights = Weights(conditions.subject_schema, conditions.params)
 
     def variables_of(self, spec: AdmissionSpec | PruningSpec) -> None:
         for index, variable in enumerate(spec.variables):
@@ -84,7 +86,9 @@ class _Compiler:
             if variable.name in self.variables or variable.name in self.failed:
                 self.sheet.at(self.node, (*here, "name"), "duplicate-id", id=variable.name)
                 continue
-            compiled = self.compile((*here, "expression"), variable.expression, "any")
+            compiled = self.compile(
+                (*here, "expression"), variable.expression, "any", name=variable.name
+            )
             if compiled is None or variable.name in RESERVED:
                 self.failed.add(variable.name)
             else:
@@ -115,9 +119,15 @@ class _Compiler:
         return tuple(made)
 
     def compile(
-        self, path: Path, source: str, want: Want, conditions: Conditions | None = None
+        self,
+        path: Path,
+        source: str,
+        want: Want,
+        conditions: Conditions | None = None,
+        name: str = "",
     ) -> Condition | None:
-        """The compiled expression, None for none and for one that has findings now."""
+        """The compiled expression, of the variable `name` if it is one; None for none and for one
+        that has findings now."""
         if not source.strip():
             return None
         try:
@@ -131,4 +141,9 @@ class _Compiler:
                 self.sheet.at_letter(self.node, path, problem.offset, problem.code, **values)
             return None
         check_size(self.sheet, self.node, path, compiled, self.conditions.params)
+        try:
+            self.weights.add(compiled.tree, name)
+        except TooHeavy as heavy:
+            self.sheet.at(self.node, path, "too-heavy", count=heavy.count, most=heavy.most)
+            return None
         return compiled

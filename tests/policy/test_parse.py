@@ -141,6 +141,8 @@ FINDINGS = [
     (('"(?i)casino"', "a" * 4001), "pattern-too-long", "params.pattern", 0),
     (("member.grace_over", "member.roles.exists(a, member.roles.exists(b, member.roles.exists(c, "
       "a == b && b == c)))"), "loops-too-deep", "member.roles.exists(a", 0),
+    (("member.grace_over", "member.last_kind.replace('', member.last_kind) == ''"), "too-heavy",
+     "member.last_kind.replace", 0),
 ]  # fmt: skip
 
 

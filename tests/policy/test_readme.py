@@ -10,7 +10,7 @@ import yaml
 
 from gatekeeper.cli import main
 from gatekeeper.domain.activity import Kind
-from gatekeeper.policy import budget, conditions, places
+from gatekeeper.policy import budget, conditions, growth, places
 from gatekeeper.policy.case_reader import ROWS
 from gatekeeper.policy.cases import run_cases
 from gatekeeper.policy.club_document import ANSWER_LETTERS, QuestionKind
@@ -112,6 +112,8 @@ def test_bounds_are_as_told():
         (budget.PATTERN, "letters"),
         (budget.PARAM_LIST, "entries"),
         (places.LETTERS, "letters of a file"),
+        (growth.MOST, "letters at most"),
+        (growth.TOTAL, "in a whole document"),
     ):
         assert f"{number} {what}" in told
     assert f"lists of {budget.LIST}" in told
