@@ -166,7 +166,7 @@ def field_table(kind: str) -> str:
 
 def fact_table(subject: str) -> str:
     """Every name of a subject that conditions know."""
-    facts = {"application": ApplicationFacts, "member": MemberFacts}[subject]
+    facts = ApplicationFacts if subject == "application" else MemberFacts
     return table("name | type | what it is", fact_rows(facts, subject))
 
 
