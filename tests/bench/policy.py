@@ -171,15 +171,16 @@ def _load() -> Row:
     assert len(load_policy(text).admission_rules.all) == RULES
     runs = []
     for _ in range(RUNS):
-        began = time.perf_counter()
+        began = time.process_time()
         load_policy(text)
-        runs.append(1000 * (time.perf_counter() - began))
+        runs.append(1000 * (time.process_time() - began))
     return Row(
         "policy.load_100_rules",
         "ms",
         runs,
         bar=Bar("ours", 100, below=True),
-        note="text to a policy that judges, checked, in a process that has loaded one before",
+        note="text to a policy that judges, checked, in a process that has loaded one before; "
+        "of the process's own time",
     )
 
 
