@@ -59,7 +59,8 @@ define make_environment
 @[ -e $(1)/.stamp ] || $(PYTHON) -m venv --clear $(1)
 @rm -f $(1)/.stamp
 @$(1)/bin/python -m pip install --quiet --require-hashes --no-deps -r $(2)
-@said=$$($(1)/bin/python -m pip check) || { echo "$$said" >&2; exit 1; }
+@said=$$($(1)/bin/python -m pip check) || { \
+	echo "$$said" >&2; echo "make it again: $(1) is then made anew" >&2; exit 1; }
 endef
 
 $(VENV)/.stamp: requirements.lock pyproject.toml
