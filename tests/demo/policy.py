@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+GRACE = 4.0  # seconds
 TEXT = """\
 apiVersion: gatekeeper/v1
 kind: Club
@@ -59,7 +60,7 @@ metadata: {{name: dead-souls}}
 spec:
   schedule: "{schedule}"
   settle: {settle}s
-  grace: 5s
+  grace: {grace}s
   mode: enforce
   params: {{inactive_after: 15s}}
   exclude:
@@ -83,7 +84,7 @@ spec:
 def text(*admins: str, settle: float = 3600, schedule: str = "0 0 6 * * *") -> str:
     """The policy; no Sweep touches anybody in the first `settle` seconds."""
     people = ", ".join(f'"matrix:{admin}"' for admin in admins)
-    return TEXT.format(people=people, settle=settle, schedule=schedule)
+    return TEXT.format(people=people, settle=settle, schedule=schedule, grace=GRACE)
 
 
 def write(path: Path, *admins: str, settle: float = 3600, schedule: str = "0 0 6 * * *") -> None:
