@@ -134,3 +134,18 @@ async def test_a_personal_link_acts_on_its_button_alone(club: Club, address: str
     await picture(page, "d-nothing")
     await page.get_by_role("link", name="Deutsch").click()
     assert re.search("Keine Bewerbung", await page.inner_text("h1"))
+
+
+async def test_too_often_keeps_what_was_typed(club: Club, address: str, page: Page):
+    async def apply(account: str) -> None:
+        await page.goto(f"{address}/join")
+        await page.get_by_label("Your account").fill(account)
+        await page.get_by_label("Why would you like to join?").fill("I build looms, and often.")
+        await page.get_by_label("I have read the house rules").check()
+        await page.get_by_role("button", name="Send application").click()
+
+    for number in range(11):  # the club lets 10 an hour through from one address
+        await apply(f"@a{number}:example.org")
+    await picture(page, "e-too-often")
+    assert "1 hour" in await page.get_by_role("alert").inner_text()
+    assert "and often" in await page.get_by_label("Why would you like to join?").input_value()
