@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-GRACE = 4.0  # seconds
+GRACE = 4  # seconds
 TEXT = """\
 apiVersion: gatekeeper/v1
 kind: Club

@@ -28,7 +28,7 @@ ANSWERS: Mapping[str, str] = {"why": WHY, "craft": "maker", "rules": "yes"}
 SECONDS = {
     "welcome: {after: 3s, together: 3s}": "welcome: {after: 4s, together: 4s}",
     "remindAfter: 4s, openFor: 7d": "remindAfter: 6s, openFor: 7d",
-    "grace: 5s": "grace: 7s",
+    "grace: 4s": "grace: 7s",
 }
 
 
