@@ -1,8 +1,10 @@
 """What a club keeps besides its people: its state, policy versions, cards, budgets, checkpoints."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from gatekeeper.domain.errors import Value
 from gatekeeper.domain.identity import ClubId, Identity
 
 
@@ -193,6 +195,57 @@ class Proof:
     expires_at: datetime
     tries: int = 0
     used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How far one schedule of the clock has come.
+
+    Attributes:
+        name: sweep, reconcile, retention.
+        cron, zone: what it ran by; another expression has missed nothing under this one.
+        done_at: no tick up to here is to be done any more.
+        due_at: the newest tick that came and is not done; None for none.
+        tried_at, tries: of `due_at`.
+    """
+
+    id: int = 0
+    club: ClubId
+    name: str
+    cron: str
+    zone: str
+    done_at: datetime
+    due_at: datetime | None = None
+    tried_at: datetime | None = None
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something at a club's door or in its roll that is not as the record says, until it is.
+
+    Attributes:
+        key: what it is, where and about whom; one row each, reopened when it is found again.
+        code: inside-unknown, member-outside, place-rule, role-differs.
+        subject: the account or the place that it is about.
+        values: what its sentence names.
+        answer: what was said to it: adopt, remove, leave, fix; "" for nothing yet.
+        by: person:<id> or operator:<name> who said so.
+        ended_at: it is so no longer, or was answered.
+    """
+
+    id: int = 0
+    club: ClubId
+    key: str
+    code: str
+    platform: str
+    subject: str
+    values: Mapping[str, Value] = field(default_factory=dict)
+    first_at: datetime
+    last_at: datetime
+    ended_at: datetime | None = None
+    answer: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -165,6 +165,7 @@ class Sweep:
     counts: Mapping[str, int] = field(default_factory=dict)  # by code
     digest: str = ""  # of the whole plan
     held: str = ""
+    touched: int = 0  # how many the plan newly asked or planned for removal: what the brake counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

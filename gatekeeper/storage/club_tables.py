@@ -152,6 +152,37 @@ class Proof(Row):
         indexes = (Index(fields=("club", "application_id")), Index(fields=("club", "identity")))
 
 
+class Schedule(Row):
+    name = fields.TextField()
+    cron = fields.TextField()
+    zone = fields.TextField()
+    done_at = fields.DatetimeField()
+    due_at = moment()
+    tried_at = moment()
+    tries = fields.BigIntField(default=0)
+
+    class Meta:
+        table = "schedules"
+        unique_together = (("club", "name"),)
+
+
+class Finding(Row):
+    key = fields.TextField()
+    code = fields.TextField()
+    platform = fields.TextField()
+    subject = fields.TextField()
+    values = fields.TextField()
+    first_at = fields.DatetimeField()
+    last_at = fields.DatetimeField()
+    ended_at = moment()
+    answer = words()
+    by = words()
+
+    class Meta:
+        table = "findings"
+        unique_together = (("club", "key"),)
+
+
 class Tally(Row):
     key = fields.TextField()
     hour = fields.DatetimeField()

@@ -44,6 +44,8 @@ MODELS: Final[Mapping[type[Any], type[tables.Row]]] = {
     clubs.Handled: club_tables.Handled,
     clubs.Pass: club_tables.Pass,
     clubs.Proof: club_tables.Proof,
+    clubs.Schedule: club_tables.Schedule,
+    clubs.Finding: club_tables.Finding,
     clubs.Tally: club_tables.Tally,
 }
 

@@ -200,6 +200,7 @@ class Sweep(Row):
     counts = fields.TextField()
     digest = words()
     held = words()
+    touched = fields.BigIntField(default=0)
 
     class Meta:
         table = "sweeps"

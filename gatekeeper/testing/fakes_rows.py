@@ -18,12 +18,14 @@ from gatekeeper.domain.clubs import (
     Checkpoint,
     ClubState,
     EarlyPress,
+    Finding,
     Handled,
     Pass,
     PolicyChange,
     PolicyDifference,
     PolicyVersion,
     Proof,
+    Schedule,
     StandingCard,
     Tally,
 )
@@ -52,6 +54,8 @@ UNIQUE: Final[Mapping[type[Any], tuple[str, ...]]] = {
     EarlyPress: ("platform", "event_id"),
     Handled: ("platform", "event_id"),
     Pass: ("digest",),
+    Schedule: ("name",),
+    Finding: ("key",),
     Tally: ("key", "hour"),
 }
 # One of these for each person while it stands so; an unproven application blocks nobody.

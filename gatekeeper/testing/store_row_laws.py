@@ -15,9 +15,11 @@ from gatekeeper.domain.clubs import (
     Checkpoint,
     ClubState,
     EarlyPress,
+    Finding,
     Handled,
     Pass,
     PolicyVersion,
+    Schedule,
     StandingCard,
     Tally,
 )
@@ -51,6 +53,8 @@ ONCE: Final = frozenset(
         Pass,
         PolicyVersion,
         Sweep,
+        Schedule,
+        Finding,
         Tally,
     }
 )

@@ -12,12 +12,14 @@ from gatekeeper.domain.clubs import (
     Checkpoint,
     ClubState,
     EarlyPress,
+    Finding,
     Handled,
     Pass,
     PolicyChange,
     PolicyDifference,
     PolicyVersion,
     Proof,
+    Schedule,
     StandingCard,
     Tally,
 )
@@ -259,6 +261,19 @@ def samples(club: ClubId) -> list[Any]:
             created_at=NOON,
             expires_at=later(0.01),
             tries=2,
+        ),
+        Schedule(
+            club=club, name="sweep", cron="0 6 * * MON", zone="UTC", done_at=NOON, due_at=later(7)
+        ),
+        Finding(
+            club=club,
+            key="inside-unknown:matrix:@eve:x",
+            code="inside-unknown",
+            platform="matrix",
+            subject="@eve:x",
+            values={"name": LETTERS},
+            first_at=NOON,
+            last_at=later(1),
         ),
         Tally(club=club, key="form:127.0.0.1", hour=NOON, count=3),
     ]
