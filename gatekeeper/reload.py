@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import structlog
@@ -17,11 +18,12 @@ import structlog
 from gatekeeper import policy_file, wire
 from gatekeeper.domain.clubs import ClubState
 from gatekeeper.domain.errors import GatekeeperError
+from gatekeeper.engine.ticks import newest_tick
 from gatekeeper.plugins import make_platform
 from gatekeeper.policy.judge import Policy
 from gatekeeper.ports import Platform
 from gatekeeper.schedule import Tick, ticks
-from gatekeeper.usecases import pending, versions
+from gatekeeper.usecases import missed, pending, versions
 from gatekeeper.usecases.readings import Reading, Step
 
 log = structlog.get_logger(__name__)
@@ -111,6 +113,12 @@ class PolicyWatch:
                 self._service.engine.schedule(tick.name, tick.cron, tick.zone, tick.kind)
                 self._ticks[tick.name] = tick
 
+    async def catch_up(self) -> None:
+        """Note which schedules run here, and what of them was missed while nothing ran."""
+        for tick in tuple(self._ticks.values()):
+            newest = partial(newest_tick, tick.cron, tick.zone)
+            await missed.begin(self._service.parts, tick.name, tick.cron, tick.zone, newest)
+
     def apply(self, policy: Policy) -> None:
         """Another version is in force, from this very moment."""
         log.info("policy-in-force", version=policy.digest[:12])
@@ -119,9 +127,13 @@ class PolicyWatch:
                 self.schedule()
             except GatekeeperError as fault:
                 log.error("schedule-unchanged", code=fault.code, detail=str(fault))
-        task = asyncio.get_running_loop().create_task(self._move(), name="policy places")
+        task = asyncio.get_running_loop().create_task(self._follow_policy(), name="policy places")
         self._moving.add(task)
         task.add_done_callback(self._moving.discard)
+
+    async def _follow_policy(self) -> None:
+        await self.catch_up()
+        await self._move()
 
     async def _move(self) -> None:
         """Begin those platforms anew whose places or names are others now."""

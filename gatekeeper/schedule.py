@@ -1,8 +1,17 @@
 """When Sweeps run, and what else the engine's clock starts."""
 
+from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
+import structlog
+
 from gatekeeper.policy.judge import Policy
+from gatekeeper.ports import Engine
+from gatekeeper.usecases import due, missed, sweep
+from gatekeeper.usecases.observe import Observer
+from gatekeeper.usecases.parts import Parts
+
+log = structlog.get_logger(__name__)
 
 RETENTION: Final = "17 3 * * *"
 
@@ -23,3 +32,35 @@ def ticks(policy: Policy) -> tuple[Tick, ...]:
         Tick("sweep", pruning.schedule, pruning.time_zone or zone, "sweep"),
         Tick("retention", RETENTION, zone, "retention"),
     )
+
+
+def register(engine: Engine, parts: Parts, observer: Observer) -> None:
+    """Name the jobs that ticks start; each tick is done once, and made up where it was missed."""
+
+    async def run_sweep(slot: str) -> None:
+        await observer.flush()  # who has just given a sign of life is not silent
+        done = await sweep.run(parts, slot)
+        log.info("sweep-done", sweep=done.id, slot=slot, counts=dict(done.counts), held=done.held)
+
+    async def retention(_slot: str) -> None:
+        await due.tidy(parts)
+
+    for name, work in (("sweep", run_sweep), ("retention", retention)):
+        engine.register(name, _once(parts, name, work))
+
+
+def _once(
+    parts: Parts, name: str, work: Callable[[str], Awaitable[None]]
+) -> Callable[[str], Awaitable[None]]:
+    async def job(slot: str) -> None:
+        if await missed.come(parts, name, slot):
+            await work(slot)
+            await missed.done(parts, name, slot)
+
+    return job
+
+
+async def make_up(engine: Engine, parts: Parts) -> None:
+    """Hand over the ticks that were missed, and those that failed and are to be tried again."""
+    for name, slot, tries in await missed.to_make_up(parts):
+        await engine.enqueue(name, slot, key=f"again-{name}-{slot}-{tries}")

@@ -106,6 +106,7 @@ async def running(service: wire.Running) -> AsyncIterator[wire.Running]:
             await service.engine.start()
             stack.push_async_callback(_step, "engine", service.engine.stop)
             watch.schedule()
+            await watch.catch_up()
             await service.relay.start()
             stack.push_async_callback(_step, "relay", service.relay.stop)
         _begin(stack, "policy", _watching(service, watch))

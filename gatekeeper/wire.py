@@ -336,8 +336,9 @@ def only_one(home: Path) -> Iterator[None]:
 
 def build(opened: Opened, roles: Collection[str] = ROLES) -> Running:
     """Join the parts of a service; nothing of it runs yet."""
+    from gatekeeper import schedule
     from gatekeeper.engine.relay import PERFORM, Relay
-    from gatekeeper.usecases import due, sweep
+    from gatekeeper.usecases import due
     from gatekeeper.usecases.intake import Desk
     from gatekeeper.usecases.observe import Observer
     from gatekeeper.usecases.perform import Performer
@@ -348,22 +349,14 @@ def build(opened: Opened, roles: Collection[str] = ROLES) -> Running:
     desk = Desk(parts, observer)
 
     async def next_due(_club: ClubId) -> datetime | None:
+        await schedule.make_up(engine, parts)
         return await due.due(parts)
 
     async def perform(_club: str, order_id: int, attempt: int) -> None:
         await performer.perform(order_id, attempt)
 
-    async def run_sweep(slot: str) -> None:
-        await observer.flush()  # who has just given a sign of life is not silent
-        done = await sweep.run(parts, slot)
-        log.info("sweep-done", sweep=done.id, slot=slot, counts=dict(done.counts), held=done.held)
-
-    async def retention(_slot: str) -> None:
-        await due.tidy(parts)
-
     engine.register(PERFORM, perform)
-    engine.register("sweep", run_sweep)
-    engine.register("retention", retention)
+    schedule.register(engine, parts, observer)
     relay = Relay(parts.store, engine, parts.clock, next_due)
     parts.store.committed = relay.nudge
     return Running(

@@ -29,8 +29,8 @@ class Cron:
     """Calls `fire(name, kind, slot)` at every tick of every schedule, the earliest first.
 
     Every process does so; that a tick happens once is the engine's work, by the key it makes from
-    name and slot. Ticks that pass while no process runs are lost here: a schedule that wants them
-    made up would store its last slot in our tables and ask `ticks` for those after it, in `_next`.
+    name and slot. Of ticks that the machine slept through, the newest is fired. Those that pass
+    while no process runs are `usecases.missed`'s to make up, from our tables.
     """
 
     def __init__(self, clock: Clock, fire: Fire) -> None:
@@ -62,8 +62,8 @@ class Cron:
 
     async def _tick(self, name: str, schedule: _Schedule, now: datetime) -> None:
         slot = schedule.due.isoformat()
-        while schedule.due <= now:  # of ticks that were slept through, only the first is fired
-            schedule.due = next(schedule.moments)
+        while schedule.due <= now:  # of ticks that were slept through, only the newest is fired
+            slot, schedule.due = schedule.due.isoformat(), next(schedule.moments)
         try:
             await self._fire(name, schedule.kind, slot)
         except Exception:

@@ -6,7 +6,7 @@ minutes runs in both.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -37,6 +37,25 @@ def ticks(cron: str, zone: str, after: datetime) -> Iterator[datetime]:
     except (ValueError, TypeError, KeyError) as error:
         raise BadInput({"cron": "not-a-cron"}, cron=cron) from error
     return _once_a_day(fields[-4], place, first, moments)
+
+
+def newest_tick(cron: str, zone: str, after: datetime, until: datetime) -> datetime | None:
+    """The last moment after `after` and up to `until` at which `cron` fires; None for none.
+
+    Looked for from the end, in ever longer stretches: a schedule of every second, over months, is
+    not walked through.
+    """
+    stretch = timedelta(minutes=1)
+    while True:
+        begin = max(after, until - stretch)
+        newest = None
+        for moment in ticks(cron, zone, begin):
+            if moment > until:
+                break
+            newest = moment
+        if newest is not None or begin == after:
+            return newest
+        stretch *= 30
 
 
 def _once_a_day(hours: str, place: ZoneInfo, first: datetime, moments: Any) -> Iterator[datetime]:
