@@ -138,7 +138,7 @@ class Conditions:
         whole = self._mine(names_in([tree.expr, *(other.tree.expr for other in others)]))
         if () in whole or expressions.shadows(tree.expr, {*self._groups, "now"}):
             return None  # the subject as a whole is looked at, or a loop's name hides another
-        signals = hoist(tree, self.params)
+        signals = hoist(tree, self._groups, self.params)
         inline(tree, self.params)
         reader = Reader(self.subject_schema, whole)
         params = self._ground.cel_params

@@ -10,6 +10,8 @@ from typing import Any
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Field
 
+STEPS = 9_999  # of all loops in one evaluation, as the library has it
+
 _INT32, _INT64, _UINT64, _DOUBLE = (
     Field.TYPE_INT32, Field.TYPE_INT64, Field.TYPE_UINT64, Field.TYPE_DOUBLE
 )  # fmt: skip
@@ -129,6 +131,18 @@ def walk(expr: Any) -> Iterator[Any]:
 def shadows(expr: Any, names: Container[str]) -> bool:
     """Whether a loop in `expr` calls its elements by one of these names."""
     return any(kind(one) == "loop" and one.loop.iter_var in names for one in walk(expr))
+
+
+def most_elements(expr: Any) -> int:
+    """How long every list may be so that the loops in `expr` surely end within their steps."""
+    loops = sum(kind(one) == "loop" for one in walk(expr))
+    return int((STEPS / max(loops, 1)) ** (1 / max(_depth(expr), 1))) - 1
+
+
+def _depth(expr: Any) -> int:
+    """How many loops stand inside each other."""
+    inside = max((_depth(part) for part in parts(expr)), default=0)
+    return inside + (kind(expr) == "loop")
 
 
 def path(expr: Any) -> tuple[str, ...]:

@@ -9,28 +9,37 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from gatekeeper.policy import expressions
+from gatekeeper.policy import expressions, moments
 from gatekeeper.policy.binding import Environment, converter
 from gatekeeper.policy.facts import Schema, Type
-from gatekeeper.policy.hoist import Signal, Test
-from gatekeeper.policy.reader import Entry, Fused, Names, Read, Reader, flat_reader
+from gatekeeper.policy.hoist import Signal
+from gatekeeper.policy.reader import Entry, Fused, Names, Reader, flat_bits
+
+_NOW = ("now",)
 
 
 class _Flat:
-    """The names of one program, given out as they are found; nobody can write them ("~")."""
+    """The names of one program, given out as they are found; nobody can write them ("~").
 
-    def __init__(self, groups: Schema) -> None:
-        self.groups = groups
+    Attributes:
+        kinds: types by name.
+        values, moments, asked: the name of a value, of a time or span as a whole number, of
+            whether there is a value.
+    """
+
+    def __init__(self, groups: Schema, subject: str, signals: Mapping[str, Signal]) -> None:
+        self.groups, self.subject, self.signals = groups, subject, signals
         self.kinds: dict[str, Type] = {}
         self.values: dict[Names, str] = {}
+        self.moments: dict[Names, str] = {}
         self.asked: dict[Names, str] = {}
 
-    def take(self, expr: Any, signals: Mapping[str, Signal]) -> bool:
+    def take(self, expr: Any) -> bool:
         """Exchange every name inside `expr`; False where one is no plain value."""
         path = expressions.path(expr)
         if path and path[0] in self.groups:
-            if path[0] == "variables" and path[1:] and path[1] in signals:
-                return self._write(expr, path[1], Type(bool))
+            if path[0] == "variables" and path[1:] and path[1] in self.signals:
+                return self._write(expr, path[1], self.signals[path[1]].kind)
             kind = self.kind(path)
             if kind is None:
                 return False
@@ -39,10 +48,12 @@ class _Flat:
                 return self._write(expr, name, Type(bool))
             name = self.values.setdefault(path, f"~v{len(self.values)}")
             return self._write(expr, name, kind)
-        if path == ("now",):
-            self.kinds["now"] = Type(datetime)
+        if path == _NOW:
+            name = self.values.setdefault(_NOW, "now")
+            return self._write(expr, name, Type(datetime))
+        if moments.exchange(expr, self._fact, self._moment):
             return True
-        return all(self.take(part, signals) for part in expressions.parts(expr))
+        return all(self.take(part) for part in expressions.parts(expr))
 
     def kind(self, path: Names) -> Type | None:
         """Of the plain value at `path`; None where there is none."""
@@ -50,6 +61,14 @@ class _Flat:
         for step in path:
             kind = kind.get(step) if isinstance(kind, Mapping) else None
         return kind if isinstance(kind, Type) else None
+
+    def _fact(self, path: Names) -> Type | None:
+        return self.kind(path) if path[0] == self.subject else None
+
+    def _moment(self, path: Names) -> str:
+        name = self.moments.setdefault(path, f"~t{len(self.moments)}")
+        self.kinds[name] = Type(int)
+        return name
 
     def _write(self, expr: Any, name: str, kind: Type) -> bool:
         number = expr.id
@@ -77,40 +96,43 @@ def flatten(
         whole: hands over everything, for when conditions are evaluated one by one.
     """
     subject, tested = next(iter(groups)), {one.name: one for one in signals}
-    flat = _Flat(groups)
+    flat = _Flat(groups, subject, tested)
     places: list[int | str] = []
     left: list[Any] = []
     for expr in tree.expr.list.elements:
         path = expressions.path(expr)
         if path[:1] == ("variables",) and path[1] in tested:
             places.append(path[1])
-        elif flat.take(expr, tested):
+        elif flat.take(expr):
             places.append(len(left))
             left.append(_copied(expr))
         else:
             return None
     del tree.expr.list.elements[:]
     tree.expr.list.elements.extend(left)
+    looked_at = {name: params[path[1]] for path, name in flat.values.items() if path[0] == "params"}
     return Fused(
-        program=environment.flat(tree, flat.kinds) if left else None,
-        places=tuple(places),
-        reader=_reader(flat, subject, tested.values(), params),
+        bits=flat_bits(
+            _entries(flat, tested.values()),
+            looked_at,
+            (flat.values.get(_NOW, ""), flat.moments.get(_NOW, "")),
+            environment.flat(tree, flat.kinds) if left else None,
+            places,
+        ),
         variables={path[1]: name for path, name in flat.values.items() if path[0] == "variables"},
-        now="now" in flat.kinds,
         whole=whole,
     )
 
 
-def _reader(
-    flat: _Flat, subject: str, signals: Iterable[Signal], params: Mapping[str, object]
-) -> Read:
-    tests: dict[Names, list[tuple[str, Test, bool]]] = {}
+def _entries(flat: _Flat, signals: Iterable[Signal]) -> tuple[list[Entry], list[Entry]]:
+    """What becomes of the subject's own values, and of answers."""
+    tests: dict[Names, list[Signal]] = {}
     for one in signals:
-        tests.setdefault(one.path, []).append((one.name, one.test, one.name in flat.kinds))
+        tests.setdefault(one.path, []).append(one)
     fields: list[Entry] = []
     answers: list[Entry] = []
-    for path in sorted({*flat.values, *flat.asked, *tests}):
-        if path[0] == subject:
+    for path in sorted({*flat.values, *flat.moments, *flat.asked, *tests}):
+        if path[0] == flat.subject:
             kind = flat.kind(path)
             assert kind is not None
             entry = Entry(
@@ -118,12 +140,13 @@ def _reader(
                 kind=kind,
                 convert=converter(kind),
                 value=flat.values.get(path, ""),
+                moment=flat.moments.get(path, ""),
                 asked=flat.asked.get(path, ""),
-                tests=tuple(tests.get(path, ())),
+                signals=tuple(tests.get(path, ())),
+                needed=frozenset(flat.kinds),
             )
             (fields if len(path) == 2 else answers).append(entry)
-    looked_at = {name: params[path[1]] for path, name in flat.values.items() if path[0] == "params"}
-    return flat_reader(fields, answers, looked_at)
+    return fields, answers
 
 
 def _copied(expr: Any) -> Any:

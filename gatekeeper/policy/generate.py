@@ -35,7 +35,6 @@ _TEXTS = {
     "startsWith": "{0}.startswith({1})", "endsWith": "{0}.endswith({1})",
     "lowerAscii": "_lower({0})", "upperAscii": "_upper({0})", "trim": "_trim({0})",
 }  # fmt: skip
-_STEPS = 9_999  # of all loops in one evaluation, as the library has it
 BOOL, INT, FLOAT, TEXT = Type(bool), Type(int), Type(float), Type(str)
 TIME, SPAN = Type(datetime), Type(timedelta)
 
@@ -142,19 +141,13 @@ def _asked(expr: Any) -> Any:
 
 def _piece(source: Source, expr: Any) -> tuple[str, Type]:
     """What the library evaluates in one go: its loops together may take 9,999 steps."""
-    loops = sum(expressions.kind(one) == "loop" for one in expressions.walk(expr))
     before = source.most, source.loops
-    source.most = int((_STEPS / max(loops, 1)) ** (1 / max(_depth(expr), 1))) - 1
+    source.most = expressions.most_elements(expr)
     source.loops = {}
     try:
         return _code(source, expr)
     finally:
         source.most, source.loops = before
-
-
-def _depth(expr: Any) -> int:
-    inside = max((_depth(part) for part in expressions.parts(expr)), default=0)
-    return inside + (expressions.kind(expr) == "loop")
 
 
 def _code(source: Source, expr: Any) -> tuple[str, Type]:

@@ -1,82 +1,237 @@
 """What the library makes anew at every evaluation, done once: patterns, lists, params.
 
-`name.matches(constant)` and `name in constant list` become a look at a signal, worked out before
-the evaluation by RE2 (the same engine as the library's) and by a set. Only plain names of texts
-are taken; everything else is left to the library. Params that are plain values become literals.
-Source: facts/policy.md, section 5.
+Tests of one name against constants (`name.matches(constant)`, `name in constant list`,
+`names.exists(n, n in constant list)`, …) and sizes become a look at a signal, worked out before the
+evaluation: by RE2 (the same engine as the library's), by sets, by Python's own. Only plain names
+of a subject are taken; everything else is left to the library. Params that are plain values become
+literals. Source: facts/policy.md, section 5.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import re2
 
-from gatekeeper.policy import expressions
+from gatekeeper.policy import expressions, running
+from gatekeeper.policy.facts import Schema, Type
+from gatekeeper.policy.plain import clean_text
 
 _MICROSECOND = timedelta(microseconds=1)
-Test = Callable[[str], bool]
+_LARGEST = 2_000  # steps of a program that searches for several patterns at once
+Names = tuple[str, ...]
+Test = Callable[[Any], Any]
 _NO_CAPTURE = re2.Options()
 _NO_CAPTURE.never_capture = True  # whether, not where
+_ANYWHERE = re2._re2.RE2.Anchor.UNANCHORED
+_BOOL, _INT = Type(bool), Type(int)
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A test of the text at `path`; its result stands as variables.<name> in the program."""
+    """What the value at `path` gives by itself; it stands as variables.<name> in the program.
+
+    Attributes:
+        kind: bool for a test, int for a size.
+        pattern: is searched for in the text, where there is no `test`.
+        most: elements of a list beyond which the library is to judge, as it may refuse so many;
+            0 for none.
+    """
 
     name: str
-    path: tuple[str, ...]
-    test: Test
+    path: Names
+    kind: Type
+    pattern: str = ""
+    test: Test | None = None
+    most: int = 0
 
 
-def hoist(tree: Any, params: Mapping[str, object]) -> tuple[Signal, ...]:
-    """Replace what can be worked out before in a checked tree; the tree is changed."""
-    signals: dict[tuple[tuple[str, ...], str], Signal] = {}
+Found = tuple[str, Signal] | None  # what it tests, in words that no other test has, and how
+
+
+def hoist(tree: Any, groups: Schema, params: Mapping[str, object]) -> tuple[Signal, ...]:
+    """Replace what can be worked out before in a checked list of conditions; it is changed.
+
+    Args:
+        groups: the subject, params and variables, each with its names and types.
+    """
+    signals: dict[tuple[Names, str], Signal] = {}
     free = max(one.id for one in expressions.walk(tree.expr)) + 1
-    for expr in expressions.walk(tree.expr):
-        found = _found(expr, params)
-        if found is None:
-            continue
-        path, key, test = found
-        signal = signals.setdefault((path, key), Signal(f"~{len(signals)}", path, test))
-        number, free = free, free + 2
-        expr.Clear()
-        expr.id = number
-        expr.select.field = signal.name
-        expr.select.operand.id = number + 1
-        expr.select.operand.ident.name = "variables"
+    for condition in tree.expr.list.elements:
+        finder = _Finder(groups, params, expressions.most_elements(condition))
+        for expr in expressions.walk(condition):
+            found = finder.find(expr)
+            if found is None:
+                continue
+            what, signal = found
+            key = signal.path, what
+            signal = signals.setdefault(key, replace(signal, name=f"~{len(signals)}"))
+            number, free = free, free + 2
+            expr.Clear()
+            expr.id = number
+            expr.select.field = signal.name
+            expr.select.operand.id = number + 1
+            expr.select.operand.ident.name = "variables"
     return tuple(signals.values())
 
 
-def _found(expr: Any, params: Mapping[str, object]) -> tuple[tuple[str, ...], str, Test] | None:
-    if expressions.kind(expr) != "call":
+@dataclass(frozen=True, slots=True)
+class _Finder:
+    """Finds tests in one condition; its loops may go over `most` elements."""
+
+    groups: Schema
+    params: Mapping[str, object]
+    most: int
+
+    def find(self, expr: Any) -> Found:
+        match expressions.kind(expr):
+            case "loop":
+                return self._exists(expr.loop)
+            case "call":
+                match expr.call.function:
+                    case "size":
+                        return self._size(expr)
+                    case "@in":
+                        return self._among(expr)
+                    case "matches" | "contains" | "startsWith" | "endsWith":
+                        return self._text(expr)
         return None
-    if expr.call.function == "matches":
-        target, pattern = expressions.parts(expr)
-        text = _text(pattern, params)
-        path = _plain(target)
-        if path and text is not None:
-            return path, f"matches {text}", searcher(text)
-    elif expr.call.function == "@in":
-        target, where = expressions.parts(expr)
-        entries, path = _texts(where, params), _plain(target)
-        if path and entries is not None:
-            return path, f"in {sorted(entries)}", entries.__contains__
-    return None
+
+    def _size(self, expr: Any) -> Found:
+        path, kind = self._plain(expressions.parts(expr)[0])
+        if kind is None or (kind.scalar is not str and not kind.many):
+            return None
+        return "size", Signal("", path, _INT, test=len)
+
+    def _among(self, expr: Any) -> Found:
+        value, where = expressions.parts(expr)
+        path, kind = self._plain(value)
+        if kind is not None and _is_text(kind):
+            entries = _texts(where, self.params)
+            if entries is not None:
+                return f"in {sorted(entries)}", Signal("", path, _BOOL, test=entries.__contains__)
+        path, kind = self._plain(where)
+        text = _text(value, self.params)
+        if text is None or kind is None or not kind.many or kind.scalar is not str:
+            return None
+        return f"has {text}", Signal("", path, _BOOL, test=_meets({text}))
+
+    def _text(self, expr: Any) -> Found:
+        target, constant = expressions.parts(expr)
+        text, change = _text(constant, self.params), ""
+        if expressions.kind(target) == "call" and target.call.function in _CASES:
+            change, (target,) = target.call.function, expressions.parts(target)
+        path, kind = self._plain(target)
+        if kind is None or not _is_text(kind) or text is None:
+            return None
+        function = expr.call.function
+        if function != "matches":
+            test = _comparer(function, text, change)
+            return f"{function} {change} {text}", Signal("", path, _BOOL, test=test)
+        return None if change else (f"matches {text}", Signal("", path, _BOOL, pattern=text))
+
+    def _exists(self, loop: Any) -> Found:
+        """`names.exists(n, n in constant list)`, as the macro is written out."""
+        path, kind = self._plain(loop.iter_range)
+        step = loop.step.call
+        if kind is None or not kind.many or kind.scalar is not str or step.function != "_||_":
+            return None
+        accu, asked = step.args
+        own = expressions.path(accu) == expressions.path(loop.result) == (loop.accu_var,)
+        if not own or expressions.kind(asked) != "call" or asked.call.function != "@in":
+            return None
+        element, where = expressions.parts(asked)
+        entries = _texts(where, self.params)
+        if expressions.path(element) != (loop.iter_var,) or entries is None:
+            return None
+        if not loop.accu_init.const.HasField("bool") or loop.accu_init.const.bool:
+            return None
+        signal = Signal("", path, _BOOL, test=_meets(entries), most=self.most)
+        return f"exists in {sorted(entries)}, of {self.most}", signal
+
+    def _plain(self, expr: Any) -> tuple[Names, Type | None]:
+        """The name that it is, and its type where it is a value of a subject."""
+        path = expressions.path(expr)
+        kind: Any = None if path[:1] in {("params",), ("variables",)} else self.groups
+        for step in path:
+            kind = kind.get(step) if isinstance(kind, Mapping) else None
+        return path, kind if isinstance(kind, Type) else None
+
+
+def _is_text(kind: Type) -> bool:
+    return kind.scalar is str and not kind.many
+
+
+def _meets(entries: frozenset[str] | set[str]) -> Test:
+    apart = frozenset(entries).isdisjoint
+    return lambda values: not apart(values)
+
+
+_CASES: Mapping[str, Callable[[str], str]] = {
+    "lowerAscii": running.lower,
+    "upperAscii": running.upper,
+}
+
+
+def _comparer(function: str, text: str, change: str) -> Test:
+    """contains, startsWith or endsWith, of a text whose letters were made small or large."""
+    compare: Callable[[str, str], bool] = {
+        "contains": str.__contains__,
+        "startsWith": str.startswith,
+        "endsWith": str.endswith,
+    }[function]
+    if not change:
+        return lambda value: compare(value, text)
+    changed = _CASES[change]
+    return lambda value: compare(changed(value), text)
 
 
 def searcher(pattern: str) -> Test:
     """Whether the pattern is found somewhere in a text without lone surrogates."""
-    # The compiled pattern itself: what search() wraps around it takes thrice as long.
-    find = re2.compile(pattern.encode(), _NO_CAPTURE)._regexp.Match
-    anywhere = re2._re2.RE2.Anchor.UNANCHORED
+    find = _compiled(pattern).Match
 
     def found(value: str) -> bool:
         text = value.encode()
-        return bool(find(anywhere, text, 0, len(text))[0][0] >= 0)
+        return bool(find(_ANYWHERE, text, 0, len(text))[0][0] >= 0)
 
     return found
+
+
+def searchers(patterns: Sequence[str]) -> Callable[[str], Sequence[bool]]:
+    """Which of these patterns are found, in their order; mostly none is, which one look tells."""
+    if len(patterns) == 1:
+        (alone,) = map(searcher, patterns)
+        return lambda value: (alone(value),)
+    finds = [_compiled(pattern).Match for pattern in patterns]
+    none = (False,) * len(finds)
+    some = _any_of(patterns)
+
+    def found(value: str) -> Sequence[bool]:
+        text = value.encode()
+        size = len(text)
+        if some is not None and some(_ANYWHERE, text, 0, size)[0][0] < 0:
+            return none
+        return [find(_ANYWHERE, text, 0, size)[0][0] >= 0 for find in finds]
+
+    return found
+
+
+def _compiled(pattern: str) -> Any:
+    # The compiled pattern itself: what search() wraps around it takes thrice as long.
+    return re2.compile(pattern.encode(), _NO_CAPTURE)._regexp
+
+
+def _any_of(patterns: Sequence[str]) -> Any:
+    """Searches for all of them at once; None where they cannot well be joined."""
+    if any(r"\Q" in pattern for pattern in patterns):
+        return None  # what is quoted may go on to the end
+    if sum(_compiled(pattern).ProgramSize() for pattern in patterns) > _LARGEST:
+        return None
+    try:
+        return _compiled("|".join(f"(?:{pattern})" for pattern in patterns)).Match
+    except re2.error:
+        return None
 
 
 def inline(tree: Any, params: Mapping[str, object]) -> None:
@@ -94,20 +249,14 @@ def inline(tree: Any, params: Mapping[str, object]) -> None:
             expr.Clear()
             expr.id = number
             kind = {bool: "bool", int: "int", float: "double", str: "string"}[type(value)]
-            setattr(expr.const, kind, value)
-
-
-def _plain(expr: Any) -> tuple[str, ...]:
-    """The name, where it is one of a subject's: application.text, member.last_place."""
-    path = expressions.path(expr)
-    return path if len(path) > 1 and path[0] not in {"params", "variables"} else ()
+            setattr(expr.const, kind, clean_text(value) if isinstance(value, str) else value)
 
 
 def _text(expr: Any, params: Mapping[str, object]) -> str | None:
     if expressions.kind(expr) == "const" and expr.const.HasField("string"):
         return str(expr.const.string)
     value = _param(expr, params)
-    return value if isinstance(value, str) else None
+    return clean_text(value) if isinstance(value, str) else None
 
 
 def _texts(expr: Any, params: Mapping[str, object]) -> frozenset[str] | None:
@@ -116,7 +265,7 @@ def _texts(expr: Any, params: Mapping[str, object]) -> frozenset[str] | None:
         return frozenset(one for one in found if one is not None) if None not in found else None
     value = _param(expr, params)
     if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
-        return frozenset(value)
+        return frozenset(map(clean_text, value))
     return None
 
 

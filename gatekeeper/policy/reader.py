@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from gatekeeper.policy import expressions
 from gatekeeper.policy.binding import Program, converter, elements, stamp
 from gatekeeper.policy.facts import Facts, Schema, Type, typed_answer
-from gatekeeper.policy.hoist import Test
-from gatekeeper.policy.plain import LEAST, MOST, fitting
+from gatekeeper.policy.hoist import Signal, searchers
+from gatekeeper.policy.moments import FIRST, LAST, LONGEST, micros, micros_of
+from gatekeeper.policy.plain import LEAST, MOST, clean_text, fitting
 
 Names = tuple[str, ...]
 Convert = Callable[[Any], Any]
-Read = Callable[[Facts], tuple[dict[str, Any], dict[str, bool]]]
+Bits = Callable[[Facts, Mapping[str, object], datetime], list[bool] | None]
 
 
 class Unreadable(ValueError):
@@ -81,78 +82,168 @@ class Entry:
 
     Attributes:
         name: of the field, or of the answer.
-        value: under which name the value is handed over; "" where only tests look at it.
+        value: under which name the value is handed over; "" where the program needs it not.
+        moment: under which name a time or span is handed over in microseconds; "" likewise.
         asked: under which name it is told whether it is there; "" where nothing asks.
-        tests: of the text, by name; whether the program looks at their results.
+        signals: what is worked out from it.
+        needed: all names that the program looks at.
     """
 
     name: str
     kind: Type
     convert: Convert | None
     value: str
+    moment: str
     asked: str
-    tests: tuple[tuple[str, Test, bool], ...]
+    signals: tuple[Signal, ...]
+    needed: frozenset[str]
 
 
-def flat_reader(
-    fields: Iterable[Entry], answers: Iterable[Entry], params: Mapping[str, object]
-) -> Read:
-    """What takes from a subject's facts all that a flat program looks at, by its names for it.
+def flat_bits(
+    entries: tuple[Iterable[Entry], Iterable[Entry]],
+    params: Mapping[str, object],
+    now: tuple[str, str],
+    program: Program | None,
+    places: Iterable[int | str],
+) -> Bits:
+    """What takes all that a flat program looks at from a subject's facts, and runs it.
 
-    It gives the values, `params` among them, and what the tests gave; of what is absent it only
-    says that it is. It is code of its own, as a loop over the entries takes three times as long:
-    names come from the schema, all else enters as constants. It raises Unreadable.
+    It is code of its own, as a loop over the entries takes three times as long: names come from
+    the schema, all else enters as constants. It raises Unreadable.
+
+    Args:
+        entries: of the facts' own fields, and of answers.
+        params: that the program looks at, by its names for them.
+        now: under which name it looks at `now` as a time, and in microseconds; "" for not.
+        program: of all conditions that are more than one test; None for none.
+        places: for each condition its place in what the program gives, or the name of its test.
     """
-    constants: dict[str, Any] = {"type": type, "_fit": _fit, "_params": dict(params).copy}
-    lines = ["def read(f):", "    r = _params()", "    t = {}"]
-    for entry in fields:
-        lines += _lines(entry, f"f.{entry.name}", constants)
-    more = [
-        line for entry in answers for line in _lines(entry, f"A.get({entry.name!r})", constants)
-    ]
-    lines += ["    A = f.answers", *more] if more else []
-    names: dict[str, Any] = {"__builtins__": {}, **constants}
-    exec("\n".join([*lines, "    return r, t"]), names)
-    read: Read = names["read"]
-    return read
+    code = _Code({"_params": params, "_run": program.booleans if program else None})
+    code.lines += ["def bits(f, more, now):", "    r = {**_params, **more}"]
+    for entry in entries[0]:
+        code.take(entry, f"f.{entry.name}")
+    answers = list(entries[1])
+    code.lines += ["    A = f.answers"] if answers else []
+    for entry in answers:
+        code.take(entry, f"A.get({entry.name!r})")
+    if now[0]:
+        code.lines.append(f"    r[{now[0]!r}] = {code.constant(stamp)}(now)")
+    if now[1]:
+        code.moment(now[1], f"{code.constant(micros)}(now)", datetime)
+    written = [code.locals[one] if isinstance(one, str) else f"g[{one}]" for one in places]
+    code.lines += ["    g = _run(r)", "    if g is None:", "        return None"] if program else []
+    return code.made(f"    return [{', '.join(written)}]")
 
 
-def _lines(entry: Entry, source: str, constants: dict[str, Any]) -> Iterable[str]:
-    def constant(value: object) -> str:
-        constants[name := f"k{len(constants)}"] = value
+class _Code:
+    """The lines of one function, and the constants that it knows."""
+
+    def __init__(self, constants: Mapping[str, Any]) -> None:
+        self.constants: dict[str, Any] = {**constants, "type": type, "len": len, "_fit": _fit}
+        self.lines: list[str] = []
+        self.locals: dict[str, str] = {}  # of signals
+
+    def constant(self, value: object) -> str:
+        name = f"k{len(self.constants)}"
+        self.constants[name] = value
         return name
 
-    kind = entry.kind
-    yield f"    v = {source}"
-    if entry.asked:
-        yield f"    r[{entry.asked!r}] = v is not None"
-    yield "    if v is not None:"
-    if kind.many:
-        unfit = "True"
-    else:
-        unfit = f"type(v) is not {constant(kind.scalar)}"
+    def take(self, entry: Entry, source: str) -> None:
+        """Read one value and whatever is worked out from it."""
+        self.lines.append(f"    v = {source}")
+        if entry.asked:
+            self.lines.append(f"    r[{entry.asked!r}] = v is not None")
+        absent = self._signals_absent(entry)
+        if absent:
+            self.lines += ["    if v is None:", f"        {absent}", "    else:"]
+        else:
+            self.lines.append("    if v is not None:")
+        self.lines += [f"        if {self._unfit(entry.kind)}:"]
+        self.lines.append(f"            v = _fit({entry.name!r}, v, {self.constant(entry.kind)})")
+        if entry.moment:
+            number = micros if entry.kind.scalar is datetime else micros_of
+            self.moment(entry.moment, f"{self.constant(number)}(v)", entry.kind.scalar, "    ")
+        if entry.value:
+            convert = f"{self.constant(entry.convert)}(v)" if self._converts(entry) else "v"
+            self.lines.append(f"        r[{entry.value!r}] = {convert}")
+        self._signals(entry)
+
+    def _unfit(self, kind: Type) -> str:
+        """Asks whether a value needs another look: not of its type, too large, not clean."""
+        if kind.many and kind.scalar is str:
+            return f"not {self.constant(_plain_texts)}(v)"
+        if kind.many:
+            return "True"
+        unfit = f"type(v) is not {self.constant(kind.scalar)}"
         if kind.scalar is int:
             unfit += f" or not {LEAST} <= v <= {MOST}"
         elif kind.scalar is datetime:
             unfit += " or v.tzinfo is None"
-    yield f"        if {unfit}:"
-    yield f"            v = _fit({entry.name!r}, v, {constant(kind)})"
-    if entry.convert and not kind.many:
-        yield f"        v = {constant(entry.convert)}(v)"
-    if entry.value:
-        yield f"        r[{entry.value!r}] = v"
-    for name, test, needed in entry.tests:
-        both = f"r[{name!r}] = " if needed else ""
-        yield f"        {both}t[{name!r}] = {constant(test)}(v)"
+        elif kind.scalar is str:
+            unfit += " or not v.isascii() or '\\0' in v"
+        return unfit
+
+    @staticmethod
+    def _converts(entry: Entry) -> bool:
+        return entry.kind.scalar in {datetime, timedelta} and not entry.kind.many
+
+    def moment(self, name: str, number: str, kind: type, indent: str = "") -> None:
+        """Hand a number over; beyond its bounds the program goes without, and has a fault."""
+        low, high = (FIRST, LAST) if kind is datetime else (-LONGEST, LONGEST)
+        self.lines += [
+            f"{indent}    n = {number}",
+            f"{indent}    if {low} <= n <= {high}:",
+            f"{indent}        r[{name!r}] = n",
+        ]
+
+    def _signals_absent(self, entry: Entry) -> str:
+        for one in entry.signals:
+            self.locals[one.name] = f"t{len(self.locals)}"
+        names = [self.locals[one.name] for one in entry.signals]
+        return " = ".join([*names, "None"]) if names else ""
+
+    def _signals(self, entry: Entry) -> None:
+        searched = [one for one in entry.signals if one.test is None]
+        if searched:
+            found = self.constant(searchers([one.pattern for one in searched]))
+            names = ", ".join(self.locals[one.name] for one in searched)
+            self.lines.append(f"        {names}, = {found}(v)")
+        for one in entry.signals:
+            local = self.locals[one.name]
+            if one.test is not None:
+                text = f"{self.constant(one.test)}(v)"
+                short = f" if len(v) <= {one.most} else None" if one.most else ""
+                self.lines.append(f"        {local} = {text}{short}")
+            if one.name in entry.needed:
+                check = f"if {local} is not None: " if one.most else ""
+                self.lines.append(f"        {check}r[{one.name!r}] = {local}")
+
+    def made(self, last: str) -> Bits:
+        names: dict[str, Any] = {"__builtins__": {}, **self.constants}
+        exec("\n".join([*self.lines, last]), names)  # made above from the schema
+        bits: Bits = names["bits"]
+        return bits
+
+
+_ONLY_TEXTS = {str}
+
+
+def _plain_texts(values: Any) -> bool:
+    """Whether it is a list of texts that can be handed over as it is."""
+    if type(values) is not list or not {*map(type, values)} <= _ONLY_TEXTS:
+        return False
+    joined = "".join(values)
+    return joined.isascii() and "\0" not in joined
 
 
 def _fit(name: str, value: Any, kind: Type) -> Any:
-    """A value of another type made fit, a list as the library takes it; raises Unreadable."""
+    """A value made fit, its texts clean, a list as the library takes it; raises Unreadable."""
     try:
         value = typed_answer(value, kind)
         if kind.many:
             return elements(kind.scalar, value)
-        return fitting(value, kind.scalar)
+        value = fitting(value, kind.scalar)
+        return clean_text(value) if kind.scalar is str else value
     except ValueError as wrong:
         raise Unreadable(f"{name}: {wrong}") from None
 
@@ -162,49 +253,17 @@ class Fused:
     """Many conditions at once: a program that gives a list of booleans, and what needs none.
 
     Attributes:
-        program: of the conditions that are more than one test of a text; None for none.
-        places: for each condition its place in what the program gives, or the name of its test.
-        reader: hands over what the program looks at, and what tests give.
-        variables: the names that it has for variables.
-        now: whether it looks at `now`.
+        bits: what each condition gives on facts at a time, in their order; None, or None among
+            them, where one has a fault. It takes the values of variables by the names that the
+            program has for them, and raises Unreadable.
+        variables: these names.
         whole: hands over what these conditions look at when they are evaluated one by one, and
             what variables and explanations look at.
     """
 
-    program: Program | None
-    places: tuple[int | str, ...]
-    reader: Read
+    bits: Bits
     variables: Mapping[str, str]
-    now: bool
     whole: Reader
-
-    def bits(
-        self,
-        read: dict[str, Any],
-        tested: Mapping[str, bool],
-        variables: Mapping[str, object],
-        now: datetime,
-    ) -> list[bool] | None:
-        """What each condition gives, in their order; None where one of them has a fault.
-
-        Args:
-            read: as `reader` gave it; variables and `now` are added.
-        """
-        given: list[bool] | None = []
-        if self.program is not None:
-            for name, flat in self.variables.items():
-                if name in variables:
-                    read[flat] = variables[name]
-            if self.now:
-                read["now"] = stamp(now)
-            given = self.program.booleans(read)
-        try:
-            return [
-                tested[place] if isinstance(place, str) else given[place]  # type: ignore[index]
-                for place in self.places
-            ]
-        except (TypeError, KeyError):  # no list, or no text to be tested
-            return None
 
 
 def names_in(exprs: Iterable[Any]) -> frozenset[Names]:

@@ -97,19 +97,24 @@ class Scope:
             raise ValueError(f"a time without a zone: {now.isoformat()}")
         if fused is None or not isinstance(values, Facts):
             self._activate()
-        else:
-            self._read, self._tested = fused.reader(values)
         for name, condition in variables.items():
             outcome = self.evaluate(condition)
             if not outcome.fault:
                 self._worked_out[name] = to_cel(outcome.value)
                 self._activated = None
+        self._bits = self._fused_bits()
 
     def bits(self) -> list[bool] | None:
         """What each of the fused conditions gives; None where one of them has a fault."""
-        if self._fused is None:
+        return self._bits
+
+    def _fused_bits(self) -> list[bool] | None:
+        fused, values, known = self._fused, self._values, self._worked_out
+        if fused is None or not isinstance(values, Facts):
             return None
-        return self._fused.bits(self._read, self._tested, self._worked_out, self._now)
+        more = {flat: known[name] for name, flat in fused.variables.items() if name in known}
+        bits = fused.bits(values, more, self._now)
+        return None if bits is None or None in bits else bits
 
     def _activate(self) -> Any:
         """All that conditions may look at, ready for the library."""
