@@ -154,7 +154,8 @@ class Exemption:
 class Sweep:
     """One pass over all Memberships; `slot` names the scheduled moment, once for all workers.
 
-    `held` says why it stopped and asks ("" for not): brake-count, brake-percent.
+    `held` says why it stopped and asks ("" for not): brake-count, brake-percent, brake-usual;
+    or that the club was paused.
     """
 
     id: int = 0

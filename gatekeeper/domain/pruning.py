@@ -6,13 +6,18 @@ delivered and a full Grace after it, and never more than the brake allows.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from statistics import median
+from typing import Final
 
 from gatekeeper.domain.decisions import Decision, Ruling, Verdict
 from gatekeeper.domain.errors import Value
 from gatekeeper.domain.memberships import INSIDE, Membership, State
+
+FEW: Final = 5  # so many at once are nothing unusual, however few it was before
+SWEEPS_TO_COMPARE: Final = 3  # that touched anybody, before anything is usual
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +36,28 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Brake:
-    """How many a single Sweep may notify or plan: a count, and a share of all in percent."""
+    """How many a single Sweep may notify or plan.
+
+    Attributes:
+        count: so many.
+        percent: such a share of all.
+        times: so many times as many as usual; `FEW` are never too many by that.
+        usual: see `usual`; None where nothing is usual yet.
+    """
 
     count: int | None = None
     percent: float | None = None
+    times: float | None = None
+    usual: float | None = None
+
+
+def usual(touched: Sequence[int]) -> float | None:
+    """How many a Sweep touches as a rule: the median of the last ones that touched anybody.
+
+    None for fewer than `SWEEPS_TO_COMPARE`: of a first Sweep nothing is usual, so that the count,
+    the share and the club's `settle` hold it, not this.
+    """
+    return median(touched) if len(touched) >= SWEEPS_TO_COMPARE else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +81,7 @@ class Plan:
     unreachable: tuple[Line, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     held: str = ""
+    touched: int = 0  # what the brake counted
 
 
 def judge(candidate: Candidate, now: datetime) -> Decision:
@@ -125,12 +149,14 @@ def plan_sweep(candidates: Iterable[Candidate], brake: Brake, now: datetime) -> 
     remove = [line for line in lines if line.decision.verdict is Verdict.REMOVE]
     unreachable = [line for line in lines if line.decision.code == "could-not-be-reached"]
     fresh = [line for line in remove if line.candidate.membership.state is State.NOTICED]
+    touched = len(notify) + len(fresh)
     return Plan(
         notify=tuple(notify),
         remove=tuple(remove),
         unreachable=tuple(unreachable),
         counts=Counter(line.decision.code for line in lines),
-        held=_over(brake, len(notify) + len(fresh), len(lines)),
+        held=_over(brake, touched, len(lines)),
+        touched=touched,
     )
 
 
@@ -139,6 +165,10 @@ def _over(brake: Brake, touched: int, total: int) -> str:
         return "brake-count"
     if brake.percent is not None and touched > total * brake.percent / 100:
         return "brake-percent"
+    if brake.times is None or brake.usual is None or touched <= FEW:
+        return ""
+    if touched > brake.times * brake.usual:
+        return "brake-usual"
     return ""
 
 

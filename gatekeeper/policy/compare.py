@@ -34,6 +34,7 @@ SENTENCES: Mapping[str, str] = {
     "confirm": "diff-confirm",
     "maxAffected.count": "diff-brake-count",
     "maxAffected.percent": "diff-brake-percent",
+    "maxAffected.timesUsual": "diff-brake-usual",
     "admins.powerLevel": "diff-power-level",
     "admins.userGroup": "diff-user-group",
 }

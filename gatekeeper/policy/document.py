@@ -180,6 +180,13 @@ class MaxAffected(Model):
     percent: float | None = Field(
         10, ge=0, le=100, description="So many of all members, in percent; null: no bar."
     )
+    times_usual: float | None = Field(
+        3,
+        ge=1,
+        le=1000,
+        description="So many times as many as the last ten sweeps that touched anybody did, by "
+        "their median; counts from the fourth such sweep and beyond 5 people; null: no bar.",
+    )
     on_exceed: Literal["pause-and-ask"] = Field(
         "pause-and-ask", description="Nothing is done; the plan is shown to the admins."
     )

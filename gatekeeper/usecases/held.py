@@ -2,8 +2,10 @@
 
 from datetime import datetime
 
+from gatekeeper.domain import pruning
 from gatekeeper.domain.clubs import StandingCard
 from gatekeeper.domain.decisions import Card
+from gatekeeper.domain.errors import Value
 from gatekeeper.domain.memberships import Membership, Sweep, SweepItem
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import cards, removals
@@ -11,6 +13,7 @@ from gatekeeper.usecases.notices import say_evidence
 from gatekeeper.usecases.parts import Parts
 
 PREFIX = "club:sweep-"  # subject of its card; in front of it the kind of all cards about removals
+SWEEPS_COMPARED = 10  # the last ones, of which the median is what is usual
 SHOWN = 30  # names on the card; a plan over the brake can be long
 
 
@@ -24,6 +27,15 @@ def sweep_id(card: StandingCard) -> int:
     return int(card.subject.removeprefix(PREFIX))
 
 
+async def usual(tx: Tx, before: Sweep | None = None) -> float | None:
+    """How many the last Sweeps touched as a rule, those that went through and touched anybody."""
+    earlier = {"id__lt": before.id} if before else {}
+    last = await tx.find(
+        Sweep, held="", touched__gt=0, order="-id", limit=SWEEPS_COMPARED, **earlier
+    )
+    return pruning.usual([sweep.touched for sweep in last])
+
+
 async def show(tx: Tx, parts: Parts, sweep: Sweep, now: datetime, answer: str = "") -> None:
     """Show the plan and ask; with `answer` (go-on, left) it is decided and has had its day."""
     items = await tx.find(SweepItem, sweep_id=sweep.id)
@@ -35,7 +47,11 @@ async def show(tx: Tx, parts: Parts, sweep: Sweep, now: datetime, answer: str = 
         what = parts.say(f"held.{item.verdict}")
         facts.append((label, f"{what} {say_evidence(parts, item.evidence)}"))
     more = len(touched) - SHOWN
-    values = {"count": len(touched), "more": max(more, 0)}
+    values: dict[str, Value] = {"count": len(touched), "more": max(more, 0)}
+    if sweep.held == "brake-usual":
+        times = parts.policy.pruning.max_affected.times_usual or 1
+        usually = await usual(tx, before=sweep) or 0
+        values |= {"usual": f"{usually:g}", "times": f"{times:g}", "count": sweep.touched}
     card = Card(
         title=parts.say("held.title", values),
         status=parts.say(f"held.{answer or sweep.held}", values),

@@ -95,7 +95,12 @@ async def _plan(
     members = await tx.find(Membership, state__in=tuple(INSIDE))
     looks = await look_at(tx, parts, members, outlook, now)
     limit = parts.policy.pruning.max_affected
-    brake = Brake(count=limit.count, percent=limit.percent)
+    brake = Brake(
+        count=limit.count,
+        percent=limit.percent,
+        times=limit.times_usual,
+        usual=await held.usual(tx),
+    )
     plan = plan_sweep((look.candidate for look in looks), brake, now)
     return plan, {look.candidate.membership.id: look for look in looks}
 
@@ -117,6 +122,7 @@ async def _keep(tx: Tx, parts: Parts, slot: str, plan: Plan, now: datetime) -> S
             counts=dict(plan.counts),
             digest=_digest(parts, plan),
             held="paused" if paused else plan.held,
+            touched=plan.touched,
         )
     )
     for line in (*plan.notify, *plan.remove, *plan.unreachable):

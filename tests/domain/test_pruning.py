@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from gatekeeper.domain.decisions import Verdict
 from gatekeeper.domain.memberships import State
 from gatekeeper.domain.pruning import (
+    FEW,
     Brake,
     Candidate,
     grace_over,
     judge,
     plan_sweep,
+    usual,
     why_not_removed,
 )
 from gatekeeper.testing.builders import LONG_AGO, NOW, a_candidate, a_membership, a_ruling
@@ -150,3 +152,32 @@ def test_someone_unreachable_is_removed_on_their_name_alone():
     assert why_not_removed(named, NOW) == ""
     assert why_not_removed(replace(named, protected="exempt"), NOW) == "exempt"
     assert why_not_removed(replace(named, ruling=a_ruling(Verdict.KEEP)), NOW) == "code-keep"
+
+
+@pytest.mark.parametrize(
+    ("touched", "expected"),
+    [
+        pytest.param([], None, id="the first run: nothing is usual yet"),
+        pytest.param([400, 2], None, id="two are no habit"),
+        pytest.param([2, 400, 3], 3, id="one great sweep does not become the habit"),
+        pytest.param([1, 2, 3, 4], 2.5, id="between two"),
+    ],
+)
+def test_what_is_usual(touched, expected):
+    assert usual(touched) == expected
+
+
+@pytest.mark.parametrize(
+    ("number", "before", "held"),
+    [
+        pytest.param(7, [2, 2, 3], "brake-usual", id="more than three times as many"),
+        pytest.param(6, [2, 2, 2], "", id="just three times as many"),
+        pytest.param(FEW, [1, 1, 1], "", id="a handful is never unusual"),
+        pytest.param(50, [1, 1], "", id="nothing is usual yet"),
+    ],
+)
+def test_far_more_than_usual_is_held(number, before, held):
+    them = [a_candidate(id=n) for n in range(1, number + 1)]
+    plan = plan_sweep(them, Brake(times=3, usual=usual(before)), NOW)
+    assert (plan.held, plan.touched) == (held, number)
+    assert plan_sweep(them, Brake(usual=usual(before)), NOW).held == ""

@@ -5,8 +5,10 @@ from datetime import timedelta
 from gatekeeper.domain import events
 from gatekeeper.domain.decisions import Order, Remove
 from gatekeeper.domain.memberships import Membership, State, Sweep
+from gatekeeper.policy.parse import load_policy
 from gatekeeper.testing.fakes_people import SPACE
 from gatekeeper.usecases import sweep
+from tests.journeys.club import CLUB
 from tests.usecases.conftest import GRACE, QUIET
 
 
@@ -85,4 +87,36 @@ async def test_first_run_mass_removal_the_brake_holds_the_very_first_sweep(club)
     assert not await club.find(Order, purpose="notice")
     states = {member.state for member in await club.find(Membership)}
     assert states == {State.ACTIVE}
-    assert len(them) == 40
+    assert first.touched == len(them) == 40
+    assert "40" in club.held().card.status
+
+
+async def test_first_run_mass_removal_a_later_one_is_held_against_the_last_ones(club):
+    """Runs of one to twenty people, and one day four hundred: nobody had looked at the figure."""
+    await club.adopt("quiet")
+    for number in range(3):
+        async with club.store.transaction(CLUB) as tx:
+            await tx.add(
+                Sweep(
+                    club=CLUB,
+                    slot=f"earlier-{number}",
+                    at=club.clock.now(),
+                    policy="d",
+                    touched=number + 1,
+                )
+            )
+    policy = club.parts.policy.text.replace("maxAffected: {count: 5", "maxAffected: {count: 50")
+    assert policy != club.parts.policy.text
+    club.parts.shelf.use(load_policy(policy, "lighthouse.yaml"))
+    await club.adopt(*(f"m{number}" for number in range(6)))
+    await club.pass_time(seconds=QUIET)
+    await club.sweep("now")
+    assert (await club.one(Sweep, slot="now")).held == "brake-usual"
+    assert not await club.find(Order, purpose="notice")
+    status = club.held().card.status
+    assert "touch 7;" in status
+    assert "usually 2 are touched" in status
+    assert "3 times" in status
+    await club.platform.press(club.alice, club.held().ref, "✅")
+    await club.settle()
+    assert len(await club.find(Order, purpose="notice")) == 7
