@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from gatekeeper.policy import expressions
 from gatekeeper.policy.base import parse_duration
-from gatekeeper.policy.judge import RuleSet
+from gatekeeper.policy.evaluation import RuleSet
 from gatekeeper.policy.scope import Condition
 
 Constant: TypeAlias = bool | int | float | str | datetime | timedelta

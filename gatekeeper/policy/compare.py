@@ -12,7 +12,8 @@ from gatekeeper.domain.errors import Value
 from gatekeeper.policy.atoms import Atom
 from gatekeeper.policy.club_document import ClubSpec, Question
 from gatekeeper.policy.document import AdmissionSpec, Exclusion, Mode, PruningSpec
-from gatekeeper.policy.judge import CompiledRule, Policy, RuleSet
+from gatekeeper.policy.evaluation import CompiledRule, RuleSet
+from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.leaves import Leaf, leaves, written
 from gatekeeper.policy.promotions import can_remove
 from gatekeeper.policy.scope import Condition

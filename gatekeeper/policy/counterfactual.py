@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from gatekeeper.domain.decisions import Verdict
 from gatekeeper.policy.atoms import AtomValue
+from gatekeeper.policy.evaluation import Inspection
 from gatekeeper.policy.facts import Facts, MemberFacts
-from gatekeeper.policy.judge import Inspection, Policy
+from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.otherwise import (
     MONTHLY,
     Change,

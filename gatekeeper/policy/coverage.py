@@ -15,8 +15,9 @@ from gatekeeper.domain.errors import Value
 from gatekeeper.policy.atoms import AtomValue
 from gatekeeper.policy.case_facts import Subject, subject_of
 from gatekeeper.policy.document import Exclusion, Mode
+from gatekeeper.policy.evaluation import CompiledRule, Inspection, RuleSet
 from gatekeeper.policy.facts import Facts, Type, values_of
-from gatekeeper.policy.judge import CompiledRule, Inspection, Policy, RuleSet
+from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.outcomes import WORDS, look_into, rules_of
 from gatekeeper.policy.scope import Condition
 from gatekeeper.policy.texts import DEFAULT, sentence

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from gatekeeper.policy.atoms import AtomValue, Shape
-from gatekeeper.policy.judge import RuleSet
+from gatekeeper.policy.evaluation import RuleSet
 from gatekeeper.policy.wording import term_of
 
 

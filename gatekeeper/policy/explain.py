@@ -15,8 +15,9 @@ from gatekeeper.domain.errors import Value
 from gatekeeper.policy.counterfactual import TRIES, Turn, find_turns
 from gatekeeper.policy.decisive import decisive, enough, without_guards
 from gatekeeper.policy.document import AdmissionSpec, Mode, PruningSpec
+from gatekeeper.policy.evaluation import RuleLook
 from gatekeeper.policy.facts import ApplicationFacts, Facts, MemberFacts
-from gatekeeper.policy.judge import Policy, RuleLook
+from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.otherwise import Change, applied_again
 from gatekeeper.policy.texts import DEFAULT, iso, say_duration, sentence
 from gatekeeper.policy.unfold import judged, look_into, rules_for

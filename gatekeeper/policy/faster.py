@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gatekeeper.domain.errors import GatekeeperError
+from gatekeeper.policy.evaluation import RuleSet, find
 from gatekeeper.policy.facts import Facts
 from gatekeeper.policy.generate import Bits, CannotGenerate, Source, generate
-from gatekeeper.policy.judge import Policy, RuleSet, find
+from gatekeeper.policy.judge import Policy
 
 SAMPLE = 50
 

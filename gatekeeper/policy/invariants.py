@@ -23,8 +23,9 @@ from gatekeeper.domain.errors import Value
 from gatekeeper.policy.boundaries import constants
 from gatekeeper.policy.case_facts import Given, Subject, facts_of, given_of, subject_of
 from gatekeeper.policy.document import AdmissionSpec, Mode, PruningSpec
+from gatekeeper.policy.evaluation import VERDICTS, CompiledInvariant
 from gatekeeper.policy.facts import Facts, values_of
-from gatekeeper.policy.judge import VERDICTS, CompiledInvariant, Policy
+from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.made_up import Chance, Maker, as_given
 from gatekeeper.policy.outcomes import WORDS, judge, rules_of
 from gatekeeper.policy.scope import Scope

@@ -8,8 +8,9 @@ from gatekeeper.domain.decisions import RuleResult, Verdict
 from gatekeeper.domain.memberships import Membership
 from gatekeeper.domain.pruning import Candidate, grace_over, judge
 from gatekeeper.policy.document import Mode
+from gatekeeper.policy.evaluation import FAULT, unreadable
 from gatekeeper.policy.facts import ApplicationFacts, MemberFacts
-from gatekeeper.policy.judge import FAULT, Policy, unreadable
+from gatekeeper.policy.judge import Policy
 
 UNFIT: Final = "answers-do-not-fit"  # recorded answers that a changed form cannot read
 

@@ -23,7 +23,7 @@ from gatekeeper.policy.document import (
     Review,
     ReviewChange,
 )
-from gatekeeper.policy.judge import Rule, code_of
+from gatekeeper.policy.evaluation import Rule, code_of
 from gatekeeper.policy.places import Path, Sheet
 from gatekeeper.policy.schedules import is_cron, is_often, never_fires
 from gatekeeper.policy.texts import codes, names_in, placeholders

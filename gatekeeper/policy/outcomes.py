@@ -6,16 +6,9 @@ from datetime import datetime
 
 from gatekeeper.domain.decisions import Ruling
 from gatekeeper.policy.case_facts import Subject
+from gatekeeper.policy.evaluation import CODES, FAULT, VERDICTS, Inspection, RuleSet, code_of
 from gatekeeper.policy.facts import ApplicationFacts, Facts, MemberFacts
-from gatekeeper.policy.judge import (
-    CODES,
-    FAULT,
-    VERDICTS,
-    Inspection,
-    Policy,
-    RuleSet,
-    code_of,
-)
+from gatekeeper.policy.judge import Policy
 
 # The outcomes of each subject in the words of a policy, the one that does nothing first.
 WORDS: Mapping[Subject, tuple[str, ...]] = {

@@ -11,8 +11,9 @@ from pydantic import BaseModel, ValidationError
 
 from gatekeeper.policy.club_document import Club, Form
 from gatekeeper.policy.document import KINDS, AdmissionPolicy, Document, Mode, PruningPolicy
+from gatekeeper.policy.evaluation import RuleSet
 from gatekeeper.policy.findings import Finding, PolicyError, errors_in
-from gatekeeper.policy.judge import Policy, RuleSet, Trial
+from gatekeeper.policy.judge import Policy, Trial
 from gatekeeper.policy.lints import (
     check_admission,
     check_club,

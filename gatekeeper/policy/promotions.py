@@ -9,7 +9,8 @@ from typing import TypeAlias
 
 from gatekeeper.domain.errors import Value
 from gatekeeper.policy.document import AdmissionSpec, Mode, PruningSpec
-from gatekeeper.policy.judge import CompiledRule, Policy, RuleSet
+from gatekeeper.policy.evaluation import CompiledRule, RuleSet
+from gatekeeper.policy.judge import Policy
 
 ADMISSION, PRUNING = "AdmissionPolicy", "PruningPolicy"
 

@@ -8,9 +8,9 @@ from gatekeeper.policy.budget import check_counts, check_size
 from gatekeeper.policy.club_document import Form
 from gatekeeper.policy.conditions import RESERVED, ConditionError, Conditions, Want
 from gatekeeper.policy.document import AdmissionSpec, Exclusion, Invariant, PruningSpec
+from gatekeeper.policy.evaluation import CompiledInvariant, CompiledRule, Rule, RuleSet
 from gatekeeper.policy.facts import ApplicationFacts, MemberFacts, schema_of
 from gatekeeper.policy.growth import TooHeavy, Weights
-from gatekeeper.policy.judge import CompiledInvariant, CompiledRule, Rule, RuleSet
 from gatekeeper.policy.lints import check_reserved, check_unique
 from gatekeeper.policy.places import Path, Sheet
 from gatekeeper.policy.plain import param_type, read_param

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import yaml
 
 from gatekeeper.policy.document import AdmissionSpec, Exclusion, Mode, PruningSpec
-from gatekeeper.policy.judge import CompiledRule, Rule, RuleSet
+from gatekeeper.policy.evaluation import CompiledRule, Rule, RuleSet
 from gatekeeper.policy.lints import MATCH, always
 from gatekeeper.policy.normal import FALSE, Normal, Term, constant_of, implies
 from gatekeeper.policy.places import Path, Sheet

@@ -13,7 +13,8 @@ from typing import Final, Literal, TypeVar
 
 from gatekeeper.domain.decisions import Verdict
 from gatekeeper.policy.document import Exclusion, Mode
-from gatekeeper.policy.judge import CompiledRule, Policy, RuleSet
+from gatekeeper.policy.evaluation import CompiledRule, RuleSet
+from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.judged import Answer, Judged, Kind, answer
 
 SAMPLES: Final = 5  # cases kept of each cell, unless asked for otherwise

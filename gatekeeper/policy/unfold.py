@@ -5,8 +5,9 @@ from datetime import datetime
 
 from gatekeeper.domain.decisions import Ruling
 from gatekeeper.policy.atoms import AtomValue, Shape
+from gatekeeper.policy.evaluation import Inspection, RuleLook, RuleSet
 from gatekeeper.policy.facts import ApplicationFacts, Facts, MemberFacts, values_of
-from gatekeeper.policy.judge import Inspection, Policy, RuleLook, RuleSet
+from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.scope import Scope
 
 

@@ -17,8 +17,9 @@ from babel.numbers import format_decimal
 
 from gatekeeper.domain.errors import Value
 from gatekeeper.policy.atoms import AtomValue, Operand
+from gatekeeper.policy.evaluation import RuleSet
 from gatekeeper.policy.facts import Facts
-from gatekeeper.policy.judge import Policy, RuleSet
+from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.texts import DEFAULT, iso, languages, say_duration, say_time, sentence
 
 TEXT_LETTERS = 60  # of a text that a condition saw

@@ -24,7 +24,7 @@ from gatekeeper.domain.errors import PlatformBusy, PlatformDown, Refused, WrongS
 from gatekeeper.domain.events import Knocked
 from gatekeeper.domain.identity import Identity, Person
 from gatekeeper.domain.memberships import INSIDE, Membership
-from gatekeeper.policy.judge import validate_answers
+from gatekeeper.policy.answers import validate_answers
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import limits, passes, proof, questions, review
 from gatekeeper.usecases.naming import subject_of

@@ -10,8 +10,8 @@ from starlette.requests import Request
 
 from gatekeeper.domain.errors import BadInput, GatekeeperError, Value
 from gatekeeper.domain.identity import Identity
+from gatekeeper.policy.answers import validate_answers
 from gatekeeper.policy.club_document import ANSWER_LETTERS, Form, Question, QuestionKind
-from gatekeeper.policy.judge import validate_answers
 from gatekeeper.policy.plain import clean_text
 from gatekeeper.ports import Platform
 from gatekeeper.web.security import WebSettings

@@ -16,10 +16,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from gatekeeper import policy_file
+from gatekeeper.policy.evaluation import RuleSet, find
 from gatekeeper.policy.facts import ApplicationFacts
 from gatekeeper.policy.faster import faster
 from gatekeeper.policy.generate import Source, generate
-from gatekeeper.policy.judge import Policy, RuleSet, find
+from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.parse import load_policy
 from tests.bench import policy_rules as by_hand
 from tests.bench.frame import Bar, Row

@@ -3,9 +3,9 @@
 import pytest
 
 from gatekeeper.domain.decisions import Verdict
+from gatekeeper.policy.evaluation import find
 from gatekeeper.policy.faster import faster
 from gatekeeper.policy.findings import PolicyError
-from gatekeeper.policy.judge import find
 from tests.policy.builders import NOW, a_policy, an_application, rule
 
 FORM = (

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from gatekeeper.policy.club_document import Form
 from gatekeeper.policy.conditions import ConditionError, Conditions
+from gatekeeper.policy.evaluation import find
 from gatekeeper.policy.facts import MemberFacts, schema_of
 from gatekeeper.policy.faster import BackendsDiffer, Checked, faster
 from gatekeeper.policy.generate import CannotGenerate, Source, generate, generate_atom
-from gatekeeper.policy.judge import find
 from tests.bench import policy_rules
 from tests.policy.builders import NOW, a_member, a_policy, an_application, rule
 

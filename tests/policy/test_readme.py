@@ -23,9 +23,9 @@ from gatekeeper.policy.document import (
     PruningSpec,
     Review,
 )
+from gatekeeper.policy.evaluation import VERDICTS
 from gatekeeper.policy.facts import ApplicationFacts
 from gatekeeper.policy.findings import WARNINGS
-from gatekeeper.policy.judge import VERDICTS
 from gatekeeper.policy.parse import check_policy, load_policy
 from tests import docs_support as support
 from tests.policy import fields
