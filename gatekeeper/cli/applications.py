@@ -158,8 +158,26 @@ def ask(
     frame.leave(frame.run(_on_application(number, act, wait, as_json)))
 
 
-async def _on_application(number: int, act: "frame.Act[Any]", wait: float, as_json: bool) -> int:
-    async with frame.club(platforms=True) as club:
+@applications.command("take-back")
+def take_back(
+    number: Number,
+    reason: Annotated[str, typer.Option(help="Why; it is told to them.")],
+    wait: Wait = WAIT,
+    as_json: Json = False,
+) -> None:
+    """Take back an admission while its invitation is not taken up."""
+    from gatekeeper.usecases import take_back as use
+
+    async def act(parts: "Parts") -> Application:
+        return await use.by_operator(parts, number, reason, frame.operator())
+
+    frame.leave(frame.run(_on_application(number, act, wait, as_json, connect=True)))
+
+
+async def _on_application(
+    number: int, act: "frame.Act[Any]", wait: float, as_json: bool, connect: bool = False
+) -> int:
+    async with frame.club(platforms=True, connect=connect) as club:
         parts = club.parts
         before = await frame.last_order(parts)
         await act(parts)

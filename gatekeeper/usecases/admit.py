@@ -22,7 +22,7 @@ from gatekeeper.usecases import (
     welcome,
 )
 from gatekeeper.usecases.comeback import INVITING
-from gatekeeper.usecases.invitations import AWAITED, NOT_TAKEN_UP, lapse
+from gatekeeper.usecases.invitations import AWAITED, ENDED_BY_US, lapse
 from gatekeeper.usecases.naming import number_of, subject_of
 from gatekeeper.usecases.parts import (
     Parts,
@@ -121,7 +121,7 @@ async def joined(parts: Parts, event: Joined) -> None:
 async def _late(tx: Tx, parts: Parts, account: Account, event: Joined) -> Application | None:
     """Whose invitation of ours was taken up while we were about to end it for its time."""
     newest = await tx.first(Application, person_id=account.person_id, order="-id")
-    if newest is None or newest.reason != NOT_TAKEN_UP or newest.state is not State.LAPSED:
+    if newest is None or newest.reason not in ENDED_BY_US or newest.state is not State.LAPSED:
         return None
     return newest if event.by == parts.platform(event.who).bot else None
 

@@ -34,6 +34,7 @@ from gatekeeper.usecases import (
     presses,
     questions,
     stage_ends,
+    take_back,
     words,
     words_on_removals,
 )
@@ -105,7 +106,8 @@ class Desk:
         if not card:
             await words.said(parts, event)
         elif card.kind == "review":
-            await questions.replied(parts, event, card)
+            if not await take_back.replied(parts, event, card):
+                await questions.replied(parts, event, card)
         elif card.kind == "removals":
             await words_on_removals.replied(
                 parts, event, card, await presses.is_admin(parts, event.who)

@@ -1,9 +1,11 @@
 """The invitation of an approved application: its reminder, its end, what may become of it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from gatekeeper.domain.applications import OPEN, Application, Event, State, advance
 from gatekeeper.domain.decisions import Decision, Lane, Order, Retract, Verdict
+from gatekeeper.domain.errors import Value
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import comeback, review
 from gatekeeper.usecases.comeback import INVITING
@@ -12,6 +14,8 @@ from gatekeeper.usecases.parts import Parts, cancel, order, record, tell
 
 AWAITED = frozenset({State.APPROVED, State.INVITED})
 NOT_TAKEN_UP = "invitation-not-taken-up"  # why it ended
+TAKEN_BACK = "admission-taken-back"
+ENDED_BY_US = frozenset({NOT_TAKEN_UP, TAKEN_BACK})  # whoever was faster than our end is inside
 
 
 async def may_still(tx: Tx, placed: Order) -> bool:
@@ -77,21 +81,30 @@ async def due(parts: Parts, app: Application) -> None:
 
 
 async def lapse(
-    tx: Tx, parts: Parts, app: Application, code: str, actor: str, now: datetime
+    tx: Tx,
+    parts: Parts,
+    app: Application,
+    code: str,
+    actor: str,
+    now: datetime,
+    values: Mapping[str, Value] | None = None,
 ) -> None:
-    """End an application whose invitation will not be taken up, and take the invitation back."""
+    """End an application whose invitation will not be taken up, and take the invitation back.
+
+    `values` are those of the sentence for `code`.
+    """
     app = await tx.change(
         app,
         state=advance(app.state, Event.LAPSE),
         ended_at=now,
         due_at=None,
         reason=code,
-        reason_text=parts.say(code, {}, app.language),
+        reason_text=parts.say(code, values, app.language),
     )
     await record(
         tx,
         parts,
-        Decision(Verdict.RECORD, code),
+        Decision(Verdict.RECORD, code, values or {}),
         now=now,
         actor=actor,
         subject=subject_of(app),

@@ -32,6 +32,7 @@ async def draw(tx: Tx, parts: Parts, policy: Policy, app: Application) -> Card:
         *await card_lines(tx, parts, app),
         *await _votes(tx, parts, (*votes, *without_reason)),
         *_missing(parts, app, votes),
+        *([parts.say("card.take-back")] if app.state in {State.APPROVED, State.INVITED} else []),
     ]
     return Card(
         title=parts.say("card.title", {"applicant": app.name, "number": app.id}),
