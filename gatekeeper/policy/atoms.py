@@ -69,7 +69,9 @@ class Shape:
     parts: tuple["Shape", ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(
+    slots=True
+)  # not frozen: they are made with every judgement, and that takes thrice as long
 class AtomValue:
     """What an atom gave on one subject.
 

@@ -20,7 +20,7 @@ from gatekeeper.policy.plain import span_of
 
 Bits = Callable[[Facts, datetime], list[bool]]
 First = Callable[[Facts, datetime], int]
-Look = Callable[[Facts, datetime], tuple[object, ...]]
+Look = Callable[[Facts, datetime], tuple[tuple[object, tuple[object, ...]], ...]]
 
 _COMPARE = {"_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">=", "_==_": "==", "_!=_": "!="}
 _TIMES = {
@@ -100,16 +100,20 @@ def generate(source: Source, conditions: Sequence[Tree | None]) -> Generated:
     return Generated(names["bits"], names["first"])
 
 
-def generate_atom(source: Source, atom: Atom) -> "Look":
-    """What an atom gives, and then what its operands do; raises CannotGenerate."""
+def generate_atoms(source: Source, atoms: Sequence[Atom]) -> "Look":
+    """What each atom gives, and then what its operands do; raises CannotGenerate."""
+    code = f"    return ({''.join(_seen(source, atom) for atom in atoms)})\n"
+    look: Look = _run(f"def look{_head(source)}{code}", source.constants)["look"]
+    return look
+
+
+def _seen(source: Source, atom: Atom) -> str:
     whole = _piece(source, atom.expr)[0]
     if atom.operator == "has":
-        written = [whole, f"{_piece(source, _asked(atom.expr))[0]} if {whole} else None"]
+        sides = [f"{_piece(source, _asked(atom.expr))[0]} if {whole} else None"]
     else:
-        written = [whole, *(_piece(source, part)[0] for part in atom.operand_exprs)]
-    code = f"def look{_head(source)}    return ({', '.join(written)},)\n"
-    look: Look = _run(code, source.constants)["look"]
-    return look
+        sides = [_piece(source, part)[0] for part in atom.operand_exprs]
+    return f"({whole}, ({''.join(f'{side}, ' for side in sides)})), "
 
 
 def _head(source: Source) -> str:

@@ -1,8 +1,8 @@
 """Times and spans in a condition as whole microseconds, which the library compares much faster.
 
 Only comparisons are exchanged in which nothing can overflow, neither as times nor as numbers: from
-the bounds of the facts follow those of every sum and difference. A fact beyond its bounds is not
-handed over; the condition then has a fault, and is evaluated as it was checked.
+the bounds of the facts follow those of every sum and difference. Where a fact is beyond its bounds,
+conditions are evaluated as they were checked.
 """
 
 import re
@@ -14,10 +14,10 @@ from typing import Any, Literal
 from gatekeeper.policy import expressions
 from gatekeeper.policy.facts import Type
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-_SECOND = 1_000_000
-_YEAR = 366 * 86_400 * _SECOND
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY = 86_400  # seconds
+SECOND = 1_000_000
+_YEAR = 366 * DAY * SECOND
 COMPARE = frozenset({"_<_", "_<=_", "_>_", "_>=_", "_==_", "_!=_"})
 Names = tuple[str, ...]
 Kind = Callable[[Names], Type | None]
@@ -25,12 +25,7 @@ Kind = Callable[[Names], Type | None]
 
 def micros(value: datetime) -> int:
     """Since 1970; `value` is aware."""
-    return (value - _EPOCH) // _MICROSECOND
-
-
-def micros_of(value: timedelta) -> int:
-    """The whole span."""
-    return value // _MICROSECOND
+    return (value - EPOCH) // timedelta(microseconds=1)
 
 
 # What facts may be, and what may be worked out from them: the library's spans end at 2**63
@@ -118,7 +113,7 @@ def _constant(expr: Any) -> int | None:
     if found is None:
         return None
     sign, whole, part, micro = found.groups()
-    number = int(whole) if micro else int(whole) * _SECOND + int(part)
+    number = int(whole) if micro else int(whole) * SECOND + int(part)
     return -number if sign else number
 
 

@@ -9,7 +9,7 @@ from gatekeeper.policy import expressions
 from gatekeeper.policy.binding import Program, converter, elements, stamp
 from gatekeeper.policy.facts import Facts, Schema, Type, typed_answer
 from gatekeeper.policy.hoist import Signal, searchers
-from gatekeeper.policy.moments import FIRST, LAST, LONGEST, micros, micros_of
+from gatekeeper.policy.moments import DAY, EPOCH, FIRST, LAST, LONGEST, SECOND
 from gatekeeper.policy.plain import LEAST, MOST, clean_text, fitting
 
 Names = tuple[str, ...]
@@ -129,7 +129,7 @@ def flat_bits(
     if now[0]:
         code.lines.append(f"    r[{now[0]!r}] = {code.constant(stamp)}(now)")
     if now[1]:
-        code.moment(now[1], f"{code.constant(micros)}(now)", datetime)
+        code.moment(now[1], "now", datetime)
     written = [code.locals[one] if isinstance(one, str) else f"g[{one}]" for one in places]
     code.lines += ["    g = _run(r)", "    if g is None:", "        return None"] if program else []
     return code.made(f"    return [{', '.join(written)}]")
@@ -161,8 +161,7 @@ class _Code:
         self.lines += [f"        if {self._unfit(entry.kind)}:"]
         self.lines.append(f"            v = _fit({entry.name!r}, v, {self.constant(entry.kind)})")
         if entry.moment:
-            number = micros if entry.kind.scalar is datetime else micros_of
-            self.moment(entry.moment, f"{self.constant(number)}(v)", entry.kind.scalar, "    ")
+            self.moment(entry.moment, "v", entry.kind.scalar, "    ")
         if entry.value:
             convert = f"{self.constant(entry.convert)}(v)" if self._converts(entry) else "v"
             self.lines.append(f"        r[{entry.value!r}] = {convert}")
@@ -187,13 +186,17 @@ class _Code:
     def _converts(entry: Entry) -> bool:
         return entry.kind.scalar in {datetime, timedelta} and not entry.kind.many
 
-    def moment(self, name: str, number: str, kind: type, indent: str = "") -> None:
-        """Hand a number over; beyond its bounds the program goes without, and has a fault."""
+    def moment(self, name: str, source: str, kind: type, indent: str = "") -> None:
+        """Hand a time or span over in microseconds, as `moments.micros` counts them, which would
+        be slower to call; beyond its bounds nothing is told."""
         low, high = (FIRST, LAST) if kind is datetime else (-LONGEST, LONGEST)
+        since = f" - {self.constant(EPOCH)}" if kind is datetime else ""
         self.lines += [
-            f"{indent}    n = {number}",
-            f"{indent}    if {low} <= n <= {high}:",
-            f"{indent}        r[{name!r}] = n",
+            f"{indent}    d = {source}{since}",
+            f"{indent}    n = (d.days * {DAY} + d.seconds) * {SECOND} + d.microseconds",
+            f"{indent}    if not {low} <= n <= {high}:",
+            f"{indent}        return None",
+            f"{indent}    r[{name!r}] = n",
         ]
 
     def _signals_absent(self, entry: Entry) -> str:

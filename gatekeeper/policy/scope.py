@@ -16,7 +16,7 @@ from gatekeeper.policy.binding import (
     to_cel,
 )
 from gatekeeper.policy.facts import Facts, Schema, Type, values_of
-from gatekeeper.policy.generate import CannotGenerate, Look, Source, generate_atom
+from gatekeeper.policy.generate import CannotGenerate, Look, Source, generate_atoms
 from gatekeeper.policy.reader import Fused, Names, Reader
 
 _NONE: Mapping[str, str] = {}
@@ -61,7 +61,36 @@ class Ground:
     cel_params: Mapping[str, object]
     optional: frozenset[Names]
     programs: dict[tuple[str, int], Program] = field(default_factory=dict)
-    looks: dict[str, tuple[Look | None, ...]] = field(default_factory=dict)
+    looks: dict[tuple[str, int], Look | None] = field(default_factory=dict)
+
+    def seen(
+        self,
+        condition: Condition,
+        variables: Mapping[str, Condition],
+        facts: Facts,
+        now: datetime,
+        place: int = -1,
+    ) -> tuple[AtomValue, ...]:
+        """All atoms of a condition, or the one at `place`, seen by generated code; () where only
+        the library can tell."""
+        atoms = condition.atoms if place < 0 else (condition.atoms[place],)
+        key = condition.source, place
+        if key not in self.looks:
+            source = Source(self.subject, self.schema, self.params, variables)
+            try:
+                self.looks[key] = generate_atoms(source, atoms)
+            except CannotGenerate:
+                self.looks[key] = None
+        look = self.looks[key]
+        if look is None:
+            return ()
+        try:
+            told = look(facts, now)
+        except Exception:  # absent, or a fault: the library says which
+            return ()
+        return tuple(
+            [AtomValue(one, value is True, "", saw) for one, (value, saw) in zip(atoms, told)]  # noqa: B905 - made together
+        )
 
 
 class Scope:
@@ -146,35 +175,17 @@ class Scope:
 
     def atoms(self, condition: Condition) -> tuple[AtomValue, ...]:
         """Every atom by itself, also those that a short circuit passes over."""
-        facts = self._values
-        if not isinstance(facts, Facts):
-            return tuple(self._evaluated(condition, atom) for atom in condition.atoms)
-        looks = self._ground.looks.get(condition.source) or self._looks(condition)
-        return tuple(
-            self._atom(condition, atom, look, facts)
-            for atom, look in zip(condition.atoms, looks, strict=True)
+        return self._seen(condition) or tuple(
+            one
+            for place, atom in enumerate(condition.atoms)
+            for one in self._seen(condition, place) or (self._evaluated(condition, atom),)
         )
 
-    def _atom(self, condition: Condition, atom: Atom, look: Look | None, facts: Facts) -> AtomValue:
-        if look is not None:
-            try:
-                value, *sides = look(facts, self._now)
-                return AtomValue(atom, value is True, "", tuple(sides))
-            except Exception:  # absent, or a fault: the library says which
-                return self._evaluated(condition, atom)
-        return self._evaluated(condition, atom)
-
-    def _looks(self, condition: Condition) -> tuple[Look | None, ...]:
-        """The atoms as Python; None where only the library can."""
-        ground, looks = self._ground, list[Look | None]()
-        for atom in condition.atoms:
-            source = Source(ground.subject, ground.schema, ground.params, self._variables)
-            try:
-                looks.append(generate_atom(source, atom))
-            except CannotGenerate:
-                looks.append(None)
-        ground.looks[condition.source] = tuple(looks)
-        return tuple(looks)
+    def _seen(self, condition: Condition, place: int = -1) -> tuple[AtomValue, ...]:
+        facts = self._values
+        if not isinstance(facts, Facts):
+            return ()
+        return self._ground.seen(condition, self._variables, facts, self._now, place)
 
     def _evaluated(self, condition: Condition, atom: Atom) -> AtomValue:
         if atom.operator == "has":

@@ -88,7 +88,7 @@ moments = st.one_of(
 silences = st.one_of(
     st.timedeltas(-timedelta(days=20_000), timedelta(days=20_000)),
     st.sampled_from([sign * (LONGEST + by) * MICROSECOND for sign in (1, -1) for by in (0, 1)]),
-    st.sampled_from([timedelta.max, timedelta.min, timedelta(days=106_751)]),
+    st.sampled_from([timedelta(days=days) for days in (3_000_000, -3_000_000, 106_751, 106_752)]),
 )
 
 
@@ -130,12 +130,12 @@ def test_which_times_become_numbers(source, whole):
 
 @pytest.mark.parametrize("edge", EDGES)
 def test_a_time_beyond_the_bounds_is_left_to_the_library(edge):
-    """The flat program then has a fault, however plain the answer is."""
+    """However plain the answer is."""
     facts = a_member_of(edge, None, timedelta(0))
     inside = edge in EDGES[1:3]
     bits = same(["member.known_since < now"], facts, EPOCH)
     assert bits == ([edge < EPOCH] if inside else None)
-    assert same(["member.bot && member.known_since < now"], facts, EPOCH) == [False]
+    assert same(["member.bot"], facts, EPOCH) == [False]
     assert (same(["member.known_since < now"], a_member(), edge) is None) is not inside
 
 
