@@ -15,9 +15,8 @@ from gatekeeper.domain.errors import BadInput, NotFound, Value
 from gatekeeper.domain.memberships import Membership
 
 if TYPE_CHECKING:
-    from gatekeeper.policy.case_facts import Subject
     from gatekeeper.policy.explain import Explanation
-    from gatekeeper.policy.facts import Facts
+    from gatekeeper.policy.facts import Facts, Subject
     from gatekeeper.policy.judge import Policy
     from gatekeeper.ports import Tx
     from gatekeeper.usecases.explained import Seen

@@ -201,14 +201,13 @@ async def _found(ask: Ask, tried: Sequence["Variant"]) -> tuple[Found, Say]:
 
 
 async def _work(parts: "Parts", ask: Ask, tried: Sequence["Variant"], quick: Quick) -> Found:
-    from gatekeeper.policy.judged import enforced
     from gatekeeper.policy.simulate import Simulator
     from gatekeeper.usecases import past
 
     old = await _old(parts, ask.old)
     now = parts.clock.now()
-    new, since = quick(enforced(ask.new)), now - ask.since
-    rows = [Row(policy=quick(enforced(one.policy)), values=one.values) for one in tried]
+    new, since = quick(ask.new.enforced()), now - ask.since
+    rows = [Row(policy=quick(one.policy.enforced()), values=one.values) for one in tried]
     known, meter = past.Known(), Meter(parts)
     about = _about(ask)
     simulator = Simulator(quick(old), new)

@@ -23,7 +23,7 @@ _LOGIC = {"_&&_", "_||_", "!_", "_?_:_"}
 
 def constants(rules: RuleSet, more: Iterable[Condition] = ()) -> Constants:
     """Each fact that the rules, their variables or `more` name, with what it is compared with."""
-    conditions = [one.condition for one in (*rules.exclude, *rules.match) if one.condition]
+    conditions = [one.condition for one in rules.all if one.condition]
     conditions += [*rules.variables.values(), *more]
     found: defaultdict[tuple[str, ...], dict[Constant, None]] = defaultdict(dict)
     for condition in conditions:

@@ -6,7 +6,7 @@ may also be a duration, counted back from `now`.
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from gatekeeper.policy.base import DURATION, parse_duration, write_duration
 from gatekeeper.policy.club_document import Form, Question, QuestionKind
@@ -15,15 +15,16 @@ from gatekeeper.policy.facts import (
     Facts,
     MemberFacts,
     Schema,
+    Subject,
     Type,
     answer_type,
     count_links,
     schema_of,
+    subject_of,
     typed_text,
 )
 from gatekeeper.policy.judge import Policy
 
-Subject: TypeAlias = Literal["application", "member"]
 Given: TypeAlias = Mapping[str, Any]  # facts as a case gives them
 
 MODELS: Mapping[Subject, type[Facts]] = {"application": ApplicationFacts, "member": MemberFacts}
@@ -80,11 +81,6 @@ def facts_of(policy: Policy, subject: Subject, given: Given, now: datetime) -> F
     if subject == "application":
         return application_facts(policy, given, now)
     return member_facts(given, now)
-
-
-def subject_of(facts: Facts) -> Subject:
-    """Whom these facts are about."""
-    return "application" if isinstance(facts, ApplicationFacts) else "member"
 
 
 def merged(first: Given, *others: Given) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from gatekeeper.domain.errors import Value
 from gatekeeper.policy.case_facts import (
     MODELS,
     Given,
-    Subject,
     answer_fits,
     facts_of,
     fits,
@@ -21,7 +20,7 @@ from gatekeeper.policy.case_facts import (
     wanted,
 )
 from gatekeeper.policy.case_format import Case, CaseFile, Expect, Row
-from gatekeeper.policy.facts import Facts, Type, schema_of
+from gatekeeper.policy.facts import Facts, Subject, Type, schema_of
 from gatekeeper.policy.findings import Finding, PolicyError
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.outcomes import close, outcomes

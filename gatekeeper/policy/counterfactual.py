@@ -16,7 +16,7 @@ from typing import Any, Final
 from gatekeeper.domain.decisions import Verdict
 from gatekeeper.policy.atoms import AtomValue
 from gatekeeper.policy.evaluation import Inspection
-from gatekeeper.policy.facts import Facts, MemberFacts
+from gatekeeper.policy.facts import Facts, MemberFacts, subject_of
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.otherwise import (
     MONTHLY,
@@ -27,7 +27,7 @@ from gatekeeper.policy.otherwise import (
     apply,
     longest,
 )
-from gatekeeper.policy.unfold import judged, look_into, rules_for
+from gatekeeper.policy.unfold import look_into
 from gatekeeper.policy.wording import FLIPPED, OPPOSITE, Term, is_public, term_of
 
 TRIES = 160  # judgements for one search,
@@ -80,13 +80,13 @@ class _Search:
     def run(self, start: State, wanted: frozenset[Verdict]) -> tuple[Turn, ...]:
         if not wanted or not self._tries:
             return ()
-        rules = rules_for(self._policy, start.facts)
+        rules = self._policy.rules_for(subject_of(start.facts))
         count = len(rules.exclude) + len(rules.match) + len(rules.variables)
         tries = min(self._tries, max(FEWEST, JUDGED // max(count, 1)))
         changes = self._changes(start)
         found: dict[Verdict, Turn] = {}
         for state in islice(_states(self._policy, start, changes), tries):
-            ruling = judged(self._policy, state.facts, state.now)
+            ruling = self._policy.judge(state.facts, state.now)
             if ruling.verdict in wanted and ruling.verdict not in found and self._sure(state):
                 found[ruling.verdict] = Turn(ruling.verdict, ruling.rule, state.changes)
                 if wanted <= set(found):
@@ -99,9 +99,7 @@ class _Search:
         if not waits or not isinstance(state.facts, MemberFacts):
             return True
         silent = state.facts.model_copy(update=dict.fromkeys(MONTHLY, 0))
-        verdicts = {
-            judged(self._policy, facts, state.now).verdict for facts in (state.facts, silent)
-        }
+        verdicts = {self._policy.judge(facts, state.now).verdict for facts in (state.facts, silent)}
         return len(verdicts) == 1
 
     # ---- Candidates ---------------------------------------------------------------------------
@@ -117,7 +115,7 @@ class _Search:
     def _candidates(self, state: State, inspection: Inspection) -> Iterator[Change]:
         if isinstance(state.facts, MemberFacts):
             yield from _of_member(self._policy, state.facts, state.now)
-        rules = rules_for(self._policy, state.facts)
+        rules = self._policy.rules_for(subject_of(state.facts))
         for look in inspection.rules:
             for seen in () if look.audit else look.atoms:
                 if self._public and not is_public(seen, rules):

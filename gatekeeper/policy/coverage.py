@@ -13,12 +13,10 @@ from datetime import datetime
 
 from gatekeeper.domain.errors import Value
 from gatekeeper.policy.atoms import AtomValue
-from gatekeeper.policy.case_facts import Subject, subject_of
-from gatekeeper.policy.document import Exclusion, Mode
-from gatekeeper.policy.evaluation import CompiledRule, Inspection, RuleSet
-from gatekeeper.policy.facts import Facts, Type, values_of
+from gatekeeper.policy.evaluation import Inspection, RuleSet
+from gatekeeper.policy.facts import Facts, Subject, Type, subject_of, values_of
 from gatekeeper.policy.judge import Policy
-from gatekeeper.policy.outcomes import WORDS, look_into, rules_of
+from gatekeeper.policy.outcomes import WORDS
 from gatekeeper.policy.scope import Condition
 from gatekeeper.policy.texts import DEFAULT, sentence
 
@@ -98,35 +96,31 @@ class _Seen:
 def look_at(policy: Policy, facts: Facts, now: datetime) -> Look:
     """Look into one subject."""
     subject = subject_of(facts)
-    rules = rules_of(policy, subject)
+    rules = policy.rules_for(subject)
     values = values_of(facts, rules.conditions.subject_schema)
     told = _told(rules)
     variables: Mapping[str, tuple[AtomValue, ...]] = {}
     if told:
         scope = rules.conditions.scope(values, rules.variables, now)
         variables = {name: scope.atoms(condition) for name, condition in told.items()}
-    return Look(subject, look_into(policy, facts, now), variables)
+    return Look(subject, policy.look_into(facts, now), variables)
 
 
 def coverage_of(policy: Policy, looks: Iterable[Look]) -> Coverage:
     """What these looks show of the rules in force."""
     seen: dict[Subject, dict[str, _Seen]] = {}
     for subject in WORDS:
-        rules = rules_of(policy, subject)
-        names = [one.rule.id for one in _all(rules)] + [_name(name) for name in _told(rules)]
+        rules = policy.rules_for(subject)
+        names = [one.rule.id for one in rules.all] + [_name(name) for name in _told(rules)]
         seen[subject] = {name: _Seen() for name in names}
     for look in looks:
-        _note(seen[look.subject], look, _on_trial(rules_of(policy, look.subject)))
+        _note(seen[look.subject], look, _on_trial(policy.rules_for(look.subject)))
     count, missing = 0, list[Missing]()
     for subject, known in seen.items():
-        wanted = tuple(_wanted(subject, rules_of(policy, subject), known))
+        wanted = tuple(_wanted(subject, policy.rules_for(subject), known))
         count += len(wanted)
         missing += [each for each, shown in wanted if not shown]
     return Coverage(count - len(missing), count, tuple(missing))
-
-
-def _all(rules: RuleSet) -> tuple[CompiledRule, ...]:
-    return (*rules.exclude, *rules.match)
 
 
 def _told(rules: RuleSet) -> dict[str, Condition]:
@@ -140,11 +134,7 @@ def _name(variable: str) -> str:
 
 def _on_trial(rules: RuleSet) -> frozenset[str]:
     """The rules that never decide, because they themselves are on trial."""
-    return frozenset(one.rule.id for one in rules.match if _audit(one))
-
-
-def _audit(compiled: CompiledRule) -> bool:
-    return not isinstance(compiled.rule, Exclusion) and compiled.rule.mode is Mode.AUDIT
+    return frozenset(one.rule.id for one in rules.match if one.on_trial)
 
 
 def _note(seen: Mapping[str, _Seen], look: Look, on_trial: frozenset[str]) -> None:
@@ -166,10 +156,10 @@ def _wanted(
     subject: Subject, rules: RuleSet, seen: Mapping[str, _Seen]
 ) -> Iterator[tuple[Missing, bool]]:
     """What is to be shown of the rules of one document, and whether it was."""
-    for compiled in _all(rules):
+    for compiled in rules.all:
         rule, known = compiled.rule.id, seen[compiled.rule.id]
         code = "coverage-rule-not-first" if known.matched else "coverage-rule-never"
-        yield Missing(code, subject, rule), known.matched if _audit(compiled) else known.fired
+        yield Missing(code, subject, rule), known.matched if compiled.on_trial else known.fired
         if compiled.condition:
             if len(compiled.condition.atoms) > 1:
                 yield Missing("coverage-rule-always", subject, rule), known.passed

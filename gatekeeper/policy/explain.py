@@ -16,11 +16,11 @@ from gatekeeper.policy.counterfactual import TRIES, Turn, find_turns
 from gatekeeper.policy.decisive import decisive, enough, without_guards
 from gatekeeper.policy.document import AdmissionSpec, Mode, PruningSpec
 from gatekeeper.policy.evaluation import RuleLook
-from gatekeeper.policy.facts import ApplicationFacts, Facts, MemberFacts
+from gatekeeper.policy.facts import ApplicationFacts, Facts, MemberFacts, subject_of
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.otherwise import Change, applied_again
 from gatekeeper.policy.texts import DEFAULT, iso, say_duration, sentence
-from gatekeeper.policy.unfold import judged, look_into, rules_for
+from gatekeeper.policy.unfold import look_into
 from gatekeeper.policy.wording import SOURCE_LETTERS, Wording, cut, is_public
 
 CARD_ATOMS = 4  # of the rule that decided, on a card
@@ -163,11 +163,11 @@ def explain(
         better: of the changes that would turn it, only those that serve the person.
         tries: judgements spent on finding them; 0: none are looked for.
     """
-    ruling = judged(policy, facts, now)
+    ruling = policy.judge(facts, now)
     on_trial = _spec(policy, facts).mode_in_force is Mode.AUDIT
     tried = policy.enforced() if on_trial else policy
     inspection = look_into(tried, facts, now)
-    wording = Wording(policy, rules_for(policy, facts), facts, language)
+    wording = Wording(policy, policy.rules_for(subject_of(facts)), facts, language)
     told, decided = [], False
     for look in inspection.rules:
         fires = not decided and not look.audit and look.matched is not False
@@ -253,7 +253,7 @@ def because(policy: Policy, facts: Facts, now: datetime, language: str) -> tuple
     fired = next((e for e in inspection.rules if e.rule == inspection.ruling.rule), None)
     if fired is None or not fired.matched:
         return ()
-    rules = rules_for(policy, facts)
+    rules = policy.rules_for(subject_of(facts))
     found = enough(fired.shape, fired.atoms, lambda seen: is_public(seen, rules))
     if not found:
         return ()
@@ -278,7 +278,7 @@ def advise(
         policy: the one that it would be judged by.
         facts: of the application that was declined at `declined_at`.
     """
-    rules = rules_for(policy, facts)
+    rules = policy.rules_for(subject_of(facts))
     wording = Wording(policy, rules, facts, language, admin=False)
     again = applied_again(facts, now, declined_at)
     if policy.judge_application(again, now).verdict is not Verdict.DECLINE:

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from gatekeeper.policy.club_document import Form, Question, QuestionKind
 
+Subject: TypeAlias = Literal["application", "member"]
 Answer: TypeAlias = str | bool | int | float | list[str]
 URL = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 
@@ -90,6 +91,11 @@ class MemberFacts(Facts):
     reactions_30d: Whole = Field(0, description="Reactions in the last 30 days.")
     reads_30d: Whole = Field(0, description="Days with read receipts in the last 30 days.")
     active_days_30d: Whole = Field(0, description="Days with any sign of life in the last 30.")
+
+
+def subject_of(facts: Facts) -> Subject:
+    """Whom these facts are about."""
+    return "application" if isinstance(facts, ApplicationFacts) else "member"
 
 
 # ---- Names and types -------------------------------------------------------------------------

@@ -21,13 +21,13 @@ import yaml
 from gatekeeper.domain.decisions import Ruling
 from gatekeeper.domain.errors import Value
 from gatekeeper.policy.boundaries import constants
-from gatekeeper.policy.case_facts import Given, Subject, facts_of, given_of, subject_of
-from gatekeeper.policy.document import AdmissionSpec, Mode, PruningSpec
+from gatekeeper.policy.case_facts import Given, facts_of, given_of
+from gatekeeper.policy.document import AdmissionSpec
 from gatekeeper.policy.evaluation import VERDICTS, CompiledInvariant
-from gatekeeper.policy.facts import Facts, values_of
+from gatekeeper.policy.facts import Facts, Subject, subject_of, values_of
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.made_up import Chance, Maker, as_given
-from gatekeeper.policy.outcomes import WORDS, judge, rules_of
+from gatekeeper.policy.outcomes import WORDS
 from gatekeeper.policy.scope import Scope
 from gatekeeper.policy.smaller import smallest
 from gatekeeper.policy.texts import DEFAULT, sentence
@@ -159,7 +159,7 @@ def try_made_up(policy: Policy, chance: Chance, now: datetime, tries: int = TRIE
     """
     found = _Found()
     for trial, subject, tried in _documents(policy):
-        rules = rules_of(tried, subject)
+        rules = tried.rules_for(subject)
         conditions = [one.condition for one in rules.invariants]
         maker = Maker(subject, policy.form, constants(rules, conditions))
         look = _Look(tried, subject, trial)
@@ -197,19 +197,12 @@ def try_recorded(policy: Policy, records: Iterable[Recorded]) -> Tried:
 def _documents(policy: Policy) -> Iterator[tuple[str, Subject, Policy]]:
     """Every document that states invariants: its name if on trial, its subject, it in force."""
     for subject in WORDS:
-        if rules_of(policy, subject).invariants:
-            yield "", subject, _in_force(policy)
+        if policy.rules_for(subject).invariants:
+            yield "", subject, policy.enforced()
     for trial in policy.trials:
         if trial.rules.invariants:
             subject = "application" if isinstance(trial.spec, AdmissionSpec) else "member"
             yield trial.name, subject, policy.promoted(trial)
-
-
-def _in_force(policy: Policy) -> Policy:
-    """The policy as if it acted: on trial, nobody is ever removed, which shows nothing."""
-    admission: AdmissionSpec = policy.admission.model_copy(update={"mode": Mode.ENFORCE})
-    pruning: PruningSpec = policy.pruning.model_copy(update={"mode": Mode.ENFORCE})
-    return replace(policy, admission=admission, pruning=pruning)
 
 
 @dataclass(slots=True)
@@ -224,7 +217,7 @@ class _Look:
 
     @property
     def invariants(self) -> tuple[CompiledInvariant, ...]:
-        return rules_of(self.policy, self.subject).invariants
+        return self.policy.rules_for(self.subject).invariants
 
     def at(
         self,
@@ -236,7 +229,7 @@ class _Look:
     ) -> None:
         """Judge once and look at every invariant that still holds."""
         facts = record.facts if record else facts_of(self.policy, self.subject, given, now)
-        ruling = judge(self.policy, facts, now)
+        ruling = self.policy.judge(facts, now)
         self.fired[ruling.rule] += 1
         left = [one for one in self.invariants if one.invariant.id not in self.broken]
         scope = _scope(self.policy, left[0], facts, now, _words(ruling)) if left else None
@@ -272,7 +265,7 @@ class _Look:
             now = base
         small = smallest(self.subject, given, now, breaks)
         facts = facts_of(self.policy, self.subject, small, now)
-        ruling = judge(self.policy, facts, now)
+        ruling = self.policy.judge(facts, now)
         return Broken(
             invariant=one.invariant.id,
             description=one.invariant.description,
@@ -305,15 +298,11 @@ class _Found:
     tries: int = 0
 
     def close(self, look: _Look, tries: int) -> None:
-        rules = rules_of(look.policy, look.subject)
-        acting = [one.rule for one in (*rules.exclude, *rules.match)]
+        rules = look.policy.rules_for(look.subject)
+        acting = [one.rule for one in rules.all if not one.on_trial]
         self.stated += len(look.invariants)
         self.tries += tries
-        self.never += [
-            rule.id
-            for rule in acting
-            if not look.fired[rule.id] and getattr(rule, "mode", Mode.ENFORCE) is Mode.ENFORCE
-        ]
+        self.never += [rule.id for rule in acting if not look.fired[rule.id]]
 
     def tried(self) -> Tried:
         never = tuple(dict.fromkeys(self.never))
@@ -322,7 +311,7 @@ class _Found:
 
 def fault_of(policy: Policy, one: CompiledInvariant, facts: Facts, now: datetime) -> str | None:
     """None where the invariant holds for these facts, else its fault, "" where it is false."""
-    ruling = judge(policy, facts, now)
+    ruling = policy.judge(facts, now)
     return _fault(one, _scope(policy, one, facts, now, _words(ruling)))
 
 
@@ -335,7 +324,7 @@ def _scope(
 ) -> Scope:
     """What the invariants of one document are evaluated on: they share their environment."""
     values = values_of(facts, one.conditions.subject_schema)
-    variables = rules_of(policy, subject_of(facts)).variables
+    variables = policy.rules_for(subject_of(facts)).variables
     return one.conditions.scope(values, variables, now, words)
 
 

@@ -35,7 +35,7 @@ from gatekeeper.policy.evaluation import (
     find,
     looks,
 )
-from gatekeeper.policy.facts import ApplicationFacts, MemberFacts
+from gatekeeper.policy.facts import ApplicationFacts, Facts, MemberFacts, Subject, subject_of
 from gatekeeper.policy.texts import languages, names_in, sentence
 
 
@@ -95,8 +95,14 @@ class Policy:
         """The join form."""
         return self.club.spec.form
 
+    def rules_for(self, subject: Subject) -> RuleSet:
+        """The rules that such a subject is judged by."""
+        return self.admission_rules if subject == "application" else self.pruning_rules
+
     def enforced(self) -> "Policy":
-        """This policy as it would decide with none of its documents in audit."""
+        """This policy as it would decide with none of its documents in audit; itself if it does."""
+        if Mode.AUDIT not in (self.admission.mode_in_force, self.pruning.mode_in_force):
+            return self
         mode = {"mode": Mode.ENFORCE}
         return replace(
             self,
@@ -185,15 +191,17 @@ class Policy:
             policy=self.digest,
         )
 
-    def look_into_application(self, facts: ApplicationFacts, now: datetime) -> Inspection:
-        """`judge_application` with every atom of every rule."""
-        ruling = self.judge_application(facts, now)
-        return Inspection(ruling, looks(self.admission_rules, facts, now, ruling))
+    def judge(self, facts: Facts, now: datetime) -> Ruling:
+        """What the rules say of either subject."""
+        if isinstance(facts, ApplicationFacts):
+            return self.judge_application(facts, now)
+        assert isinstance(facts, MemberFacts)
+        return self.judge_member(facts, now)
 
-    def look_into_member(self, facts: MemberFacts, now: datetime) -> Inspection:
-        """`judge_member` with every atom of every rule."""
-        ruling = self.judge_member(facts, now)
-        return Inspection(ruling, looks(self.pruning_rules, facts, now, ruling))
+    def look_into(self, facts: Facts, now: datetime) -> Inspection:
+        """The same with every atom of every rule."""
+        ruling = self.judge(facts, now)
+        return Inspection(ruling, looks(self.rules_for(subject_of(facts)), facts, now, ruling))
 
     def _values(self, code: str, params: Mapping[str, object]) -> dict[str, Value]:
         """The params that the sentence of `code` asks for and no others: one may be a secret."""

@@ -2,19 +2,16 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from gatekeeper.domain.decisions import RuleResult, Verdict
 from gatekeeper.domain.memberships import Membership
 from gatekeeper.domain.pruning import Candidate, grace_over, judge
-from gatekeeper.policy.document import Mode
 from gatekeeper.policy.evaluation import FAULT, unreadable
-from gatekeeper.policy.facts import ApplicationFacts, MemberFacts
+from gatekeeper.policy.facts import ApplicationFacts, MemberFacts, Subject, subject_of
 from gatekeeper.policy.judge import Policy
 
 UNFIT: Final = "answers-do-not-fit"  # recorded answers that a changed form cannot read
-
-Kind: TypeAlias = Literal["application", "member"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +57,9 @@ class Judged:
     rebuilt: bool = False
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> Subject:
         """Of whom it tells."""
-        return "application" if isinstance(self.facts, ApplicationFacts) else "member"
+        return subject_of(self.facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +104,3 @@ def _protected(policy: Policy, stage: Stage, at: datetime) -> str:
     if stage.protected not in ("", "settling") or stage.watched_since is None:
         return stage.protected
     return "settling" if at - stage.watched_since < policy.pruning.settle else ""
-
-
-def enforced(policy: Policy) -> Policy:
-    """The policy as it would be if its rules acted; one that does so already is returned as is."""
-    admission, pruning = policy.admission, policy.pruning
-    if Mode.AUDIT not in (admission.mode_in_force, pruning.mode_in_force):
-        return policy
-    acts = {"mode": Mode.ENFORCE}
-    return replace(
-        policy,
-        admission=admission.model_copy(update=acts),
-        pruning=pruning.model_copy(update=acts),
-    )

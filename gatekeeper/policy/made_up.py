@@ -12,9 +12,9 @@ from typing import Any, Protocol, TypeVar
 
 from gatekeeper.domain.activity import Kind
 from gatekeeper.policy.boundaries import Constant, Constants
-from gatekeeper.policy.case_facts import KINDS, Given, Subject, written
+from gatekeeper.policy.case_facts import KINDS, Given, written
 from gatekeeper.policy.club_document import Form, Question, QuestionKind
-from gatekeeper.policy.facts import Type
+from gatekeeper.policy.facts import Subject, Type
 from gatekeeper.policy.patterns import texts_for
 
 T = TypeVar("T")

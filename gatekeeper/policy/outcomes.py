@@ -2,12 +2,9 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 
-from gatekeeper.domain.decisions import Ruling
-from gatekeeper.policy.case_facts import Subject
-from gatekeeper.policy.evaluation import CODES, FAULT, VERDICTS, Inspection, RuleSet, code_of
-from gatekeeper.policy.facts import ApplicationFacts, Facts, MemberFacts
+from gatekeeper.policy.evaluation import CODES, FAULT, VERDICTS, code_of
+from gatekeeper.policy.facts import Subject
 from gatekeeper.policy.judge import Policy
 
 # The outcomes of each subject in the words of a policy, the one that does nothing first.
@@ -17,36 +14,15 @@ WORDS: Mapping[Subject, tuple[str, ...]] = {
 }
 
 
-def rules_of(policy: Policy, subject: Subject) -> RuleSet:
-    """The rules that such a subject is judged by."""
-    return policy.admission_rules if subject == "application" else policy.pruning_rules
-
-
-def judge(policy: Policy, facts: Facts, now: datetime) -> Ruling:
-    """What the policy says of either subject."""
-    if isinstance(facts, ApplicationFacts):
-        return policy.judge_application(facts, now)
-    assert isinstance(facts, MemberFacts)
-    return policy.judge_member(facts, now)
-
-
-def look_into(policy: Policy, facts: Facts, now: datetime) -> Inspection:
-    """The same, with every atom of every rule."""
-    if isinstance(facts, ApplicationFacts):
-        return policy.look_into_application(facts, now)
-    assert isinstance(facts, MemberFacts)
-    return policy.look_into_member(facts, now)
-
-
 def outcomes(
     policy: Policy, subject: Subject
 ) -> tuple[tuple[str, ...], frozenset[str], tuple[str, ...]]:
     """The verdicts, codes and ids of rules that judging such a subject can give."""
-    rules = rules_of(policy, subject)
+    rules = policy.rules_for(subject)
     verdicts = [VERDICTS[word] for word in WORDS[subject]]
     quiet = CODES[VERDICTS[WORDS[subject][0]]]
-    codes = {quiet, FAULT, *(code_of(one.rule) for one in (*rules.exclude, *rules.match))}
-    ids = tuple(one.rule.id for one in (*rules.exclude, *rules.match))
+    codes = {quiet, FAULT, *(code_of(one.rule) for one in rules.all)}
+    ids = tuple(one.rule.id for one in rules.all)
     return tuple(verdict.value for verdict in verdicts), frozenset(codes), ids
 
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from gatekeeper.domain.errors import Value
 from gatekeeper.policy.document import AdmissionSpec, Mode, PruningSpec
-from gatekeeper.policy.evaluation import CompiledRule, RuleSet
+from gatekeeper.policy.evaluation import RuleSet
 from gatekeeper.policy.judge import Policy
 
 ADMISSION, PRUNING = "AdmissionPolicy", "PruningPolicy"
@@ -117,14 +117,10 @@ def _shadows(policy: Policy) -> Iterator[Shadow]:
             yield Shadow(name, kind, _enforced(policy, kind, _rule_set(policy, kind)))
             continue
         for index, compiled in enumerate(_rule_set(policy, kind).match):
-            if _on_trial(compiled):
+            if compiled.on_trial:
                 rules = _with_rule(_rule_set(policy, kind), index)
                 name = f"rule:{compiled.rule.id}"
                 yield Shadow(name, kind, _enforced(policy, kind, rules))
-
-
-def _on_trial(compiled: CompiledRule) -> bool:
-    return getattr(compiled.rule, "mode", None) is Mode.AUDIT
 
 
 def _rule_set(policy: Policy, kind: str) -> RuleSet:

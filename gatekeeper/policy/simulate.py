@@ -12,10 +12,11 @@ from datetime import datetime
 from typing import Final, Literal, TypeVar
 
 from gatekeeper.domain.decisions import Verdict
-from gatekeeper.policy.document import Exclusion, Mode
-from gatekeeper.policy.evaluation import CompiledRule, RuleSet
+from gatekeeper.policy.document import Exclusion
+from gatekeeper.policy.evaluation import RuleSet
+from gatekeeper.policy.facts import Subject
 from gatekeeper.policy.judge import Policy
-from gatekeeper.policy.judged import Answer, Judged, Kind, answer
+from gatekeeper.policy.judged import Answer, Judged, answer
 
 SAMPLES: Final = 5  # cases kept of each cell, unless asked for otherwise
 FAULTS: Final = 100  # different faults told; a policy with more is not worth reading on
@@ -107,7 +108,7 @@ class Simulation:
         faults: of NEW.
     """
 
-    kind: Kind
+    kind: Subject
     total: int = 0
     rebuilt: int = 0
     cells: tuple[Cell, ...] = ()
@@ -203,7 +204,7 @@ class _Tally:
             among[key] = _Samples(self.samples)
         among[key].add(case)
 
-    def simulation(self, kind: Kind, rules: RuleSet) -> Simulation:
+    def simulation(self, kind: Subject, rules: RuleSet) -> Simulation:
         return Simulation(
             kind=kind,
             total=self.total,
@@ -222,30 +223,29 @@ class _Tally:
         )
 
     def _hits(self, rules: RuleSet) -> Iterable[Hits]:
-        parts: tuple[tuple[Literal["exclude", "match"], tuple[CompiledRule, ...]], ...]
-        parts = (("exclude", rules.exclude), ("match", rules.match))
-        for kind, compiled in parts:
-            for one in compiled:
-                count = self.rules[one.rule.id]
-                audit = not isinstance(one.rule, Exclusion) and one.rule.mode is Mode.AUDIT
-                yield Hits(one.rule.id, kind, audit, count.fired, count.later, count.faults)
+        for one in rules.all:
+            kind: Literal["exclude", "match"] = (
+                "exclude" if isinstance(one.rule, Exclusion) else "match"
+            )
+            count = self.rules[one.rule.id]
+            yield Hits(one.rule.id, kind, one.on_trial, count.fired, count.later, count.faults)
 
 
 class Simulator:
     """Takes inputs in one by one; `result` tells what was found so far.
 
     Args:
-        old, new: the policies; each judges exactly as it is, see `enforced`.
+        old, new: the policies; each judges exactly as it is, see `Policy.enforced`.
         samples: how many cases are kept of each sort.
     """
 
     def __init__(self, old: Policy, new: Policy, samples: int = SAMPLES) -> None:
         self._old, self._new = old, new
-        self._same: dict[Kind, bool] = {  # then nothing can come out otherwise
+        self._same: dict[Subject, bool] = {  # then nothing can come out otherwise
             "application": old.admission == new.admission and old.form == new.form,
             "member": old.pruning == new.pruning,
         }
-        self._tallies: dict[Kind, _Tally] = {
+        self._tallies: dict[Subject, _Tally] = {
             "application": _Tally(samples),
             "member": _Tally(samples),
         }
@@ -256,11 +256,9 @@ class Simulator:
         new = old if self._same[judged.kind] else answer(self._new, judged)
         self._tallies[judged.kind].add(judged, old, new)
 
-    def result(self, kind: Kind) -> Simulation:
+    def result(self, kind: Subject) -> Simulation:
         """What was found of one kind."""
-        new = self._new
-        rules = new.admission_rules if kind == "application" else new.pruning_rules
-        return self._tallies[kind].simulation(kind, rules)
+        return self._tallies[kind].simulation(kind, self._new.rules_for(kind))
 
 
 def simulate(inputs: Iterable[Judged], old: Policy, new: Policy) -> tuple[Simulation, Simulation]:

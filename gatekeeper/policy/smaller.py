@@ -7,8 +7,8 @@ from itertools import combinations
 from typing import Any, TypeAlias
 
 from gatekeeper.policy.base import DURATION, parse_duration, write_duration
-from gatekeeper.policy.case_facts import KINDS, Given, Subject
-from gatekeeper.policy.facts import Type
+from gatekeeper.policy.case_facts import KINDS, Given
+from gatekeeper.policy.facts import Subject, Type
 from gatekeeper.policy.made_up import as_given, possible
 
 STEPS = 2_000  # so many tries at most

@@ -3,10 +3,9 @@
 from dataclasses import replace
 from datetime import datetime
 
-from gatekeeper.domain.decisions import Ruling
 from gatekeeper.policy.atoms import AtomValue, Shape
 from gatekeeper.policy.evaluation import Inspection, RuleLook, RuleSet
-from gatekeeper.policy.facts import ApplicationFacts, Facts, MemberFacts, values_of
+from gatekeeper.policy.facts import Facts, subject_of, values_of
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.scope import Scope
 
@@ -17,32 +16,14 @@ def look_into(policy: Policy, facts: Facts, now: datetime) -> Inspection:
     Where a condition is, or contains, a variable that is true or false, the atoms of its
     expression stand in its place: they are what was seen.
     """
-    rules = rules_for(policy, facts)
-    if isinstance(facts, ApplicationFacts):
-        inspection = policy.look_into_application(facts, now)
-    else:
-        assert isinstance(facts, MemberFacts)
-        inspection = policy.look_into_member(facts, now)
+    rules = policy.rules_for(subject_of(facts))
+    inspection = policy.look_into(facts, now)
     if not any(condition.type.scalar is bool for condition in rules.variables.values()):
         return inspection
     values = values_of(facts, rules.conditions.subject_schema)
     scope = rules.conditions.scope(values, rules.variables, now)
     looks = tuple(_unfolded(look, rules, scope) for look in inspection.rules)
     return replace(inspection, rules=looks)
-
-
-def judged(policy: Policy, facts: Facts, now: datetime) -> Ruling:
-    """What the rules say, for either subject."""
-    if isinstance(facts, ApplicationFacts):
-        return policy.judge_application(facts, now)
-    assert isinstance(facts, MemberFacts)
-    return policy.judge_member(facts, now)
-
-
-def rules_for(policy: Policy, facts: Facts) -> RuleSet:
-    """The rules that such facts are judged by."""
-    member = isinstance(facts, MemberFacts)
-    return policy.pruning_rules if member else policy.admission_rules
 
 
 def _unfolded(look: RuleLook, rules: RuleSet, scope: Scope) -> RuleLook:

@@ -21,7 +21,6 @@ from gatekeeper.policy.case_facts import (
 from gatekeeper.policy.cases import check_cases, read_cases, run_cases
 from gatekeeper.policy.findings import PolicyError
 from gatekeeper.policy.made_up import Maker, as_given
-from gatekeeper.policy.outcomes import rules_of
 from gatekeeper.policy.parse import check_policy, load_policy
 from tests.policy.builders import NOW, a_policy, rule
 
@@ -357,7 +356,7 @@ def test_no_file_of_cases_is_more_than_findings(one, fixture, shared):
 @given(seed=st.integers(0, 10_000), subject=st.sampled_from(sorted(MODELS)))
 @settings(max_examples=100, deadline=None)
 def test_any_facts_can_be_written_as_a_case(seed, subject):
-    maker = Maker(subject, POLICY.form, constants(rules_of(POLICY, subject)))
+    maker = Maker(subject, POLICY.form, constants(POLICY.rules_for(subject)))
     facts = facts_of(POLICY, subject, as_given(maker.make(Random(seed), NOW), NOW), NOW)
     again = yaml.safe_load(yaml.safe_dump(given_of(POLICY, facts, NOW)))
     assert facts_of(POLICY, subject, again, NOW) == facts

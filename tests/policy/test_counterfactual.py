@@ -155,9 +155,9 @@ class Counting:
     def __getattr__(self, name):
         return getattr(self.policy, name)
 
-    def judge_application(self, facts, now):
+    def judge(self, facts, now):
         self.count += 1
-        return self.policy.judge_application(facts, now)
+        return self.policy.judge(facts, now)
 
 
 def test_tries_are_bounded():

@@ -14,7 +14,6 @@ from gatekeeper.policy.club_document import Form
 from gatekeeper.policy.facts import ApplicationFacts, MemberFacts, Type, schema_of
 from gatekeeper.policy.faster import faster
 from gatekeeper.policy.findings import PolicyError
-from gatekeeper.policy.outcomes import judge as judged
 from tests.policy.builders import NOW, a_member, a_policy, an_application, rule
 
 SOON = 1.0  # seconds of the process's own time
@@ -160,7 +159,7 @@ def test_hostile_facts_are_a_fault_and_wait(condition, facts):
     assert ruling.results[0].rule == "tried"
     assert ruling.results[0].matched is None
     assert ruling.results[0].fault
-    looks = policy.look_into_application(subject, NOW).rules
+    looks = policy.look_into(subject, NOW).rules
     assert all(one.matched is None for one in looks if one.rule == "tried")
     assert len(looks[0].atoms) == len(policy.admission_rules.all[0].condition.atoms)
     assert soon(began)
@@ -250,7 +249,7 @@ def test_every_text_is_read_to_its_end(place, kind, letter):
         facts = MemberFacts.model_construct(**{**dict(a_member()), path[0]: value})
         verdict = Verdict.REMOVE
     for judge in (policy, faster(policy, sample=1)):
-        assert judged(judge, facts, NOW).verdict is verdict
+        assert judge.judge(facts, NOW).verdict is verdict
 
 
 def test_thousands_of_judgements_in_a_row_end_nothing():
@@ -260,7 +259,7 @@ def test_thousands_of_judgements_in_a_row_end_nothing():
     for number in range(6_000):
         ruling = policy.judge_application(an_application(links=number % 3), NOW)
         assert ruling.verdict is Verdict.WAIT
-    looks = policy.look_into_application(an_application(), NOW).rules
+    looks = policy.look_into(an_application(), NOW).rules
     scope = policy.admission_rules.scope(an_application(), NOW)
     for _ in range(6_000):
         scope.atoms(policy.admission_rules.all[0].condition)

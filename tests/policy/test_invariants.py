@@ -16,7 +16,6 @@ from gatekeeper.policy.case_facts import MODELS, facts_of
 from gatekeeper.policy.cases import check_cases, run_cases
 from gatekeeper.policy.invariants import Recorded, try_made_up, try_recorded
 from gatekeeper.policy.made_up import Maker, as_given
-from gatekeeper.policy.outcomes import rules_of
 from gatekeeper.policy.parse import check_policy, load_policy
 from gatekeeper.policy.patterns import texts_for
 from tests.policy.builders import NOW, a_member, a_policy, an_application, policy_text, rule
@@ -170,7 +169,7 @@ def test_every_policy_that_is_shipped_states_something_and_keeps_it(path):
     found = tried(policy, tries=600)
     assert found.passed, "\n".join(found.lines())
     for subject in MODELS:
-        assert rules_of(policy, subject).invariants
+        assert policy.rules_for(subject).invariants
 
 
 # ---- Recorded facts ------------------------------------------------------------------------------
@@ -246,7 +245,7 @@ def test_brackets_in_brackets_without_end_give_nothing():
 @pytest.mark.parametrize("subject", sorted(MODELS))
 def test_made_up_facts_are_facts_that_somebody_could_have(subject):
     policy = a_policy()
-    rules = rules_of(policy, subject)
+    rules = policy.rules_for(subject)
     maker, chance = Maker(subject, policy.form, constants(rules)), Random(7)
     for _ in range(300):
         given = as_given(maker.make(chance, NOW), NOW)

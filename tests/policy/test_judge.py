@@ -214,7 +214,7 @@ def test_say_speaks_the_clubs_words_and_falls_back_to_its_language():
 def test_an_inspection_shows_every_rule_with_its_atoms():
     facts = an_application(answers={"why": "x"})
     policy = a_policy()
-    seen = policy.look_into_application(facts, NOW)
+    seen = policy.look_into(facts, NOW)
     assert seen.ruling == policy.judge_application(facts, NOW)
     assert [look.rule for look in seen.rules] == [one.rule for one in seen.ruling.results]
     assert all(

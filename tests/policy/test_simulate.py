@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gatekeeper.domain.decisions import Verdict
 from gatekeeper.domain.memberships import State
-from gatekeeper.policy.judged import UNFIT, Judged, Stage, answer, enforced
+from gatekeeper.policy.judged import UNFIT, Judged, Stage, answer
 from gatekeeper.policy.simulate import Simulator, simulate
 from gatekeeper.testing.builders import a_membership
 from tests.policy.builders import NOW, a_member, a_policy, an_application
@@ -168,8 +168,8 @@ def test_a_policy_in_audit_mode_can_be_tried_as_if_it_acted():
     audit = a_policy(("  exclude:\n", "  mode: audit\n  exclude:\n"), ("  mode: enforce\n", ""))
     past = member(1, silent=timedelta(days=99))
     assert answer(audit, past).verdict is KEEP
-    assert answer(enforced(audit), past).verdict is NOTIFY
-    assert enforced(OLD) is OLD
+    assert answer(audit.enforced(), past).verdict is NOTIFY
+    assert OLD.enforced() is OLD
 
 
 def test_samples_are_few_and_the_same_in_any_order():

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gatekeeper.policy.explain import explain
-from gatekeeper.policy.facts import ApplicationFacts, MemberFacts
+from gatekeeper.policy.facts import ApplicationFacts, MemberFacts, subject_of
 from gatekeeper.policy.texts import codes, languages
-from gatekeeper.policy.unfold import look_into, rules_for
+from gatekeeper.policy.unfold import look_into
 from gatekeeper.policy.wording import LIST_ITEMS, PUBLIC, TEXT_LETTERS, Wording, is_public
 from tests.policy.builders import NOW, a_member, a_policy, an_application, rule
 
@@ -19,9 +19,9 @@ def sentences(condition, facts, language="en", decision="decline", *, admin=True
     """The atoms of one tried rule, in words."""
     policy = a_policy(rule(condition, decision))
     look = next(e for e in look_into(policy, facts, NOW).rules if e.rule == "tried")
-    wording = Wording(policy, rules_for(policy, facts), facts, language, admin=admin)
+    wording = Wording(policy, policy.rules_for(subject_of(facts)), facts, language, admin=admin)
     if not admin:
-        rules = rules_for(policy, facts)
+        rules = policy.rules_for(subject_of(facts))
         return [wording.atom(seen) for seen in look.atoms if is_public(seen, rules)]
     return [wording.atom(seen) for seen in look.atoms]
 
