@@ -5,7 +5,7 @@ Laws that every implementation keeps stand in `gatekeeper.testing.contract`.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
@@ -13,8 +13,11 @@ from gatekeeper.domain.activity import Sign, Span
 from gatekeeper.domain.decisions import Action, Decision, Entry, Receipt
 from gatekeeper.domain.events import Event
 from gatekeeper.domain.identity import ClubId, Identity
+from gatekeeper.domain.reconcile import Holder, Inside, PlaceRule
+from gatekeeper.policy.predicates import FALSE, TRUE, Predicate
 
 T = TypeVar("T")
+PAGE = 500  # rows read at once
 
 
 class Clock(Protocol):
@@ -65,6 +68,25 @@ class Profile:
     name: str
     created_at: datetime | None = None
     bot: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """The club's places on a platform, looked up just now.
+
+    Attributes:
+        members: everyone in the outermost place, as `members` tells.
+        only: people in some place who are not in the outermost one.
+        rules: each rule by which people could come past the gate.
+        holders: who has the power to let people in, ourselves left out.
+        unseen: places that could not be looked at, each with the reason.
+    """
+
+    members: tuple[Guest, ...] = ()
+    only: tuple[Inside, ...] = ()
+    rules: tuple[PlaceRule, ...] = ()
+    holders: tuple[Holder, ...] = ()
+    unseen: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +157,10 @@ class Platform(Protocol):
     async def admins(self) -> tuple[Guest, ...]:
         """Everyone joined to the admins' room, ourselves left out, with power and groups; raises
         like `standing`."""
+        ...
+
+    async def survey(self) -> Survey:
+        """Who is where, and whether the places' rules keep the gate; raises like `standing`."""
         ...
 
     async def profile(self, who: Identity) -> Profile:
@@ -219,6 +245,39 @@ class Tx(Protocol):
     async def change(self, value: T, **changes: Any) -> T:
         """Write `changes` onto a value as it was loaded: compare-and-set on id and, where the
         value has one, its `state` or `progress`; WrongState("stale") when someone was faster."""
+        ...
+
+    async def add_many(self, values: Sequence[Any]) -> None:
+        """Keep new values of one kind; WrongState("exists") where a key is taken. No Orders: of
+        what becomes due here nobody is told."""
+        ...
+
+    async def page(
+        self,
+        kind: type[T],
+        /,
+        *,
+        order: str,
+        after: tuple[Any, int] | None = None,
+        limit: int = PAGE,
+        among: Predicate = TRUE,
+        **criteria: Any,
+    ) -> list[T]:
+        """The next values behind `after` (field, id) in the order of a field that is always set;
+        of those only that `among`, as `predicates.between` gives it, holds of."""
+        ...
+
+    async def change_all(
+        self,
+        kind: type[Any],
+        changes: Mapping[str, Any],
+        /,
+        *,
+        unless: Predicate = FALSE,
+        **criteria: Any,
+    ) -> int:
+        """Write `changes` onto all that meet the criteria and of which `unless` is known not to
+        hold; how many. Never an id, a club or a state."""
         ...
 
     async def remove(self, kind: type[Any], /, **criteria: Any) -> int:

@@ -19,6 +19,9 @@ class ClubState:
         policy_aside: digest of a file's content that people decided against; it stays out of
             force, over restarts too, until the file changes or it is released.
         policy_pending: digest of a version that waits for an admin's word; "" for none.
+        looked_by: digest of the rules that the `look_at` of its members follows from.
+        unfiltered: digest of a version of the policy for which Sweeps look at everyone, since
+            somebody was found who would have been left out.
     """
 
     id: int = 0
@@ -30,6 +33,8 @@ class ClubState:
     policy: str = ""
     policy_aside: str = ""
     policy_pending: str = ""
+    looked_by: str = ""
+    unfiltered: str = ""
     head_posted_at: datetime | None = None
     served_at: datetime | None = None  # heartbeat of the running service
     served_by: str = ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -37,6 +37,8 @@ class Event(StrEnum):
     BAN = "ban"
     RETURN = "return"
 
+
+ANY_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)  # a moment that has come
 
 INSIDE: Final = frozenset(
     {State.ACTIVE, State.NOTIFYING, State.NOTICED, State.PLANNED, State.CONFIRMED}
@@ -87,6 +89,8 @@ class Membership:
         welcome_due_at: when the greeting is due; None once greeted or not to be greeted.
         back_invited_at: an invitation to come back stands since then; None for none.
         back_due_at: when it is brought up again, or ends.
+        look_at: before it no Sweep has to look at them while they stand at no stage; see
+            `ClubState.looked_by`.
     """
 
     id: int = 0
@@ -114,6 +118,7 @@ class Membership:
     welcome_due_at: datetime | None = None
     back_invited_at: datetime | None = None
     back_due_at: datetime | None = None
+    look_at: datetime = ANY_TIME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ class ClubState(Row):
     policy = words()
     policy_aside = words()
     policy_pending = words()
+    looked_by = words()
+    unfiltered = words()
     head_posted_at = moment()
     served_at = moment()
     served_by = words()

@@ -3,6 +3,15 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from gatekeeper.policy.predicates import (
+    And,
+    Compare,
+    Constant,
+    IsNull,
+    IsText,
+    Or,
+    Predicate,
+)
 from gatekeeper.storage.mapping import Column, Mapper
 
 _COMPARED: Final = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
@@ -38,6 +47,28 @@ def order_by(mapper: Mapper[Any], order: str, dialect: str) -> str:
     if column.nullable:
         text += " NULLS FIRST" if way == "ASC" else " NULLS LAST"
     return text if column.name == "id" else f'{text}, "id" {way}'
+
+
+def met(mapper: Mapper[Any], predicate: Predicate) -> tuple[str, list[Any]]:
+    """A predicate as `predicates.between` gives it, and its values."""
+    match predicate:
+        case Constant(value):
+            return ("1 = 1" if value else "1 = 0"), []
+        case And(parts) | Or(parts):
+            made = [met(mapper, part) for part in parts]
+            joined = (" AND " if isinstance(predicate, And) else " OR ").join(
+                sql for sql, _ in made
+            )
+            return f"({joined})", [value for _, values in made for value in values]
+        case IsNull(column, negated):
+            name = mapper.column(column).name
+            return f'"{name}" IS {"NOT NULL" if negated else "NULL"}', []
+        case IsText(column, text, negated):
+            named = mapper.column(column)
+            return f'"{named.name}" {"<>" if negated else "="} ?', [named.codec.encode(text)]
+        case Compare(column, sign, value):
+            named = mapper.column(column)
+            return f'"{named.name}" {sign} ?', [named.codec.encode(value)]
 
 
 def _condition(column: Column, operator: str, wanted: Any) -> tuple[str, list[Any]]:

@@ -114,8 +114,9 @@ class TortoiseStore:
         now = self._clock.now()
         await session.rows(
             "INSERT INTO clubs"
-            " (club, created_at, paused_by, policy, policy_aside, policy_pending, served_by)"
-            " VALUES (?, ?, '', '', '', '', '') ON CONFLICT DO NOTHING RETURNING id",
+            " (club, created_at, paused_by, policy, policy_aside, policy_pending, looked_by,"
+            " unfiltered, served_by)"
+            " VALUES (?, ?, '', '', '', '', '', '', '') ON CONFLICT DO NOTHING RETURNING id",
             [club, moment_text(now) if session.dialect == "sqlite" else now],
         )
         await session.rows(f"SELECT id FROM clubs WHERE club = ?{lock}", [club])

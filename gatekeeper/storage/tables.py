@@ -154,10 +154,12 @@ class Membership(Row):
     welcome_due_at = moment()
     back_invited_at = moment()
     back_due_at = moment()
+    look_at = fields.DatetimeField()
 
     class Meta:
         table = "memberships"
         indexes = (
+            Index(fields=("club", "state", "look_at", "id")),
             Index(fields=("club", "state", "grace_ends_at")),
             Index(fields=("club", "state", "last_seen_at")),
             Index(fields=("club", "welcome_due_at")),

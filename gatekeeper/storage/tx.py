@@ -12,10 +12,12 @@ from gatekeeper.domain.activity import Activity, Coverage, Sign, Span
 from gatekeeper.domain.decisions import Decision, Entry, Order, Progress, Verdict
 from gatekeeper.domain.errors import NotFound, RecordBroken, StorageError, WrongState
 from gatekeeper.domain.identity import ClubId
+from gatekeeper.policy.predicates import FALSE, TRUE, Predicate
+from gatekeeper.ports import PAGE
 from gatekeeper.storage import record
 from gatekeeper.storage.connections import Session
 from gatekeeper.storage.mapping import Mapper, clean, mapper, moment_text, to_json
-from gatekeeper.storage.statements import order_by, quoted, where
+from gatekeeper.storage.statements import met, order_by, quoted, where
 from gatekeeper.storage.verify import read_head
 
 T = TypeVar("T")
@@ -118,6 +120,76 @@ class TortoiseTx:
         changed = table.value(rows[0])
         self._note_due(changed, changes)
         return changed
+
+    async def add_many(self, values: Sequence[Any]) -> None:
+        """Keep new values of one kind; WrongState("exists") where a key is taken."""
+        if not values:
+            return
+        table = self._writer(type(values[0]))
+        rows = []
+        for value in values:
+            self._ours(value)
+            rows.append(list(table.row(value).values()))
+        names = [name for name in table.columns if name != "id"]
+        try:
+            async with self._session.savepoint():
+                await self._session.run_many(
+                    f"INSERT INTO {table.table} ({quoted(names)})"
+                    f" VALUES ({', '.join('?' * len(names))})",
+                    rows,
+                )
+        except IntegrityError as taken:
+            raise WrongState(state="exists", event="add", kind=table.kind.__name__) from taken
+
+    async def page(
+        self,
+        kind: type[T],
+        /,
+        *,
+        order: str,
+        after: tuple[Any, int] | None = None,
+        limit: int = PAGE,
+        among: Predicate = TRUE,
+        **criteria: Any,
+    ) -> list[T]:
+        """The next values in the order of a field that is always set, and of their ids."""
+        table = self._reader(kind)
+        condition, values = where(table, self.club, criteria)
+        more, wanted = met(table, among)
+        column = table.column(order)
+        place = ""
+        if after is not None:
+            place = f' AND ("{column.name}", "id") > (?, ?)'
+            wanted = [*wanted, column.codec.encode(after[0]), after[1]]
+        rows = await self._session.rows(
+            f"SELECT {quoted(table.columns)} FROM {table.table}"
+            f" WHERE {condition} AND {more}{place}"
+            f" ORDER BY {order_by(table, order, self._session.dialect)} LIMIT ?",
+            [*values, *wanted, limit],
+        )
+        return [table.value(row) for row in rows]
+
+    async def change_all(
+        self,
+        kind: type[Any],
+        changes: Mapping[str, Any],
+        /,
+        *,
+        unless: Predicate = FALSE,
+        **criteria: Any,
+    ) -> int:
+        """Write `changes` onto all that meet the criteria and not `unless`; how many."""
+        table = self._writer(kind)
+        if not changes.keys().isdisjoint({"id", "club", table.guard}):
+            raise ValueError("not the id, the club or a state: those are compared")
+        condition, known = where(table, self.club, criteria)
+        exempt, more = met(table, unless)
+        written = {name: table.column(name).encode(each) for name, each in changes.items()}
+        settings = ", ".join(f'"{name}" = ?' for name in written)
+        return await self._session.run(
+            f"UPDATE {table.table} SET {settings} WHERE {condition} AND NOT {exempt}",
+            [*written.values(), *known, *more],
+        )
 
     async def remove(self, kind: type[Any], /, **criteria: Any) -> int:
         """Delete what meets the criteria, of which there must be one; how many went."""

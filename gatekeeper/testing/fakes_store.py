@@ -11,13 +11,12 @@ from typing import Any, TypeVar, cast
 
 from gatekeeper.clock import SystemClock
 from gatekeeper.domain.activity import Activity, Coverage, Sign, Span
-from gatekeeper.domain.clubs import (
-    ClubState,
-)
+from gatekeeper.domain.clubs import ClubState
 from gatekeeper.domain.decisions import Decision, Entry, Order, Progress
 from gatekeeper.domain.errors import NotFound, RecordBroken, StorageError, WrongState
 from gatekeeper.domain.identity import ClubId
-from gatekeeper.ports import Clock
+from gatekeeper.policy.predicates import FALSE, TRUE, Predicate, holds
+from gatekeeper.ports import PAGE, Clock
 from gatekeeper.testing.fakes_rows import (
     KINDS,
     ONE_OPEN,
@@ -207,6 +206,47 @@ class FakeTx:
         table[changed.id] = changed
         self._note_due(changed, changes)
         return cast(T, copied(changed))
+
+    async def add_many(self, values: Sequence[Any]) -> None:
+        """Keep new values of one kind; WrongState("exists") where a key is taken."""
+        for value in values:
+            await self.add(value)
+
+    async def page(
+        self,
+        kind: type[T],
+        /,
+        *,
+        order: str,
+        after: tuple[Any, int] | None = None,
+        limit: int = PAGE,
+        among: Predicate = TRUE,
+        **criteria: Any,
+    ) -> list[T]:
+        """The next values in the order of a field that is always set, and of their ids."""
+        found = await self.find(kind, order=order, **criteria)
+        if after is not None:
+            passed = (sortable(after[0]), after[1])
+            found = [v for v in found if (sortable(getattr(v, order)), cast(Any, v).id) > passed]
+        return [value for value in found if holds(among, value)][:limit]
+
+    async def change_all(
+        self,
+        kind: type[Any],
+        changes: Mapping[str, Any],
+        /,
+        *,
+        unless: Predicate = FALSE,
+        **criteria: Any,
+    ) -> int:
+        """Write `changes` onto all that meet the criteria and not `unless`; how many."""
+        guards = {"id", "club", "state", "progress"}
+        if not guards.isdisjoint(changes):
+            raise ValueError("not the id, the club or a state: those are compared")
+        going = [each for each in await self.find(kind, **criteria) if not holds(unless, each)]
+        for each in going:
+            await self.change(each, **changes)
+        return len(going)
 
     async def remove(self, kind: type[Any], /, **criteria: Any) -> int:
         """Delete what meets the criteria, of which there must be one; how many went."""

@@ -27,6 +27,16 @@ from gatekeeper.domain.decisions import Entry, Lane, Order, Progress
 from gatekeeper.domain.errors import WrongState
 from gatekeeper.domain.identity import Account, ClubId, Person
 from gatekeeper.domain.memberships import Leave, Membership, Sweep
+from gatekeeper.policy.predicates import (
+    FALSE,
+    TRUE,
+    And,
+    Compare,
+    IsNull,
+    IsText,
+    Or,
+    Predicate,
+)
 from gatekeeper.ports import Store
 from gatekeeper.testing.store_samples import (
     ADA,
@@ -196,6 +206,68 @@ class RowLaws:
             for wrong in ({"no_such_field": 1}, {"name__like": "n"}, {"order": "no_such_field"}):
                 with pytest.raises(ValueError, match=r"no.such"):
                     await who(**wrong)
+
+    async def test_pages_follow_one_another(self, store: Store) -> None:
+        """Many on one moment, some before and after it; those that a predicate leaves out."""
+        days = (2, 1, 1, 1, 0, 1, 2, 1)
+        async with store.transaction(LUTES) as tx:
+            await tx.add_many([])
+            await tx.add_many(
+                [
+                    replace(
+                        membership(LUTES, number, look_at=later(day)),
+                        last_seen_at=None if number == 3 else later(number),
+                        origin="adopted" if number == 4 else "application",
+                    )
+                    for number, day in enumerate(days, 1)
+                ]
+            )
+            with pytest.raises(WrongState, match="exists"):
+                await tx.add_many([membership(LUTES, 1)])
+
+        async def pages(among: Predicate) -> list[list[int]]:
+            found: list[list[int]] = []
+            after = None
+            async with store.look(LUTES) as tx:
+                while page := await tx.page(
+                    Membership,
+                    order="look_at",
+                    after=after,
+                    limit=2,
+                    among=among,
+                    look_at__lte=later(1),
+                ):
+                    found.append([each.person_id for each in page])
+                    after = (page[-1].look_at, page[-1].id)
+            return found
+
+        assert await pages(TRUE) == [[5, 2], [3, 4], [6, 8]]
+        seen = Compare("last_seen_at", "<=", later(5))
+        assert await pages(seen) == [[5, 2], [4]]
+        assert await pages(Or((IsNull("last_seen_at"), seen))) == [[5, 2], [3, 4]]
+        assert await pages(And((seen, IsText("origin", "adopted")))) == [[4]]
+        assert await pages(And((seen, IsText("origin", "adopted", True)))) == [[5, 2]]
+        assert await pages(Compare("last_seen_at", ">=", later(5))) == [[5, 6], [8]]
+        assert await pages(IsNull("last_seen_at", True)) == [[5, 2], [4, 6], [8]]
+        assert await pages(FALSE) == []
+
+    async def test_many_are_changed_at_once_unless_it_may_hold(self, store: Store) -> None:
+        """Where it cannot be told, as of somebody never seen, nothing is changed."""
+        async with store.transaction(LUTES) as tx:
+            for number, seen in enumerate((later(1), later(5), None), 1):
+                await tx.add(membership(LUTES, number, last_seen_at=seen))
+            moved = Or((Compare("last_seen_at", "<=", later(2)), IsNull("last_seen_at")))
+            changes = {"look_at": later(9)}
+            assert await tx.change_all(Membership, changes, unless=moved) == 1
+            assert await tx.change_all(Membership, changes, look_at=later(9), person_id=1) == 0
+            late = await tx.find(Membership, look_at=later(9))
+            assert [each.person_id for each in late] == [2]
+            assert await tx.change_all(Membership, {"name": "Bo"}, person_id__lte=2) == 2
+            for guarded in ({"id": 1}, {"club": "drums"}, {"state": memberships.State.REMOVED}):
+                with pytest.raises(ValueError, match="compared"):
+                    await tx.change_all(Membership, guarded, person_id=1)
+        async with store.look(LUTES) as tx:
+            assert await tx.count(Membership, name="Bo") == 2
 
     async def test_kind_and_texts_are_criteria_and_orders_too(self, store: Store) -> None:
         async with store.transaction(LUTES) as tx:

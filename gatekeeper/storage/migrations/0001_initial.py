@@ -152,6 +152,8 @@ class Migration(migrations.Migration):
                 ("policy", fields.TextField(default="")),
                 ("policy_aside", fields.TextField(default="")),
                 ("policy_pending", fields.TextField(default="")),
+                ("looked_by", fields.TextField(default="")),
+                ("unfiltered", fields.TextField(default="")),
                 ("head_posted_at", fields.DatetimeField(null=True)),
                 ("served_at", fields.DatetimeField(null=True)),
                 ("served_by", fields.TextField(default="")),
@@ -342,11 +344,13 @@ class Migration(migrations.Migration):
                 ("welcome_due_at", fields.DatetimeField(null=True)),
                 ("back_invited_at", fields.DatetimeField(null=True)),
                 ("back_due_at", fields.DatetimeField(null=True)),
+                ("look_at", fields.DatetimeField()),
             ],
             options={
                 "table": "memberships",
                 "app": "gatekeeper",
                 "indexes": [
+                    Index(fields=["club", "state", "look_at", "id"]),
                     Index(fields=["club", "state", "grace_ends_at"]),
                     Index(fields=["club", "state", "last_seen_at"]),
                     Index(fields=["club", "welcome_due_at"]),
