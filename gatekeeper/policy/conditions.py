@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 from gatekeeper.domain.errors import GatekeeperError, Value
 from gatekeeper.policy import expressions
+from gatekeeper.policy.atoms import AtomValue
 from gatekeeper.policy.base import parse_duration
 from gatekeeper.policy.binding import RESULTS, CheckFailed, Environment, is_constant, to_cel
 from gatekeeper.policy.facts import Facts, Schema, Type
@@ -161,6 +162,16 @@ class Conditions:
     ) -> Scope:
         """One subject to evaluate conditions on; raises ValueError for a naive time."""
         return Scope(self._ground, values, variables, now, words or {}, fused)
+
+    def seen(
+        self,
+        condition: Condition,
+        variables: Mapping[str, Condition],
+        facts: Facts,
+        now: datetime,
+    ) -> tuple[AtomValue, ...]:
+        """The atoms of a condition where no scope is needed to see them, else ()."""
+        return self._ground.seen(condition, variables, facts, now)
 
     # ---- what the type checker lets through ---------------------------------------------------
 

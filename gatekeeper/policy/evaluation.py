@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Literal, Protocol, TypeAlias
+from operator import getitem
+from typing import Any, Literal, Protocol, TypeAlias
 
 from gatekeeper.domain.decisions import RuleResult, Ruling, Verdict
 from gatekeeper.domain.errors import Value
@@ -39,6 +40,7 @@ CODES: Mapping[Verdict, str] = {
     Verdict.REMOVE: "silent-removal",
 }
 FAULT = "rule-fault"
+_NONE: Mapping[Any, Any] = {}
 
 Rule: TypeAlias = AdmissionRule | PruningRule | Exclusion
 
@@ -71,11 +73,17 @@ class CompiledRule:
 
 @dataclass(frozen=True, slots=True)
 class CompiledInvariant:
-    """What must hold, with its condition, which may also look at `verdict` and `rule`."""
+    """What must hold, with its condition, which may also look at `verdict` and `rule`.
+
+    Attributes:
+        line, column: of the condition in its file, from 1.
+    """
 
     invariant: Invariant
     conditions: Conditions
     condition: Condition
+    line: int
+    column: int
 
 
 class Fast(Protocol):
@@ -194,6 +202,13 @@ class Found:
         condition = self.rules.all[place].condition
         if condition is None:
             return ()
+        fault = self.faults.get(place, "")
+        if fault.startswith(Unreadable.BEGINS):
+            return unseen(condition, fault)
+        rules = self.rules
+        seen = rules.conditions.seen(condition, rules.variables, self.facts, self.now)
+        if seen:
+            return seen
         try:
             return self._scope().atoms(condition)
         except Unreadable as wrong:
@@ -204,19 +219,19 @@ class Found:
         rule = self.rule
         if rule is None or rule.explanation is None:
             return {}
-        said = self._scope().evaluate(rule.explanation).value
-        return {"explanation": said} if isinstance(said, str) else {}
+        with suppress(Unreadable):  # an answer that only the explanation looks at
+            said = self._scope().evaluate(rule.explanation).value
+            return {"explanation": said} if isinstance(said, str) else {}
+        return {}
 
     def results(self) -> tuple[RuleResult, ...]:
         """Of every rule."""
-        faults = self.faults
+        told, bits, faults = self.rules.told, self.bits, self.faults
+        if not faults:
+            return tuple(map(getitem, told, bits))  # type: ignore[arg-type] # no fault, no None
         return tuple(
-            [
-                told[bit]
-                if bit is not None
-                else replace(told[0], matched=None, fault=faults[place])
-                for place, (told, bit) in enumerate(zip(self.rules.told, self.bits, strict=True))
-            ]
+            one[bit] if bit is not None else replace(one[0], matched=None, fault=faults[place])
+            for place, (one, bit) in enumerate(zip(told, bits, strict=True))
         )
 
     def _scope(self) -> Scope:
@@ -229,21 +244,30 @@ def find(rules: RuleSet, facts: Facts, now: datetime) -> Found:
         bits = rules.fast.bits(facts, now)
         if bits is not None:
             return Found(rules, None, facts, now, bits, {}, _first(rules, bits))
-    faults = dict[int, str]()
     try:
-        scope = rules.scope(facts, now)
+        return _by_library(rules, facts, now)
     except Unreadable as wrong:  # then no rule can be trusted
         faults = dict.fromkeys(range(len(rules.all)), str(wrong))
         none: list[bool | None] = [None] * len(faults)
         return Found(rules, None, facts, now, none, faults, _first(rules, none))
-    told = scope.bits()
+
+
+def _by_library(rules: RuleSet, facts: Facts, now: datetime) -> Found:
+    """All rules at once, or one by one to name what has a fault; raises Unreadable."""
+    scope = None
+    if rules.fused is not None and not rules.variables:
+        told = rules.fused.bits(facts, _NONE, now)  # no scope for nothing
+    else:
+        scope = rules.scope(facts, now)
+        told = scope.bits()
     every: list[bool | None]
     if told is not None:
         every = [*told]
         for place in rules.always:
             every.insert(place, True)
-        return Found(rules, scope, facts, now, every, faults, _first(rules, every))
-    every = []  # one by one, to name what has a fault
+        return Found(rules, scope, facts, now, every, _NONE, _first(rules, every))
+    every, faults = [], dict[int, str]()
+    scope = scope or rules.scope(facts, now)
     for place, one in enumerate(rules.all):
         outcome = scope.evaluate(one.condition) if one.condition else Outcome(True)
         every.append(None if outcome.fault else outcome.value is True)
@@ -260,8 +284,9 @@ def unreadable(ruling: Ruling) -> bool:
 def looks(rules: RuleSet, facts: Facts, now: datetime, ruling: Ruling) -> tuple[RuleLook, ...]:
     """Every rule with its atoms, where `ruling` is what it led to."""
     bits = [one.matched for one in ruling.results]
-    found = Found(rules, None, facts, now, bits, {}, -1)
-    with suppress(Unreadable):  # every rule has that as its fault
+    faults = {place: one.fault for place, one in enumerate(ruling.results) if one.fault}
+    found = Found(rules, None, facts, now, bits, faults, -1)
+    with suppress(Unreadable):
         found = replace(found, scope=rules.scope(facts, now))
     return tuple(
         RuleLook(

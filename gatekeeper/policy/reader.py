@@ -119,7 +119,12 @@ def flat_bits(
         places: for each condition its place in what the program gives, or the name of its test.
     """
     code = _Code({"_params": params, "_run": program.booleans if program else None})
-    code.lines += ["def bits(f, more, now):", "    r = {**_params, **more}"]
+    code.lines += [
+        "def bits(f, more, now):",
+        "    if now.tzinfo is None:",
+        f"        {code.constant(stamp)}(now)",  # refuses it
+        "    r = {**_params, **more}" if params else "    r = {**more}",
+    ]
     for entry in entries[0]:
         code.take(entry, f"f.{entry.name}")
     answers = list(entries[1])
@@ -132,7 +137,7 @@ def flat_bits(
         code.moment(now[1], "now", datetime)
     written = [code.locals[one] if isinstance(one, str) else f"g[{one}]" for one in places]
     code.lines += ["    g = _run(r)", "    if g is None:", "        return None"] if program else []
-    return code.made(f"    return [{', '.join(written)}]")
+    return code.made([f"    b = [{', '.join(written)}]", "    return None if None in b else b"])
 
 
 class _Code:
@@ -221,9 +226,9 @@ class _Code:
                 check = f"if {local} is not None: " if one.most else ""
                 self.lines.append(f"        {check}r[{one.name!r}] = {local}")
 
-    def made(self, last: str) -> Bits:
+    def made(self, last: Iterable[str]) -> Bits:
         names: dict[str, Any] = {"__builtins__": {}, **self.constants}
-        exec("\n".join([*self.lines, last]), names)  # made above from the schema
+        exec("\n".join([*self.lines, *last]), names)  # made above from the schema
         bits: Bits = names["bits"]
         return bits
 
@@ -256,9 +261,9 @@ class Fused:
     """Many conditions at once: a program that gives a list of booleans, and what needs none.
 
     Attributes:
-        bits: what each condition gives on facts at a time, in their order; None, or None among
-            them, where one has a fault. It takes the values of variables by the names that the
-            program has for them, and raises Unreadable.
+        bits: what each condition gives on facts at a time, in their order; None where one has a
+            fault. It takes the values of variables by the names that the program has for them;
+            it raises Unreadable, and ValueError for a naive time.
         variables: these names.
         whole: hands over what these conditions look at when they are evaluated one by one, and
             what variables and explanations look at.

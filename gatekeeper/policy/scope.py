@@ -131,19 +131,18 @@ class Scope:
             if not outcome.fault:
                 self._worked_out[name] = to_cel(outcome.value)
                 self._activated = None
-        self._bits = self._fused_bits()
 
     def bits(self) -> list[bool] | None:
-        """What each of the fused conditions gives; None where one of them has a fault."""
-        return self._bits
+        """What each of the fused conditions gives; None where one of them has a fault.
 
-    def _fused_bits(self) -> list[bool] | None:
-        fused, values, known = self._fused, self._values, self._worked_out
-        if fused is None or not isinstance(values, Facts):
+        Raises:
+            Unreadable: facts with a value of another type than its name has.
+        """
+        fused, known = self._fused, self._worked_out
+        if fused is None or not isinstance(self._values, Facts):
             return None
         more = {flat: known[name] for name, flat in fused.variables.items() if name in known}
-        bits = fused.bits(values, more, self._now)
-        return None if bits is None or None in bits else bits
+        return fused.bits(self._values, more, self._now)
 
     def _activate(self) -> Any:
         """All that conditions may look at, ready for the library."""

@@ -70,6 +70,21 @@ def test_an_explanation_is_a_value_of_the_sentence():
     assert ruling.values["explanation"] == "hello!"
 
 
+def test_an_explanation_of_what_cannot_be_read_changes_nothing():
+    """An answer from before its question changed its kind, which no rule looks at."""
+    asked = "has(application.answers.age) ? string(application.answers.age) : ''"
+    variable = "    - {name: known_for, expression: now - application.first_seen_at}\n"
+    policy = a_policy(
+        rule("application.vouches == 0", explanation=f'"{asked}"'),
+        (f"  variables:\n{variable}", ""),
+    )
+    facts = an_application(answers={"why": "gardens", "age": "old"})
+    ruling = policy.judge_application(facts, NOW)
+    assert ruling.verdict is Verdict.ADMIT
+    assert "explanation" not in ruling.values
+    assert not any(one.fault for one in ruling.results)
+
+
 def test_a_faulty_explanation_changes_nothing():
     policy = a_policy(
         rule("application.vouches == 0", explanation="application.text.substring(99)")
