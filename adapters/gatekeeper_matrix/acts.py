@@ -11,6 +11,7 @@ from gatekeeper.domain.decisions import (
     Action,
     Admit,
     Choice,
+    Mend,
     Post,
     Receipt,
     Remove,
@@ -27,6 +28,7 @@ from gatekeeper_matrix.places import invite, invite_limiters
 from gatekeeper_matrix.power import Power, creators_of
 from gatekeeper_matrix.scene import PlaceLost, Plan, Scene, lost_if_out
 from gatekeeper_matrix.sdk import NAME, Api, Refusal, room_path
+from gatekeeper_matrix.survey import mend
 
 KEY: Final = "club.gatekeeper.key"
 _FORGOTTEN: Final = timedelta(hours=12)  # homeservers forget transaction ids after a day
@@ -63,6 +65,8 @@ class Acts:
                 return await self._post(action, _Once(key, ordered_at))
             case ShowCard():
                 return await self._show(action, _Once(key, ordered_at))
+            case Mend(place=place, rule=rule):
+                return self._receipt(await mend(self.api, self.plan, self.scene, place, rule))
 
     def limiters(self, action: Action) -> tuple[str, ...]:
         """The limiters that `action` draws on, as far as they are known before."""

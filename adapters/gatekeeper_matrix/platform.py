@@ -11,6 +11,7 @@ from typing import Any, Final
 from gatekeeper.domain.decisions import Action, Receipt
 from gatekeeper.domain.errors import BadInput, PlatformDown, PlatformRefused
 from gatekeeper.domain.identity import Identity
+from gatekeeper.domain.reconcile import Holder, Inside, PlaceRule
 from gatekeeper.ports import (
     Check,
     Clock,
@@ -19,6 +20,7 @@ from gatekeeper.ports import (
     Health,
     Profile,
     Standing,
+    Survey,
     Vault,
 )
 from gatekeeper_matrix import doctor
@@ -29,6 +31,7 @@ from gatekeeper_matrix.intake import POLL, Intake
 from gatekeeper_matrix.places import Places
 from gatekeeper_matrix.scene import PLACE, PlaceLost, Plan, Scene, lost_if_out
 from gatekeeper_matrix.sdk import CLIENT, NAME, Api, Refusal, q, room_path
+from gatekeeper_matrix.survey import look
 
 _STARTING: Final = 10.0  # seconds that `start` waits for the first turn
 _STOPPING: Final = 5.0
@@ -235,6 +238,37 @@ class MatrixPlatform:
         """Everyone joined to the admins' room, ourselves left out."""
         self._need_places()
         return await self._guests(self._scene.admins)
+
+    async def survey(self) -> Survey:
+        """Members, rules and powers of every place, as the homeserver tells them now."""
+        members = await self.members()
+        inside, scene = {guest.identity.account for guest in members}, self._scene
+        unseen: dict[str, str] = {}
+        only: dict[str, Inside] = {}
+        rules: list[PlaceRule] = []
+        holders: list[Holder] = []
+        for place in self._plan.all():
+            if place.alias in scene.lost or not scene.id_of(place):
+                unseen[place.alias] = scene.lost.get(place.alias, "missing")
+                continue
+            try:
+                found = await look(self._api, scene, place, self._doing().power)
+            except Refusal as error:
+                unseen[place.alias] = error.detail
+                continue
+            rules += found.rules
+            holders += found.holders
+            for user, name in found.joined.items():
+                if user not in inside | (scene.founders or frozenset()):
+                    who = Inside(identity=Identity(NAME, user), name=name, place=place.alias)
+                    only.setdefault(user, who)
+        return Survey(
+            members=members,
+            only=tuple(only.values()),
+            rules=tuple(rules),
+            holders=tuple(holders),
+            unseen=unseen,
+        )
 
     def _need_places(self) -> None:
         """PlatformDown while we are out of the space or the admins' room: what we could still

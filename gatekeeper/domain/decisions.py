@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from gatekeeper.domain.errors import Value
 from gatekeeper.domain.identity import ClubId, Identity
+from gatekeeper.domain.reconcile import Rule
 
 
 class Verdict(StrEnum):
@@ -200,7 +201,16 @@ class ShowCard:
     ref: str = ""
 
 
-Action: TypeAlias = Admit | Retract | Remove | Tell | Post | ShowCard
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mend:
+    """Set one rule of a place back, so that nobody comes past the gate by it; changes nothing
+    where it is so, and no other rule."""
+
+    place: str  # as the survey names it
+    rule: Rule
+
+
+Action: TypeAlias = Admit | Retract | Remove | Tell | Post | ShowCard | Mend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from gatekeeper.domain import events
 from gatekeeper.domain.decisions import (
     Action,
     Admit,
+    Mend,
     Post,
     Receipt,
     Remove,
@@ -22,7 +23,8 @@ from gatekeeper.domain.decisions import (
 )
 from gatekeeper.domain.errors import BadInput, PlatformBusy, PlatformDown, PlatformRefused
 from gatekeeper.domain.identity import Identity
-from gatekeeper.ports import Check, Clock, FrontDesk, Guest, Health, Profile, Standing
+from gatekeeper.domain.reconcile import Holder, Inside, PlaceRule, Rule
+from gatekeeper.ports import Check, Clock, FrontDesk, Guest, Health, Profile, Standing, Survey
 from gatekeeper.testing.fakes_people import ADMINS, SPACE, Account, DoorShut, FakePeople, Message
 
 __all__ = ["ADMINS", "SPACE", "DoorShut", "FakePlatform", "Message"]
@@ -41,6 +43,8 @@ class FakePlatform(FakePeople):
         self.performed: list[tuple[str, Action]] = []  # all that took effect, by key
         self.down = False
         self.lost: set[str] = set()  # of SPACE and ADMINS: gone, or we are out of it
+        self.unseen: dict[str, str] = {}  # places that a survey cannot look at, by order
+        self.rules: dict[tuple[str, Rule], PlaceRule] = {}  # see `bend`
         self._busy: list[PlatformBusy] = []
         self._refused: dict[str, str] = {}
         self._lost = 0
@@ -56,6 +60,11 @@ class FakePlatform(FakePeople):
     def refuse(self, who: Identity, reason: str) -> None:
         """Every action on `who` is a final no from now on; "" lifts it."""
         self._refused[who.account] = reason
+
+    def bend(self, place: str, rule: Rule, found: str, wanted: str, mendable: bool = True) -> None:
+        """A person changes a rule of a place."""
+        bent = PlaceRule(place=place, rule=rule, found=found, wanted=wanted, mendable=mendable)
+        self.rules[(place, rule)] = bent
 
     def lose_answers(self, times: int = 1) -> None:
         """The next `times` actions take effect, but their answer does not arrive."""
@@ -125,6 +134,8 @@ class FakePlatform(FakePeople):
                 return self._send(message, key)
             case ShowCard():
                 return self._show(action, key)
+            case Mend():
+                return self._receipt(self.rules.pop((action.place, action.rule), None) is not None)
 
     def _admit(self, action: Admit) -> Receipt:
         places = self._account(action.who).places
@@ -248,6 +259,29 @@ class FakePlatform(FakePeople):
         """Everyone in the admins' room."""
         self._look(needs_places=True)
         return self._guests(ADMINS)
+
+    async def survey(self) -> Survey:
+        """Members, people in a room only, rules that were bent, and who has power."""
+        members = await self.members()
+        inside = {guest.identity.account for guest in members}
+        only = [
+            Inside(identity=Identity(self.name, who), name=account.name, place=place)
+            for who, account in self.people.items()
+            for place in [one for one, state in account.places.items() if state == "join"][:1]
+            if who not in inside
+        ]
+        holders = [
+            Holder(identity=Identity(self.name, who), place=SPACE, power=account.power)
+            for who, account in self.people.items()
+            if account.power >= 50
+        ]
+        return Survey(
+            members=members,
+            only=tuple(only),
+            rules=tuple(self.rules.values()),
+            holders=tuple(holders),
+            unseen=dict(self.unseen),
+        )
 
     def _guests(self, place: str) -> tuple[Guest, ...]:
         return tuple(

@@ -12,6 +12,7 @@ from gatekeeper.domain.decisions import (
     Admit,
     Card,
     Choice,
+    Mend,
     Post,
     Receipt,
     Remove,
@@ -21,6 +22,7 @@ from gatekeeper.domain.decisions import (
 )
 from gatekeeper.domain.errors import PlatformDown
 from gatekeeper.domain.identity import Identity
+from gatekeeper.domain.reconcile import Rule
 from gatekeeper.ports import Standing
 from gatekeeper.testing.platform_world import (
     PlatformWorld,
@@ -164,6 +166,31 @@ class PlatformContract:
         await self.do(world, Admit(who=who), f"a {who}")
         assert (await self.do(world, Remove(who=who, reason="No."), f"r {who}")).changed
         assert not (await world.platform.standing(who)).invited
+
+    async def test_a_survey_tells_who_is_where(self, world: PlatformWorld) -> None:
+        """As the other looks tell it, and who could let others in."""
+        who, admin = await self.admitted(world), await world.admin()
+        survey = await world.platform.survey()
+        assert who in [guest.identity for guest in survey.members]
+        assert admin in {holder.identity for holder in survey.holders}
+        assert who not in {holder.identity for holder in survey.holders}
+        assert not survey.unseen
+        await world.leave(who)
+        survey = await world.platform.survey()
+        assert who not in [guest.identity for guest in survey.members]
+        assert who not in [one.identity for one in survey.only]
+
+    async def test_a_door_that_was_opened_is_seen_and_shut(self, world: PlatformWorld) -> None:
+        """Once, and nothing else is changed by it."""
+        assert (await world.platform.survey()).rules == ()
+        place = await world.open_door()
+        (rule,) = (await world.platform.survey()).rules
+        assert (rule.place, rule.rule, rule.mendable) == (place, Rule.JOIN, True)
+        assert "public" in rule.found
+        mend = Mend(place=place, rule=Rule.JOIN)
+        receipts = [await self.do(world, mend, f"mend {place}") for _ in range(2)]
+        assert [receipt.changed for receipt in receipts] == [True, False]
+        assert (await world.platform.survey()).rules == ()
 
     async def test_a_message_waits_until_the_chat_is_taken(self, world: PlatformWorld) -> None:
         """An untaken invitation is no delivery, and is not repeated."""

@@ -105,6 +105,10 @@ class PlatformWorld(Protocol):
         """Ban by hand."""
         ...
 
+    async def open_door(self) -> str:
+        """An admin lets everybody into some place by its join rule; which place."""
+        ...
+
     async def take_chat(self, who: Identity) -> None:
         """Take up the direct chat."""
         ...

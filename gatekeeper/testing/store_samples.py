@@ -30,6 +30,7 @@ from gatekeeper.domain.decisions import (
     Choice,
     Lane,
     Link,
+    Mend,
     Order,
     Post,
     Progress,
@@ -45,6 +46,7 @@ from gatekeeper.domain.decisions import (
 from gatekeeper.domain.identity import Account, ClubId, Identity, Person
 from gatekeeper.domain.memberships import Exemption, Leave, Membership, Sweep, SweepItem
 from gatekeeper.domain.memberships import State as MembershipState
+from gatekeeper.domain.reconcile import Rule
 
 NOON: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ADA: Final = Identity("matrix", "@ada:example.org")
@@ -55,6 +57,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Admit(who=ADA, reason=LETTERS),
     Retract(who=ADA, reason=LETTERS),
     Remove(who=ADA, reason=LETTERS),
+    Mend(place="admins", rule=Rule.HISTORY),
     Tell(who=ADA, text=LETTERS, links=(Link("form", "https://a.example/?b=c"),), choices=CHOICES),
     Post(place="admins", text=LETTERS, thread="$t", choices=CHOICES, mentions=(ADA, BOB)),
     ShowCard(

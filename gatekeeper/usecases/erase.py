@@ -20,6 +20,7 @@ from gatekeeper.domain.decisions import (
     Card,
     Decision,
     Lane,
+    Mend,
     Order,
     Post,
     Progress,
@@ -327,6 +328,8 @@ def _blank(one: Order, nobody: Mapping[Identity, Identity]) -> Any:
             return replace(action, card=Card(title="", status=""))
         case Admit() | Retract() | Remove():
             return replace(action, who=nobody.get(action.who, action.who), reason="")
+        case Mend():
+            return action  # of a place; nobody is named
 
 
 async def _redraw(tx: Tx, parts: Parts, apps: list[Application], now: datetime) -> None:

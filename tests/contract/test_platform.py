@@ -9,6 +9,7 @@ import pytest_asyncio
 from gatekeeper.domain.decisions import Action
 from gatekeeper.domain.errors import PlatformDown
 from gatekeeper.domain.identity import Identity
+from gatekeeper.domain.reconcile import Rule
 from gatekeeper.testing.contract import PlatformContract
 from gatekeeper.testing.fakes import FakePlatform, ManualClock
 from gatekeeper.testing.fakes_platform import ADMINS
@@ -47,6 +48,10 @@ class FakeWorld:
 
     async def ban(self, who: Identity, by: Identity) -> None:
         await self.platform.ban(who, by)
+
+    async def open_door(self) -> str:
+        self.platform.bend("talk", Rule.JOIN, "public", "restricted")
+        return "talk"
 
     async def take_chat(self, who: Identity) -> None:
         await self.platform.take_chat(who)

@@ -321,6 +321,7 @@ class Synapse:
             ],
             "database": {"name": "sqlite3", "args": {"database": str(folder / "homeserver.db")}},
             # Together these keep it from calling anybody; the default names a public server.
+            "room_list_publication_rules": [{"action": "allow"}],
             "trusted_key_servers": [],
             "federation_domain_whitelist": [],
             "app_service_config_files": self._application_services(),
