@@ -1,10 +1,12 @@
-"""The policy's file as it lies there: read, compiled, its cases tried."""
+"""The policy's file as it lies there: read, compiled, its cases and invariants tried."""
 
 import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
+from time import monotonic
 from typing import Final, TypeAlias, TypeVar
 
 from gatekeeper.domain.errors import GatekeeperError, SettingsError
@@ -18,6 +20,8 @@ T = TypeVar("T")
 
 Look: TypeAlias = tuple[tuple[int, int, int] | None, ...]  # of the file and of its cases
 
+TRIES: Final = 500  # made-up facts for each document that states an invariant
+SECONDS: Final = 5.0  # for all of them together
 BRIEFLY: Final = 0.000_5  # seconds that a thread computes before it lets another go on
 
 
@@ -25,6 +29,16 @@ class CasesFailed(GatekeeperError):
     """Cases beside the policy do not come out as they say: `count`, `first`."""
 
     code = "policy-cases-failed"
+
+
+class InvariantsBroken(GatekeeperError):
+    """What the policy says must always hold does not.
+
+    Of the first one `id`, `facts` that break it, the `verdict` and `rule` that they lead to; `ids`
+    of all, `count`.
+    """
+
+    code = "policy-invariants-broken"
 
 
 def cases_of(file: Path) -> Path:
@@ -82,7 +96,37 @@ def read(file: Path, known: Policy | None = None) -> Reading:
 
 
 def tried(reading: Reading, file: Path) -> Reading:
-    """The same with the cases that lie beside the file, where there are any."""
+    """The same after its cases, where any lie beside the file, and its invariants."""
+    return _held(_passed(reading, file))
+
+
+def _held(reading: Reading) -> Reading:
+    """The same with its invariants tried against made-up facts, as many as there is time for."""
+    if reading.policy is None:
+        return reading
+    from gatekeeper.policy.invariants import AROUND, SEED, try_made_up
+
+    end = monotonic() + SECONDS
+    found = try_made_up(
+        reading.policy, lambda: Random(SEED), AROUND, TRIES, lambda: monotonic() > end
+    )
+    if found.passed:
+        return reading
+    first = found.broken[0]
+    ids = dict.fromkeys(one.invariant for one in found.broken)
+    fault = InvariantsBroken(
+        name=reading.name,
+        count=len(ids),
+        ids=", ".join(ids),
+        id=first.invariant,
+        facts=first.facts(),
+        verdict=first.verdict,
+        rule=first.rule or "-",
+    )
+    return _wrong(reading, "", fault)
+
+
+def _passed(reading: Reading, file: Path) -> Reading:
     beside = cases_of(file)
     if reading.policy is None or not beside.is_file():
         return reading

@@ -8,6 +8,7 @@ import pytest
 
 from gatekeeper import policy_file, reload, wire
 from gatekeeper.domain.clubs import ClubState
+from gatekeeper.domain.decisions import Order
 from gatekeeper.reload import PolicyWatch
 from gatekeeper.testing.fakes_engine import FakeEngine
 from gatekeeper.usecases import versions
@@ -165,6 +166,30 @@ async def test_at_a_start_failing_cases_leave_the_version_in_force(settings):
     async with wire.opened(settings, adopt_policy=True) as opened:
         assert opened.parts.policy.digest == before
         assert opened.policy_fault.code == "policy-cases-failed"
+
+
+async def test_a_broken_invariant_leaves_the_version_in_force_and_names_who_breaks_it(
+    served, settings
+):
+    before = served.policy.digest
+    promise = """  invariants:
+    - id: nobody-is-asked
+      condition: verdict != "notify"
+"""
+    text = settings.policy.read_text()
+    head, kind, rules = text.partition("kind: PruningPolicy")
+    settings.policy.write_text(head + kind + rules.split("\n  invariants:")[0] + "\n" + promise)
+    assert await served.look() == "policy-file-wrong"
+    fault = served.service.opened.policy_fault
+    assert fault.code == "policy-invariants-broken"
+    assert served.policy.digest == before
+    async with served.service.opened.store.look(served.service.parts.club) as tx:
+        told = [one.action.text for one in await tx.find(Order, purpose="policy")]
+    assert "nobody-is-asked" in told[-1]
+    assert "member: {silent: 91d} would get notify, by rule" in told[-1]
+    assert "policy check --invariants" in told[-1]
+    settings.policy.write_text(text)
+    assert await served.look() == ""
 
 
 async def test_reading_holds_up_nobody(settings):

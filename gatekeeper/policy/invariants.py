@@ -12,9 +12,9 @@ and given as a case to be pasted beside the policy.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import yaml
 
@@ -32,7 +32,9 @@ from gatekeeper.policy.scope import Scope
 from gatekeeper.policy.smaller import smallest
 from gatekeeper.policy.texts import DEFAULT, sentence
 
-TRIES = 2_000  # how many made-up facts each kind of subject is tried with, unless said otherwise
+# Whoever tries with these finds what others with these have found, as far as they go.
+SEED = 1
+AROUND = datetime(2026, 1, 15, 12, tzinfo=UTC)  # times are made up around this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Broken:
     """One invariant that does not hold, and the smallest facts found that show it.
 
     Attributes:
+        file, line, column: where its condition stands.
         given: the facts as a case gives them.
         fault: why it could not be evaluated, "" where it was simply false.
         safe: the mildest verdict under which it would hold, "" for none.
@@ -56,6 +59,9 @@ class Broken:
         trial: name of the document on trial that broke it, "" for the one in force.
     """
 
+    file: str
+    line: int
+    column: int
     invariant: str
     description: str
     subject: Subject
@@ -79,7 +85,8 @@ class Broken:
             "trial": self.trial,
         }
         code = "invariant-faulty" if self.fault else "invariant-broken"
-        told = [sentence(code, values, language)]
+        place = f"{self.file}:{self.line}:{self.column}"
+        told = [f"{place}: {sentence(code, values, language)}"]
         if self.description:
             told.append(f"  {self.description}")
         if self.label:
@@ -87,6 +94,17 @@ class Broken:
         if self.trial:
             told.append("  " + sentence("invariant-trial", values, language))
         return tuple(told)
+
+    def facts(self) -> str:
+        """The facts on one line, as a case gives them: `member: {silent: 91d}`."""
+        given = yaml.safe_dump(
+            {self.subject: dict(self.given)},
+            default_flow_style=True,
+            sort_keys=False,
+            allow_unicode=True,
+            width=10**6,
+        )
+        return given.strip()[1:-1]
 
     def case(self) -> str:
         """A case that fails until the rules keep the invariant, ready to be pasted under `cases`.
@@ -148,27 +166,38 @@ class Tried:
         return tuple(told)
 
 
-def try_made_up(policy: Policy, chance: Chance, now: datetime, tries: int = TRIES) -> Tried:
+def try_made_up(
+    policy: Policy,
+    chance: Callable[[], Chance],
+    now: datetime,
+    tries: int,
+    over: Callable[[], bool] = lambda: False,
+) -> Tried:
     """Try every invariant against `tries` made-up subjects of its kind.
 
     Args:
         policy: with its trials.
-        chance: random.Random with a seed, handed in so that a run can be repeated.
+        chance: random.Random with a seed, made anew for each document: fewer tries are then the
+            first ones of more.
         now: the moment around which times are made up; some tries are at other hours and days.
         tries: for each document that states an invariant.
+        over: whether the time for it is over; asked before each try. What was broken by then is
+            told, though perhaps not by the smallest facts.
     """
     found = _Found()
     for trial, subject, tried in _documents(policy):
         rules = tried.rules_for(subject)
         conditions = [one.condition for one in rules.invariants]
         maker = Maker(subject, policy.form, constants(rules, conditions))
-        look = _Look(tried, subject, trial)
-        for _ in range(tries):
+        look = _Look(tried, subject, trial, over)
+        dice, done = chance(), 0
+        while done < tries and not over():
             at = now
-            if chance.randrange(4) == 0:  # rules may look at the hour or the season
-                at = now + timedelta(days=chance.randrange(366), hours=chance.randrange(24))
-            look.at(as_given(maker.make(chance, at), at), at, now, found)
-        found.close(look, tries)
+            if dice.randrange(4) == 0:  # rules may look at the hour or the season
+                at = now + timedelta(days=dice.randrange(366), hours=dice.randrange(24))
+            look.at(as_given(maker.make(dice, at), at), at, now, found)
+            done += 1
+        found.close(look, done)
     return found.tried()
 
 
@@ -212,6 +241,7 @@ class _Look:
     policy: Policy
     subject: Subject
     trial: str
+    over: Callable[[], bool] = lambda: False
     fired: Counter[str] = field(default_factory=Counter)
     broken: set[str] = field(default_factory=set)
 
@@ -252,6 +282,8 @@ class _Look:
         faulty = bool(fault_of(self.policy, one, facts, now))
 
         def breaks(tried: Given, at: datetime) -> bool:
+            if self.over():
+                return False
             try:
                 facts = facts_of(self.policy, self.subject, tried, at)
             except (ValueError, OverflowError):
@@ -267,6 +299,9 @@ class _Look:
         facts = facts_of(self.policy, self.subject, small, now)
         ruling = self.policy.judge(facts, now)
         return Broken(
+            file=self.policy.name,
+            line=one.line,
+            column=one.column,
             invariant=one.invariant.id,
             description=one.invariant.description,
             subject=self.subject,

@@ -12,7 +12,7 @@ from gatekeeper.policy.evaluation import CompiledInvariant, CompiledRule, Rule, 
 from gatekeeper.policy.facts import ApplicationFacts, MemberFacts, schema_of
 from gatekeeper.policy.growth import TooHeavy, Weights
 from gatekeeper.policy.lints import check_reserved, check_unique
-from gatekeeper.policy.places import Path, Sheet
+from gatekeeper.policy.places import Path, Sheet, find
 from gatekeeper.policy.plain import param_type, read_param
 from gatekeeper.policy.scope import Condition
 from gatekeeper.policy.shadows import check_repeats
@@ -115,7 +115,9 @@ class _Compiler:
             here = (*path, index, "condition")
             condition = self.compile(here, each.condition, "bool", wider)
             if condition:
-                made.append(CompiledInvariant(each, wider, condition))
+                mark = find(self.node, here).node.start_mark
+                line, column = mark.line + 1, mark.column + 1
+                made.append(CompiledInvariant(each, wider, condition, line, column))
         return tuple(made)
 
     def compile(

@@ -21,8 +21,8 @@ class Reading:
         name: the file's.
         digest: of its text; "" where it could not be read.
         mark: names what was read, its cases too, so that a fault is told once.
-        policy: compiled, its cases tried; None where anything is wrong.
-        fault: PolicyError, SettingsError, CasesFailed, OtherClub.
+        policy: compiled, its cases and invariants tried; None where anything is wrong.
+        fault: PolicyError, SettingsError, CasesFailed, InvariantsBroken, OtherClub.
     """
 
     name: str

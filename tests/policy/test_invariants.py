@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from random import Random
 
@@ -10,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatekeeper import policy_file
+from gatekeeper.cli import invariants as command
 from gatekeeper.policy import invariants
 from gatekeeper.policy.boundaries import constants
 from gatekeeper.policy.case_facts import MODELS, facts_of
@@ -44,7 +47,7 @@ def stating(where: str, *conditions: str, description: str = "") -> tuple[str, s
 
 
 def tried(policy, tries=400, seed=1):
-    return try_made_up(policy, Random(seed), NOW, tries)
+    return try_made_up(policy, lambda: Random(seed), NOW, tries)
 
 
 HOLDS = [
@@ -375,5 +378,31 @@ def test_ids_are_told_apart():
     assert "duplicate-id" in {one.code for one in check_policy(text)}
 
 
-def test_the_module_says_how_often_it_tries():
-    assert invariants.TRIES >= 1_000
+def test_the_place_of_what_is_broken_is_told():
+    text = policy_text(stating(PRUNING, 'verdict == "keep"'))
+    (broken,) = tried(load_policy(text, "mine.yaml")).broken
+    assert 'verdict == \\"keep\\"' in text.splitlines()[broken.line - 1][broken.column - 1 :]
+    assert broken.lines()[0].startswith(f"mine.yaml:{broken.line}:{broken.column}: ")
+    assert broken.facts() == "member: {grace_over: true, noticed_at: 1d}"
+
+
+def test_few_tries_are_the_first_ones_of_many():
+    policy = a_policy(stating(ADMISSION, 'rule != "spam"'), stating(PRUNING, 'verdict == "keep"'))
+    few, many = tried(policy, 60), tried(policy, 120)
+    assert few.broken
+    assert few.broken == many.broken[: len(few.broken)]
+    assert (few.tries, many.tries) == (120, 240)
+
+
+def test_time_bounds_the_tries_and_what_they_have_shown_is_kept():
+    policy = a_policy(stating(PRUNING, 'verdict == "keep"'))
+    looks = count()
+    found = try_made_up(policy, lambda: Random(1), NOW, 1_000_000, lambda: next(looks) > 100)
+    assert found.broken
+    assert found.tries <= 101
+    assert not try_made_up(policy, lambda: Random(1), NOW, 1_000, lambda: True).broken
+
+
+def test_the_command_begins_where_the_service_does():
+    assert command.SEED == invariants.SEED
+    assert command.TRIES >= policy_file.TRIES
