@@ -27,7 +27,7 @@ from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import INSIDE, Event, Membership, State, advance
 from gatekeeper.policy.texts import iso
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import passes
+from gatekeeper.usecases import letting_go, passes
 from gatekeeper.usecases.naming import number_of, subject_of
 from gatekeeper.usecases.notices import language_of
 from gatekeeper.usecases.parts import Parts, cancel, order, record, tell
@@ -324,6 +324,7 @@ async def joined(
         return False
     if not await _stands(tx, member) and not await _late(tx, parts, member, by):
         return False
+    put_out = (await letting_go.progress(tx, member)).outside
     member = await tx.change(
         member,
         state=advance(member.state, Event.RETURN),
@@ -341,6 +342,8 @@ async def joined(
     await passes.void(tx, identity, now, act=COMEBACK)
     await cancel(tx, subject_of(member), ("retract", *INVITING), "arrived")
     await _roles(tx, parts, identity)
+    others = tuple(who for who in put_out if who != identity)
+    await letting_go.restore(tx, parts, member, others, now)
     await record(
         tx,
         parts,

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from gatekeeper.domain.decisions import Choice, Lane, Link, Order, Tell
 from gatekeeper.domain.errors import Value
-from gatekeeper.domain.identity import Person
+from gatekeeper.domain.identity import Identity, Person
 from gatekeeper.domain.memberships import Membership
 from gatekeeper.policy.texts import iso
 from gatekeeper.ports import Tx
@@ -70,13 +70,19 @@ async def order_notice(
     sweep_id: int,
     language: str,
     now: datetime,
+    *,
+    who: Identity | None = None,
 ) -> Order:
-    """Order the notice to the member's direct chat, with a choice and a link to answer."""
+    """Order the notice to the member's direct chat, with a choice and a link to answer.
+
+    `who`: another account of theirs, where the one they came in by could not be reached.
+    """
+    who, key = who or member.identity, f"{subject_of(member)}/notice/{sweep_id}"
     url = await passes.issue(
         tx,
         parts,
         act="here",
-        identity=member.identity,
+        identity=who,
         subject=subject_of(member),
         now=now,
         valid=LINK_VALID,
@@ -85,18 +91,33 @@ async def order_notice(
     return await order(
         tx,
         Tell(
-            who=member.identity,
+            who=who,
             text=text,
             links=(Link(label, url),),
             choices=(Choice("here", HERE, label),),
         ),
-        platform=member.identity.platform,
-        key=f"{subject_of(member)}/notice/{sweep_id}",
+        platform=who.platform,
+        key=key if who == member.identity else f"{key}/{who}",
         purpose="notice",
         subject=subject_of(member),
         lane=Lane.NOTICE,
         now=now,
     )
+
+
+def sweep_of(placed: Order) -> int:
+    """The Sweep that asked for a notice."""
+    return int(placed.key.split("/")[2])
+
+
+async def tried(tx: Tx, member: Membership) -> list[Identity]:
+    """The accounts on which the newest notice was tried, in this order."""
+    placed = await tx.find(Order, subject=subject_of(member), purpose="notice", order="id")
+    return [
+        one.action.who
+        for one in placed
+        if isinstance(one.action, Tell) and sweep_of(one) == sweep_of(placed[-1])
+    ]
 
 
 async def order_goodbye(

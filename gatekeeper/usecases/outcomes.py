@@ -5,11 +5,11 @@ from datetime import datetime
 from gatekeeper.domain.applications import Application
 from gatekeeper.domain.decisions import Lane, Order, Post, Receipt
 from gatekeeper.ports import Standing, Tx
-from gatekeeper.usecases import admit, apply, cards, erase, invitations, review, stages
+from gatekeeper.usecases import admit, apply, cards, erase, findings, invitations, review, stages
 from gatekeeper.usecases.naming import number_of
 from gatekeeper.usecases.parts import Parts, order
 
-OURS = frozenset({"notice", "removal", "goodbye"})  # of memberships: `stages`
+OURS = frozenset({"notice", "removal", "goodbye", "restore"})  # of memberships: `stages`
 
 
 async def may_still(
@@ -18,6 +18,8 @@ async def may_still(
     """The last look before an Order is performed: is it still meant?"""
     if placed.subject.startswith(erase.SUBJECT):
         return True
+    if placed.subject.startswith(findings.PREFIX):
+        return await findings.may_still(tx, parts, placed, standing)
     if placed.purpose in OURS:
         return await stages.may_still(tx, parts, placed, now, standing)
     if placed.purpose in {"code", "form-link"}:
@@ -33,6 +35,8 @@ async def on_receipt(
     """What follows from a Receipt, in the transaction that saves it."""
     if done.subject.startswith(erase.SUBJECT):
         await erase.forget_whom(tx, done)
+    elif done.subject.startswith(findings.PREFIX):
+        await findings.on_receipt(tx, parts, done, receipt, now)
     elif done.purpose in OURS:
         await stages.on_receipt(tx, parts, done, receipt, now)
     elif receipt.waiting:
@@ -52,6 +56,8 @@ async def on_failure(
     """A final no: the subject's own consequence, and a line in the admins' room."""
     if failed.subject.startswith(erase.SUBJECT):
         await erase.forget_whom(tx, failed)
+    elif failed.subject.startswith(findings.PREFIX):
+        await findings.on_failure(tx, parts, failed, now)
     elif failed.purpose in OURS:
         await stages.on_failure(tx, parts, failed, reason, now)
     elif failed.purpose == "invitation":

@@ -6,6 +6,7 @@ due again later; a platform's final no goes to the admins.
 """
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
@@ -23,8 +24,9 @@ from gatekeeper.domain.decisions import (
     Tell,
 )
 from gatekeeper.domain.errors import NotFound, PlatformBusy, PlatformDown, PlatformRefused
+from gatekeeper.domain.identity import Account
 from gatekeeper.ports import Platform, Standing, Tx
-from gatekeeper.usecases import outcomes, passes
+from gatekeeper.usecases import outcomes, passes, rights
 from gatekeeper.usecases.parts import Parts, club_state
 from gatekeeper.usecases.turnstile import Turnstile
 
@@ -68,7 +70,7 @@ class Performer:
     async def _attempt(self, order: Order, platform: Platform) -> None:
         parts = self._parts
         try:
-            standing = await _standing(platform, order.action)
+            standing = await self._standing(platform, order)
             meant = await self._still(order, platform, standing)
             if meant is None:
                 return
@@ -88,6 +90,29 @@ class Performer:
             inside = await _inside(platform, order.action, receipt)
             await self._done(order, receipt, inside)
         parts.store.committed(parts.club, ())
+
+    async def _standing(self, platform: Platform, order: Order) -> Standing | None:
+        """How the person stands right before they are let in or put out; None for mere words.
+
+        Whoever decides by another account of theirs is not put out by this one either.
+        """
+        action, parts = order.action, self._parts
+        if not isinstance(action, Admit | Remove):
+            return None
+        standing = await platform.standing(action.who)
+        if isinstance(action, Admit) or rights.is_admin(parts, action.who, standing):
+            return standing
+        async with parts.store.look(parts.club) as tx:
+            account = await tx.first(Account, identity=action.who)
+            theirs = await tx.find(Account, person_id=account.person_id) if account else []
+        for other in theirs:
+            there = parts.platforms.get(other.identity.platform)
+            if other.identity == action.who or there is None:
+                continue
+            elsewhere = await there.standing(other.identity)
+            if rights.is_admin(parts, other.identity, elsewhere):
+                return replace(elsewhere, inside=standing.inside)
+        return standing
 
     async def _still(
         self, order: Order, platform: Platform, standing: Standing | None
@@ -158,13 +183,6 @@ class Performer:
 
 def _is_due(order: Order, attempt: int, now: datetime) -> bool:
     return order.progress is Progress.DUE and order.attempt == attempt and order.due_at <= now
-
-
-async def _standing(platform: Platform, action: Action) -> Standing | None:
-    """How the person stands right before they are let in or put out; None for mere words."""
-    if isinstance(action, Admit | Remove):
-        return await platform.standing(action.who)
-    return None
 
 
 async def _inside(platform: Platform, action: Action, receipt: Receipt) -> bool:

@@ -14,10 +14,8 @@ from gatekeeper.domain.decisions import (
     Card,
     Choice,
     Decision,
-    Lane,
     Order,
     Progress,
-    Remove,
     ShowCard,
     Verdict,
 )
@@ -25,10 +23,9 @@ from gatekeeper.domain.errors import Value
 from gatekeeper.domain.memberships import Event, Membership, State, SweepItem, advance
 from gatekeeper.policy.texts import iso
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import cards
+from gatekeeper.usecases import cards, letting_go, notices
 from gatekeeper.usecases.naming import said_by, subject_of
-from gatekeeper.usecases.notices import language_of, say_evidence
-from gatekeeper.usecases.parts import Parts, by_number, cancel, order, record
+from gatekeeper.usecases.parts import Parts, by_number, cancel, record
 
 CLUB = "club"
 CONFIRM, KEEP = "✅", "❌"
@@ -118,17 +115,35 @@ def _label(member: Membership) -> str:
 
 async def _fact(tx: Tx, parts: Parts, member: Membership) -> str:
     item = await last_item(tx, member)
-    told = [say_evidence(parts, item.evidence)] if item else []
+    told = [notices.say_evidence(parts, item.evidence)] if item else []
     if member.state is State.CONFIRMED:
-        failed = await to_confirm(tx, member)
-        values = {"by": await said_by(tx, member.confirmed_by)}
-        told.append(parts.say("removals.failed" if failed else "removals.confirmed", values))
+        told += await _said_of_confirmed(tx, parts, member)
     elif member.noticed_at is not None:
         told.append(parts.say("removals.noticed", {"at": iso(member.noticed_at)}))
     elif member.unreachable_since is not None:
         values = {"since": iso(member.unreachable_since)}
         told.append(parts.say("removals.unreachable", values))
+        told.append(await _said_of_tries(tx, parts, member))
     return " ".join(told)
+
+
+async def _said_of_confirmed(tx: Tx, parts: Parts, member: Membership) -> list[str]:
+    """By whom, and how far it is on each platform; what an admin can do where one refused."""
+    so_far = await letting_go.progress(tx, member)
+    code = "removals.confirmed" if so_far.open else "removals.failed"
+    told = [parts.say(code, {"by": await said_by(tx, member.confirmed_by)})]
+    done = [who for who, one in so_far.by_account.items() if one.progress is Progress.DONE]
+    told += [parts.say("removals.done-there", {"account": str(who)}) for who in done]
+    for who, one in so_far.failed.items():
+        why = parts.say(f"platform-refused.{one.reason}") if one.reason else ""
+        told.append(parts.say("removals.by-hand", {"account": str(who), "why": why}))
+    return told
+
+
+async def _said_of_tries(tx: Tx, parts: Parts, member: Membership) -> str:
+    """On which accounts we have tried to ask somebody whom nothing reaches."""
+    tried = [str(who) for who in await notices.tried(tx, member)]
+    return parts.say("removals.tried", {"accounts": ", ".join(tried)})
 
 
 async def last_item(tx: Tx, member: Membership) -> SweepItem | None:
@@ -165,16 +180,15 @@ async def to_confirm(tx: Tx, member: Membership) -> bool:
     """Whether a ✅ means this one: planned, or confirmed with a removal that came to nothing."""
     if member.state is State.PLANNED:
         return True
-    if member.state is not State.CONFIRMED or member.noticed_at is None:
+    return member.noticed_at is not None and await came_to_nothing(tx, member)
+
+
+async def came_to_nothing(tx: Tx, member: Membership) -> bool:
+    """Whether a confirmed removal is not on its way, and not done on every platform."""
+    if member.state is not State.CONFIRMED:
         return False
-    return await open_removal(tx, member) is None
-
-
-async def open_removal(tx: Tx, member: Membership) -> Order | None:
-    """The removal that is on its way."""
-    return await tx.first(
-        Order, subject=subject_of(member), purpose="removal", progress=Progress.DUE
-    )
+    so_far = await letting_go.progress(tx, member)
+    return not so_far.open and not so_far.done
 
 
 async def shown_at(tx: Tx, card: StandingCard, at: datetime) -> set[int]:
@@ -206,8 +220,8 @@ async def shown_at(tx: Tx, card: StandingCard, at: datetime) -> set[int]:
 # ---- What is done with a word ------------------------------------------------------------------
 
 
-async def confirm(tx: Tx, parts: Parts, member: Membership, by: str, now: datetime) -> Order:
-    """An admin's yes (or a policy that asks for none): the removal is due."""
+async def confirm(tx: Tx, parts: Parts, member: Membership, by: str, now: datetime) -> None:
+    """An admin's yes (or a policy that asks for none): the removal is due on every platform."""
     if member.state is not State.CONFIRMED:
         member = await tx.change(
             member,
@@ -225,15 +239,4 @@ async def confirm(tx: Tx, parts: Parts, member: Membership, by: str, now: dateti
         seen={"evidence": dict(item.evidence) if item else {}},
     )
     await cancel(tx, subject_of(member), ("notice",), "removal-confirmed")
-    number = await tx.count(Order, subject=subject_of(member), purpose="removal")
-    language = await language_of(tx, parts, member.person_id)
-    return await order(
-        tx,
-        Remove(who=member.identity, reason=parts.say("removal-reason", {}, language)),
-        platform=member.identity.platform,
-        key=f"{subject_of(member)}/removal/{number}",
-        purpose="removal",
-        subject=subject_of(member),
-        lane=Lane.REMOVAL,
-        now=now,
-    )
+    await letting_go.order_everywhere(tx, parts, member, now)

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from gatekeeper.domain.decisions import Admit, Decision, Order, Progress, Verdict
-from gatekeeper.domain.identity import Identity
+from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import INSIDE, STAGED, Event, Membership, State, advance
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import cards, notices, passes, removals
+from gatekeeper.usecases import cards, letting_go, notices, passes, removals
 from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, cancel, record
 from gatekeeper.usecases.removals import FREE
@@ -64,15 +64,17 @@ async def set_free(
     """Back to ACTIVE with all that was begun undone; also the record's number of this.
 
     A removal on its way is left to its last look: if it has just been carried out, its Receipt is
-    still needed to bring them back.
+    still needed to bring them back. Where it is done already, they are asked back at once.
     """
     on_card = member.state is not State.NOTICED
+    so_far = await letting_go.progress(tx, member)
     member = await tx.change(member, state=advance(member.state, event), **{**FREE, **changes})
     entry = await record(
         tx, parts, decision, now=now, actor=actor, subject=subject_of(member), seen=seen
     )
     await cancel(tx, subject_of(member), ("notice",), decision.code)
     await end_links(tx, member, now)
+    await letting_go.restore(tx, parts, member, so_far.outside, now)
     item = await removals.last_item(tx, member)
     if item is not None and not item.outcome:
         await tx.change(item, outcome="alive" if event is Event.ALIVE else "kept")
@@ -83,7 +85,8 @@ async def set_free(
 
 async def end_links(tx: Tx, member: Membership, now: datetime) -> None:
     """The ways to answer a notice end with it."""
-    await passes.void(tx, member.identity, now, act="here")
+    for account in await tx.find(Account, person_id=member.person_id):
+        await passes.void(tx, account.identity, now, act="here")
     await cards.end(tx, subject_of(member), now)
 
 
@@ -94,10 +97,23 @@ async def departed(tx: Tx, parts: Parts, identity: Identity, now: datetime) -> D
     """A member left by themselves; None where they were no member."""
     member = await tx.first(Membership, identity=identity, state__in=tuple(INSIDE))
     if member is None:
+        await _outside_there(tx, parts, identity, now)
         return None
     decision = Decision(Verdict.RECORD, "departed")
     await _end(tx, parts, member, Event.DEPART, "departed", decision, str(identity), now)
     return decision
+
+
+async def found_outside(
+    tx: Tx, parts: Parts, member: Membership, by: str, now: datetime, *, banned: bool
+) -> None:
+    """A member is outside, and nobody told us how they went: the record follows what is so."""
+    event = Event.BAN if banned else Event.DEPART
+    decision = Decision(Verdict.RECORD, "found-outside")
+    await _end(tx, parts, member, event, "banned" if banned else "departed", decision, by, now)
+    if banned:
+        await passes.void(tx, member.identity, now)
+        await _cancel_invitations(tx, member.identity)
 
 
 async def removed_by_hand(
@@ -113,6 +129,8 @@ async def removed_by_hand(
         await passes.void(tx, identity, now)
         await _cancel_invitations(tx, identity)
     member = await tx.first(Membership, identity=identity, order="-id")
+    if member is None:
+        await _outside_there(tx, parts, identity, now)
     if member is None or member.state is State.BANNED:
         return None
     if not banned and member.state not in INSIDE:
@@ -123,6 +141,17 @@ async def removed_by_hand(
     await _end(tx, parts, member, event, cause, decision, by, now, seen={"reason": reason})
     await passes.void(tx, identity, now, act="comeback")
     return decision
+
+
+async def _outside_there(tx: Tx, parts: Parts, identity: Identity, now: datetime) -> None:
+    """Another account of someone, whose removal a platform had refused, is outside by other hands:
+    what was confirmed is looked at again, and ends if this was all that was left."""
+    account = await tx.first(Account, identity=identity)
+    if account is None:
+        return
+    member = await tx.first(Membership, person_id=account.person_id, state=State.CONFIRMED)
+    if member is not None and await removals.came_to_nothing(tx, member):
+        await letting_go.order_everywhere(tx, parts, member, now)
 
 
 async def _end(

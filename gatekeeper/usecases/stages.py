@@ -6,28 +6,33 @@
 from dataclasses import replace
 from datetime import datetime
 
-from gatekeeper.domain.decisions import Decision, Order, Receipt, Tell, Verdict
-from gatekeeper.domain.memberships import Event, Membership, State, advance
+from gatekeeper.domain.decisions import Decision, Order, Receipt, Remove, Tell, Verdict
+from gatekeeper.domain.errors import Value
+from gatekeeper.domain.memberships import INSIDE, Event, Membership, State, advance
 from gatekeeper.domain.pruning import why_not_removed
 from gatekeeper.ports import Standing, Tx
 from gatekeeper.usecases import (
     cards,
     comeback,
     explained,
+    letting_go,
     member_facts,
     notices,
     removals,
     stage_ends,
 )
 from gatekeeper.usecases.naming import number_of, subject_of
-from gatekeeper.usecases.parts import Parts, record
+from gatekeeper.usecases.parts import Parts, cancel, record
+
+BEGUN = "begun"  # reason of an Order that was handed to its platform, until that has answered
+PATIENCE = 4  # such a part of Grace a notice waits for its chat before another account is tried
 
 # ---- What platforms answer ---------------------------------------------------------------------
 
 
 async def on_receipt(tx: Tx, parts: Parts, done: Order, receipt: Receipt, now: datetime) -> None:
     """What a Receipt of a notice, a removal or a goodbye means to the membership."""
-    if done.purpose == "goodbye":
+    if done.purpose in {"goodbye", letting_go.RESTORE}:
         return
     member = await tx.get(Membership, number_of(done.subject))
     if done.purpose == "notice" and (receipt.waiting or not receipt.ref):
@@ -35,9 +40,9 @@ async def on_receipt(tx: Tx, parts: Parts, done: Order, receipt: Receipt, now: d
     elif done.purpose == "notice":
         await _delivered(tx, parts, member, done, receipt, now)
     elif member.state is State.CONFIRMED:
-        await _removed(tx, parts, member, done, now)
+        await _removed_there(tx, parts, member, done, now)
     elif member.state is State.ACTIVE and receipt.changed:
-        await crossed(tx, parts, member, "removal-crossed", now)
+        await _crossed_there(tx, parts, member, done, now)
 
 
 async def _not_reached(
@@ -50,7 +55,33 @@ async def _not_reached(
         item = await removals.last_item(tx, member)
         if item is not None:
             await tx.change(item, outcome="unreachable")
+    policy = await parts.shelf.at(tx, member.notice_policy)
+    if now - done.created_at >= policy.pruning.grace / PATIENCE:
+        await _try_next(tx, parts, member, done, now)
     await renew(tx, parts, member, done, done.due_at)  # when the chat is looked at again
+
+
+async def _try_next(tx: Tx, parts: Parts, member: Membership, placed: Order, now: datetime) -> None:
+    """A notice that reaches nobody goes to the person's next account as well; with none left the
+    admins decide by name. The first one that is delivered counts."""
+    sweep_id, tried = notices.sweep_of(placed), await notices.tried(tx, member)
+    if not isinstance(placed.action, Tell) or placed.action.who != tried[-1]:
+        return  # another one is on its way since
+    accounts = await letting_go.accounts_of(tx, parts, member)
+    rest = [who for who in accounts if who not in tried]
+    values: dict[str, Value]
+    if rest:
+        code, values = "notice-elsewhere", {"platform": rest[0].platform}
+        language = await notices.language_of(tx, parts, member.person_id)
+        text = placed.action.text
+        await notices.order_notice(tx, parts, member, text, sweep_id, language, now, who=rest[0])
+    else:
+        code, values = "notice-nowhere", {"tried": len(tried)}
+        if placed.reason == code:
+            return  # said already
+        await tx.change(placed, reason=code)
+    decision = Decision(Verdict.RECORD, code, values)
+    await record(tx, parts, decision, now=now, actor="platform", subject=subject_of(member))
 
 
 async def renew(tx: Tx, parts: Parts, member: Membership, placed: Order, read_at: datetime) -> None:
@@ -79,9 +110,11 @@ async def _delivered(
     tx: Tx, parts: Parts, member: Membership, done: Order, receipt: Receipt, now: datetime
 ) -> None:
     """Grace begins with this, and never before."""
+    if member.state in (State.NOTIFYING, State.NOTICED):
+        await cards.remember(tx, done, receipt)
     if member.state is not State.NOTIFYING:
         return
-    await cards.remember(tx, done, receipt)
+    await cancel(tx, subject_of(member), ("notice",), "delivered-elsewhere")
     was_unreachable = member.unreachable_since is not None
     policy = await parts.shelf.at(tx, member.notice_policy)
     item = await removals.last_item(tx, member)
@@ -109,6 +142,17 @@ async def _delivered(
         await removals.refresh(tx, parts, now)
 
 
+async def _removed_there(
+    tx: Tx, parts: Parts, member: Membership, done: Order, now: datetime
+) -> None:
+    """The membership ends when they are outside on every platform."""
+    so_far = await letting_go.progress(tx, member)
+    if so_far.done:
+        await _removed(tx, parts, member, done, now)
+    elif not so_far.open:  # another platform has refused: the admins see how far it is
+        await removals.refresh(tx, parts, now)
+
+
 async def _removed(tx: Tx, parts: Parts, member: Membership, done: Order, now: datetime) -> None:
     item = await removals.last_item(tx, member)
     member = await _outside(tx, member, now)
@@ -125,10 +169,23 @@ async def _removed(tx: Tx, parts: Parts, member: Membership, done: Order, now: d
         await tx.change(item, outcome="removed")
     await stage_ends.end_links(tx, member, now)
     url = await comeback.issue(tx, parts, member, now)
-    number = done.key.rpartition("/")[2]
+    number = letting_go.number_of_round(done)
     evidence = item.evidence if item else {"known_since": member.known_since.isoformat()}
     await notices.order_goodbye(tx, parts, member, evidence, url, number, now)
     await removals.refresh(tx, parts, now)
+
+
+async def _crossed_there(
+    tx: Tx, parts: Parts, member: Membership, done: Order, now: datetime
+) -> None:
+    """A sign of life and a removal crossed: whoever has another account stays a member, and is
+    asked back with the one that was put out."""
+    if len(await letting_go.accounts_of(tx, parts, member)) == 1:
+        await crossed(tx, parts, member, "removal-crossed", now)
+    elif isinstance(done.action, Remove) and (done.receipt or done.reason):
+        await letting_go.restore(tx, parts, member, (done.action.who,), now)
+        key = f"{subject_of(member)}/crossed/{done.id}"
+        await notices.tell_member(tx, parts, member, "removal-crossed", key, now)
 
 
 async def crossed(tx: Tx, parts: Parts, member: Membership, code: str, now: datetime) -> None:
@@ -164,9 +221,13 @@ async def on_failure(tx: Tx, parts: Parts, failed: Order, reason: str, now: date
     unheard = failed.purpose == "notice" and member.state is State.NOTIFYING
     if unheard and member.unreachable_since is None:
         await tx.change(member, unreachable_since=now)
+    if unheard:
+        member = await tx.get(Membership, member.id)
     if failed.purpose in {"notice", "removal"}:
         decision = Decision(Verdict.RECORD, f"{failed.purpose}-failed", {"why": reason})
         await record(tx, parts, decision, now=now, actor="platform", subject=failed.subject)
+        if unheard:
+            await _try_next(tx, parts, member, failed, now)
         await removals.refresh(tx, parts, now)
 
 
@@ -183,13 +244,15 @@ async def may_still(
     member = await tx.get(Membership, number_of(placed.subject))
     if placed.purpose == "goodbye":
         return member.state is State.REMOVED and member.cause == "silence"
+    if placed.purpose == letting_go.RESTORE:
+        return member.state in INSIDE
     if placed.purpose == "notice":
         if member.state is not State.NOTIFYING:
             return False
         await renew(tx, parts, member, placed, now)
         return True
     if member.state is State.ACTIVE and standing is not None and not standing.inside:
-        await crossed(tx, parts, member, "removal-crossed", now)
+        await _crossed_there(tx, parts, member, placed, now)
         return False
     if member.state is not State.CONFIRMED:
         return False
@@ -197,7 +260,11 @@ async def may_still(
     [look] = await member_facts.look_at(tx, parts, [member], outlook, now)
     why = why_not_removed(look.candidate, now)
     if not why or (standing is not None and not standing.inside):
-        return True  # done already: a first try took effect and its answer was lost
+        # An account outside may be so by a first try of ours whose answer was lost, or never have
+        # been inside: this tells the two apart.
+        if standing is not None and standing.inside and not placed.reason:
+            await tx.change(placed, reason=BEGUN)
+        return True
     decision = Decision(Verdict.KEEP, why)
     await stage_ends.set_free(tx, parts, member, Event.KEEP, decision, "schedule", now)
     return False

@@ -156,7 +156,8 @@ async def _remove_by_name(
     tx: Tx, parts: Parts, member: Membership, event: Wrote, now: datetime
 ) -> str:
     unreached = await removals.unreachable(tx, parts, now)
-    if member not in unreached and not await removals.to_confirm(tx, member):
+    decided = await removals.to_confirm(tx, member) or await removals.came_to_nothing(tx, member)
+    if member not in unreached and not decided:
         return "removals.not-yet"
     await removals.confirm(tx, parts, member, str(event.who), now)
     await removals.refresh(tx, parts, now)

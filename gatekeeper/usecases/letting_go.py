@@ -1,0 +1,123 @@
+"""A confirmed removal on every platform: its Orders, how far each is, and how it is taken back.
+
+There is one Order for each account of the person. What is done stays done, what a platform refused
+is tried again on the next word, and the membership ends when all of them are done.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from gatekeeper.domain.decisions import Admit, Lane, Order, Progress, Remove
+from gatekeeper.domain.identity import Account, Identity
+from gatekeeper.domain.memberships import Membership
+from gatekeeper.ports import Tx
+from gatekeeper.usecases.naming import subject_of
+from gatekeeper.usecases.notices import language_of
+from gatekeeper.usecases.parts import Parts, order
+
+OPEN = (Progress.DUE, Progress.WAITING)
+REMOVAL, RESTORE = "removal", "restore"
+
+
+async def accounts_of(tx: Tx, parts: Parts, member: Membership) -> tuple[Identity, ...]:
+    """All accounts of a member on the club's platforms: the one they came in by first."""
+    known = await tx.find(Account, person_id=member.person_id)
+    others = (one.identity for one in known if one.identity.platform in parts.platforms)
+    return (member.identity, *(who for who in others if who != member.identity))
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """How far one confirmed removal is: the newest Order for each account."""
+
+    by_account: Mapping[Identity, Order]
+
+    @property
+    def open(self) -> bool:
+        """Whether any is still on its way."""
+        return any(one.progress in OPEN for one in self.by_account.values())
+
+    @property
+    def done(self) -> bool:
+        """Whether each is carried out."""
+        orders = self.by_account.values()
+        return bool(orders) and all(one.progress is Progress.DONE for one in orders)
+
+    @property
+    def failed(self) -> Mapping[Identity, Order]:
+        """Those that a platform refused."""
+        failed = (Progress.FAILED, Progress.CANCELLED)
+        return {who: one for who, one in self.by_account.items() if one.progress in failed}
+
+    @property
+    def outside(self) -> tuple[Identity, ...]:
+        """The accounts that were put out by it."""
+        return tuple(
+            who
+            for who, one in self.by_account.items()
+            if one.progress is Progress.DONE and one.receipt and one.receipt.changed
+        )
+
+
+async def progress(tx: Tx, member: Membership) -> Progressed:
+    """How far the removal is that was planned last; of an earlier one nothing is counted."""
+    begun = member.planned_at or member.unreachable_since
+    if begun is None:
+        return Progressed({})
+    placed = await tx.find(
+        Order, subject=subject_of(member), purpose=REMOVAL, created_at__gte=begun, order="id"
+    )
+    return progressed(placed)
+
+
+def progressed(placed: list[Order]) -> Progressed:
+    """The newest Order for each account, of Orders in their order."""
+    return Progressed({one.action.who: one for one in placed if isinstance(one.action, Remove)})
+
+
+async def order_everywhere(tx: Tx, parts: Parts, member: Membership, now: datetime) -> None:
+    """Order the removal of each account for which it is neither done nor on its way."""
+    subject, so_far = subject_of(member), (await progress(tx, member)).by_account
+    number = await tx.count(Order, subject=subject, purpose=REMOVAL)
+    reason = parts.say("removal-reason", {}, await language_of(tx, parts, member.person_id))
+    for who in await accounts_of(tx, parts, member):
+        before = so_far.get(who)
+        if before is not None and before.progress in (*OPEN, Progress.DONE):
+            continue
+        one = f"{subject}/{REMOVAL}/{number}"
+        await order(
+            tx,
+            Remove(who=who, reason=reason),
+            platform=who.platform,
+            key=one if who == member.identity else f"{one}/{who}",
+            purpose=REMOVAL,
+            subject=subject,
+            lane=Lane.REMOVAL,
+            now=now,
+        )
+
+
+async def restore(
+    tx: Tx, parts: Parts, member: Membership, whom: tuple[Identity, ...], now: datetime
+) -> None:
+    """Ask accounts of someone who is a member back in: they were put out, and are not to be."""
+    subject = subject_of(member)
+    number = await tx.count(Order, subject=subject, purpose=RESTORE)
+    reason = parts.say("restore-reason", {}, await language_of(tx, parts, member.person_id))
+    for who in whom:
+        await order(
+            tx,
+            Admit(who=who, reason=reason),
+            platform=who.platform,
+            key=f"{subject}/{RESTORE}/{number}/{who}",
+            purpose=RESTORE,
+            subject=subject,
+            lane=Lane.ADMISSION,
+            now=now,
+        )
+
+
+def number_of_round(done: Order) -> str:
+    """The number in the key of a removal: that of its Orders that were placed together."""
+    return done.key.split("/")[2]
