@@ -16,6 +16,7 @@ from gatekeeper.domain.decisions import Decision, Ruling, Verdict
 from gatekeeper.domain.errors import Value
 from gatekeeper.domain.memberships import INSIDE, Membership, State
 
+UNREACHABLE: Final = "could-not-be-reached"
 FEW: Final = 5  # so many at once are nothing unusual, however few it was before
 SWEEPS_TO_COMPARE: Final = 3  # that touched anybody, before anything is usual
 
@@ -102,7 +103,7 @@ def judge(candidate: Candidate, now: datetime) -> Decision:
         return Decision(Verdict.NOTIFY, code, ruling.values)
     if member.noticed_at is None:
         waits = member.unreachable_since is None
-        return Decision(Verdict.KEEP, "notice-on-its-way" if waits else "could-not-be-reached")
+        return Decision(Verdict.KEEP, "notice-on-its-way" if waits else UNREACHABLE)
     if not grace_over(member, now):
         return Decision(Verdict.KEEP, "in-grace")
     if ruling.verdict is not Verdict.REMOVE:
@@ -143,21 +144,46 @@ def plan_sweep(candidates: Iterable[Candidate], brake: Brake, now: datetime) -> 
     A plan over the brake is returned whole with `held` set: nothing of it may be carried out.
     Those who stand on the removals card already are in `remove`, but do not count again.
     """
-    lines = [Line(candidate, judge(candidate, now)) for candidate in candidates]
-    lines.sort(key=lambda line: _silence(line.candidate.membership))
-    notify = [line for line in lines if line.decision.verdict is Verdict.NOTIFY]
-    remove = [line for line in lines if line.decision.verdict is Verdict.REMOVE]
-    unreachable = [line for line in lines if line.decision.code == "could-not-be-reached"]
-    fresh = [line for line in remove if line.candidate.membership.state is State.NOTICED]
-    touched = len(notify) + len(fresh)
-    return Plan(
-        notify=tuple(notify),
-        remove=tuple(remove),
-        unreachable=tuple(unreachable),
-        counts=Counter(line.decision.code for line in lines),
-        held=_over(brake, touched, len(lines)),
-        touched=touched,
-    )
+    planner = Planner(now)
+    planner.look(candidates)
+    return planner.plan(brake)
+
+
+class Planner:
+    """`plan_sweep` by and by: of those let be only their number is kept."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+        self._counts: Counter[str] = Counter()
+        self._touched: list[Line] = []
+
+    def look(self, candidates: Iterable[Candidate]) -> None:
+        """Judge some more."""
+        for candidate in candidates:
+            decision = judge(candidate, self._now)
+            self._counts[decision.code] += 1
+            if decision.verdict is not Verdict.KEEP or decision.code == UNREACHABLE:
+                self._touched.append(Line(candidate, decision))
+
+    def plan(self, brake: Brake, members: int = 0) -> Plan:
+        """The plan; of `members` in all, those who were not looked at count as "not-due"."""
+        counts = self._counts.copy()
+        unseen = members - counts.total()
+        if unseen > 0:
+            counts["not-due"] = unseen
+        lines = sorted(self._touched, key=lambda line: _silence(line.candidate.membership))
+        notify = [line for line in lines if line.decision.verdict is Verdict.NOTIFY]
+        remove = [line for line in lines if line.decision.verdict is Verdict.REMOVE]
+        fresh = [line for line in remove if line.candidate.membership.state is State.NOTICED]
+        touched = len(notify) + len(fresh)
+        return Plan(
+            notify=tuple(notify),
+            remove=tuple(remove),
+            unreachable=tuple(line for line in lines if line.decision.code == UNREACHABLE),
+            counts=counts,
+            held=_over(brake, touched, counts.total()),
+            touched=touched,
+        )
 
 
 def _over(brake: Brake, touched: int, total: int) -> str:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from gatekeeper.domain.memberships import Exemption, Leave, Membership, State
 from gatekeeper.domain.pruning import Candidate, grace_over, judge
 from gatekeeper.policy.facts import MemberFacts
 from gatekeeper.policy.judge import Policy
-from gatekeeper.ports import Standing, Tx
+from gatekeeper.ports import PAGE, Standing, Tx
 from gatekeeper.usecases import rights
 from gatekeeper.usecases.parts import Parts, club_state
 
@@ -67,17 +67,23 @@ class Look:
 
     candidate: Candidate
     facts: MemberFacts
-    seen: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def seen(self) -> Mapping[str, Any]:
+        """The input of the decision as the record keeps it."""
+        return _seen(self.facts, self.candidate.membership, self.candidate.protected)
 
 
 async def look_at(
     tx: Tx, parts: Parts, members: Sequence[Membership], outlook: Outlook, now: datetime
 ) -> list[Look]:
-    """Judge memberships by the policy in force; reads only."""
-    if not members:
-        return []
-    book = await read_book(tx, parts, members, outlook, now)
-    return [await _look(tx, parts, member, book, outlook, now) for member in members]
+    """Judge memberships by the policy in force, a page at a time; reads only."""
+    looks = []
+    for start in range(0, len(members), PAGE):
+        page = members[start : start + PAGE]
+        book = await read_book(tx, parts, page, outlook, now)
+        looks += [await _look(tx, parts, member, book, outlook, now) for member in page]
+    return looks
 
 
 async def coverage_of(tx: Tx, parts: Parts, platform: str, start: datetime) -> list[Span]:
@@ -93,7 +99,7 @@ async def coverage_of(tx: Tx, parts: Parts, platform: str, start: datetime) -> l
 async def read_book(
     tx: Tx, parts: Parts, members: Sequence[Membership], outlook: Outlook, now: datetime
 ) -> Book:
-    only: dict[str, Any] = {"person_id": members[0].person_id} if len(members) == 1 else {}
+    only: dict[str, Any] = {"person_id__in": tuple(member.person_id for member in members)}
     since = min(_silent_from(member) for member in members)
     since = min([since, *(member.noticed_at for member in members if member.noticed_at)])
     platforms = {member.identity.platform for member in members}
@@ -144,7 +150,7 @@ async def _look(
         protected=protected,
         evidence=_evidence(member, ruling.rule, facts.silent, facts.seen_share),
     )
-    return Look(candidate=candidate, facts=facts, seen=_seen(facts, member, protected))
+    return Look(candidate=candidate, facts=facts)
 
 
 def facts_from(

@@ -19,9 +19,9 @@ from gatekeeper.domain.memberships import (
     SweepItem,
     advance,
 )
-from gatekeeper.domain.pruning import Brake, Line, Plan, judge, plan_sweep
+from gatekeeper.domain.pruning import Line, Plan, judge
 from gatekeeper.policy.judge import Policy
-from gatekeeper.ports import Tx
+from gatekeeper.ports import PAGE, Tx
 from gatekeeper.usecases import (
     audit,
     explained,
@@ -30,6 +30,7 @@ from gatekeeper.usecases import (
     notices,
     removals,
     stage_ends,
+    sweep_plan,
     trials,
     votes,
 )
@@ -47,8 +48,7 @@ async def preview(parts: Parts) -> Plan:
     """What a Sweep would do now; nothing is done. PlatformDown, PlatformBusy."""
     outlook = await look_out(parts)
     async with parts.store.look(parts.club) as tx:
-        plan, _ = await _plan(tx, parts, outlook, parts.clock.now())
-    return plan
+        return (await sweep_plan.plan(tx, parts, outlook, parts.clock.now())).plan
 
 
 async def would(parts: Parts) -> Plan | None:
@@ -75,34 +75,19 @@ async def run(parts: Parts, slot: str) -> Sweep:
         if done is not None:
             return done
         now = parts.clock.now()
-        plan, looks = await _plan(tx, parts, outlook, now)
+        planned = await sweep_plan.plan_safely(tx, parts, outlook, now, slot)
+        plan = planned.plan
         sweep = await _keep(tx, parts, slot, plan, now)
         if not sweep.held:
-            await _carry_out(tx, parts, sweep, [*plan.notify, *plan.remove], looks, now)
+            await _carry_out(tx, parts, sweep, [*plan.notify, *plan.remove], outlook, now)
             await removals.refresh(tx, parts, now, alone=True)
         elif sweep.held != "paused":
             await held.show(tx, parts, sweep, now)
         await audit.post_head(tx, parts, now)
         policy = parts.policy
-    _note_faults(policy, looks.values())
-    await trials.note_members(parts, policy, tuple(looks.values()), now)
+    faults.note(policy, planned.faults)
+    await trials.note_members(parts, planned.differences)
     return sweep
-
-
-async def _plan(
-    tx: Tx, parts: Parts, outlook: Outlook, now: datetime
-) -> tuple[Plan, dict[int, Look]]:
-    members = await tx.find(Membership, state__in=tuple(INSIDE))
-    looks = await look_at(tx, parts, members, outlook, now)
-    limit = parts.policy.pruning.max_affected
-    brake = Brake(
-        count=limit.count,
-        percent=limit.percent,
-        times=limit.times_usual,
-        usual=await held.usual(tx),
-    )
-    plan = plan_sweep((look.candidate for look in looks), brake, now)
-    return plan, {look.candidate.membership.id: look for look in looks}
 
 
 def _note_faults(policy: Policy, looks: Iterable[Look]) -> None:
@@ -125,8 +110,8 @@ async def _keep(tx: Tx, parts: Parts, slot: str, plan: Plan, now: datetime) -> S
             touched=plan.touched,
         )
     )
-    for line in (*plan.notify, *plan.remove, *plan.unreachable):
-        await _item(tx, sweep, line)
+    lines = (*plan.notify, *plan.remove, *plan.unreachable)
+    await tx.add_many([await _item(tx, sweep, line) for line in lines])
     touched = len(plan.notify) + len(plan.remove) + len(plan.unreachable)
     values: dict[str, Value] = {
         "notify": len(plan.notify),
@@ -147,25 +132,23 @@ async def _keep(tx: Tx, parts: Parts, slot: str, plan: Plan, now: datetime) -> S
     return sweep
 
 
-async def _item(tx: Tx, sweep: Sweep, line: Line) -> None:
+async def _item(tx: Tx, sweep: Sweep, line: Line) -> SweepItem:
     candidate = line.candidate
     unreachable = line.decision.verdict is Verdict.KEEP
     before = await removals.last_item(tx, candidate.membership) if unreachable else None
     told = {"until": before.evidence["until"]} if before and "until" in before.evidence else {}
-    await tx.add(
-        SweepItem(
-            club=tx.club,
-            sweep_id=sweep.id,
-            membership_id=candidate.membership.id,
-            verdict=line.decision.verdict.value,
-            code=line.decision.code,
-            rule=candidate.ruling.rule,
-            evidence={
-                **removals.evidence_of(candidate.evidence, candidate.ruling.values),
-                **told,
-            },
-            outcome="unreachable" if unreachable else "",
-        )
+    return SweepItem(
+        club=tx.club,
+        sweep_id=sweep.id,
+        membership_id=candidate.membership.id,
+        verdict=line.decision.verdict.value,
+        code=line.decision.code,
+        rule=candidate.ruling.rule,
+        evidence={
+            **removals.evidence_of(candidate.evidence, candidate.ruling.values),
+            **told,
+        },
+        outcome="unreachable" if unreachable else "",
     )
 
 
@@ -187,16 +170,22 @@ async def _carry_out(
     parts: Parts,
     sweep: Sweep,
     lines: Sequence[Line],
-    looks: dict[int, Look],
+    outlook: Outlook,
     now: datetime,
 ) -> None:
-    """Order the notices of a plan and plan those whose Grace is over; the card comes after."""
-    for line in lines:
-        look = looks[line.candidate.membership.id]
-        if line.decision.verdict is Verdict.NOTIFY:
-            await _notify(tx, parts, sweep, look, line.decision, now)
-        elif look.candidate.membership.state is State.NOTICED:
-            await _plan_removal(tx, parts, look, line.decision, now)
+    """Order the notices of a plan and plan those whose Grace is over; the card comes after.
+
+    A plan keeps no facts: they are read again, of some members at a time.
+    """
+    for start in range(0, len(lines), PAGE):
+        some = lines[start : start + PAGE]
+        members = [line.candidate.membership for line in some]
+        looks = await look_at(tx, parts, members, outlook, now)
+        for line, look in zip(some, looks, strict=True):
+            if line.decision.verdict is Verdict.NOTIFY:
+                await _notify(tx, parts, sweep, look, line.decision, now)
+            elif look.candidate.membership.state is State.NOTICED:
+                await _plan_removal(tx, parts, look, line.decision, now)
 
 
 async def _notify(
@@ -277,8 +266,7 @@ async def answered(parts: Parts, event: Pressed, card: StandingCard) -> None:
             looks = await look_at(tx, parts, members, outlook, now)
             lines = [Line(look.candidate, judge(look.candidate, now)) for look in looks]
             acted = [line for line in lines if line.decision.verdict is not Verdict.KEEP]
-            by_id = {look.candidate.membership.id: look for look in looks}
-            await _carry_out(tx, parts, sweep, acted, by_id, now)
+            await _carry_out(tx, parts, sweep, acted, outlook, now)
             await removals.refresh(tx, parts, now)
         await held.show(tx, parts, sweep, now, "go-on" if go_on else "left")
 

@@ -22,8 +22,9 @@ from gatekeeper.policy.promotions import ADMISSION, PRUNING, Shadow, shadows
 from gatekeeper.ports import Tx
 from gatekeeper.usecases.member_facts import Look
 from gatekeeper.usecases.naming import number_of, subject_of
-from gatekeeper.usecases.parts import Parts, order
+from gatekeeper.usecases.parts import Parts, club_state, order
 
+DAY: Final = timedelta(days=1)
 WEEK: Final = timedelta(days=7)
 KEPT: Final = timedelta(days=90)
 SAMPLES: Final = 5  # subjects named for each kind of difference
@@ -74,13 +75,16 @@ async def note_application(
     await _keep(tx, found)
 
 
-async def note_members(parts: Parts, policy: Policy, looks: Sequence[Look], now: datetime) -> None:
-    """The same about members that a Sweep looked at, and a word on the week.
+def pruning(policy: Policy) -> list[Shadow]:
+    """The trials of a policy that judge members."""
+    return _of_kind(policy, PRUNING)
 
-    In transactions of its own, some rows at a time: whoever presses does not wait for them, and
-    nothing is decided by them.
-    """
-    tried, found = _of_kind(policy, PRUNING), []
+
+def differences(
+    policy: Policy, tried: Sequence[Shadow], looks: Sequence[Look], now: datetime
+) -> list[PolicyDifference]:
+    """What `tried` would have decided otherwise about members that a Sweep looked at."""
+    found = []
     for look in looks if tried else ():
         decided = judge(look.candidate, now).verdict.value
         for shadow in tried:
@@ -92,12 +96,21 @@ async def note_members(parts: Parts, policy: Policy, looks: Sequence[Look], now:
                 found.append(
                     _difference(policy, shadow, subject, before, (verdict, ruling.rule), now)
                 )
-        if len(found) >= AT_ONCE or look is looks[-1]:
-            async with parts.store.transaction(parts.club) as tx:
-                await _keep(tx, found)
-            found = []
+    return found
+
+
+async def note_members(parts: Parts, found: Sequence[PolicyDifference]) -> None:
+    """Keep what trials would have decided otherwise about members, and tell it if it is time.
+
+    In transactions of its own, some rows at a time: whoever presses does not wait for them, and
+    nothing is decided by them.
+    """
+    for start in range(0, len(found), AT_ONCE):
+        async with parts.store.transaction(parts.club) as tx:
+            at = parts.clock.now()  # not before what was told meanwhile
+            await _keep(tx, [replace(each, at=at) for each in found[start : start + AT_ONCE]])
     async with parts.store.transaction(parts.club) as tx:
-        await post_week(tx, parts, now)
+        await tell(tx, parts, parts.clock.now())
 
 
 async def forget(tx: Tx, now: datetime) -> None:
@@ -170,10 +183,10 @@ async def _keep(tx: Tx, found: Sequence[PolicyDifference]) -> None:
 
 
 async def gathered(tx: Tx, *, digest: str = "", since: datetime | None = None) -> list[Gathered]:
-    """All differences, or those of one version or since a moment; the most frequent first."""
+    """All differences, or those of one version or after a moment; the most frequent first."""
     criteria: dict[str, Any] = {"digest": digest} if digest else {}
     if since is not None:
-        criteria["at__gte"] = since
+        criteria["at__gt"] = since
     rows = await tx.find(PolicyDifference, order="-at", **criteria)
     subjects: defaultdict[tuple[str, str, str, str], dict[str, None]] = defaultdict(dict)
     for row in rows:
@@ -225,12 +238,37 @@ def say(parts: Parts, one: Gathered, language: str = "") -> str:
     return parts.say("trial-difference", values, language)
 
 
-async def post_week(tx: Tx, parts: Parts, now: datetime) -> None:
-    """Once a week, with a Sweep: what trials would have done otherwise, where there was any."""
-    found = await gathered(tx, since=now - WEEK)
+async def due(parts: Parts, now: datetime) -> datetime | None:
+    """Tell what was gathered for a day, once a week at most, also in a club that never sweeps;
+    when the next time is."""
+    async with parts.store.look(parts.club) as tx:
+        state = await club_state(tx)
+        at = await _tell_at(tx, state.trials_told_at)
+    if at is None or state.paused_at is not None or now < at:
+        return at if state.paused_at is None else None
+    async with parts.store.transaction(parts.club) as tx:
+        await tell(tx, parts, now)
+    return None
+
+
+async def _tell_at(tx: Tx, last: datetime | None) -> datetime | None:
+    """When there will be something to tell; None for nothing."""
+    criteria = {"at__gt": last} if last is not None else {}
+    first = await tx.first(PolicyDifference, order="at", **criteria)
+    if first is None:
+        return None
+    return first.at + DAY if last is None else max(first.at + DAY, last + WEEK)
+
+
+async def tell(tx: Tx, parts: Parts, now: datetime) -> None:
+    """What trials would have done otherwise since it was told last, a week ago or longer."""
+    state = await club_state(tx)
+    last = state.trials_told_at
+    if last is not None and now < last + WEEK:
+        return
+    found = await gathered(tx, since=last)
     if not found:
         return
-    year, week, _ = now.isocalendar()
     lines = sentences(parts, found)
     total = sum(one.count for one in found)
     text = "\n".join([parts.say("trials-told", {"count": total}), *lines[:10]])
@@ -238,9 +276,10 @@ async def post_week(tx: Tx, parts: Parts, now: datetime) -> None:
         tx,
         Post(place="admins", text=text),
         platform=parts.admin_platform,
-        key=f"policy/trials/{year}-{week}",
+        key=f"policy/trials/{now.date().isoformat()}",
         purpose="policy",
         subject="club",
         lane=Lane.CARD,
         now=now,
     )
+    await tx.change(state, trials_told_at=now)
