@@ -7,13 +7,14 @@ import structlog
 
 from gatekeeper.policy.judge import Policy
 from gatekeeper.ports import Engine
-from gatekeeper.usecases import due, missed, sweep
+from gatekeeper.usecases import due, missed, reconcile, sweep
 from gatekeeper.usecases.observe import Observer
 from gatekeeper.usecases.parts import Parts
 
 log = structlog.get_logger(__name__)
 
 RETENTION: Final = "17 3 * * *"
+RECONCILE: Final = "41 4 * * *"
 
 
 class Tick(NamedTuple):
@@ -30,6 +31,7 @@ def ticks(policy: Policy) -> tuple[Tick, ...]:
     zone, pruning = policy.club.spec.time_zone, policy.pruning
     return (
         Tick("sweep", pruning.schedule, pruning.time_zone or zone, "sweep"),
+        Tick("reconcile", RECONCILE, zone, "reconcile"),
         Tick("retention", RETENTION, zone, "retention"),
     )
 
@@ -42,10 +44,15 @@ def register(engine: Engine, parts: Parts, observer: Observer) -> None:
         done = await sweep.run(parts, slot)
         log.info("sweep-done", sweep=done.id, slot=slot, counts=dict(done.counts), held=done.held)
 
+    async def look_around(slot: str) -> None:
+        report = await reconcile.run(parts, "schedule")
+        log.info("reconciled", slot=slot, findings=len(report.findings))
+
     async def retention(_slot: str) -> None:
         await due.tidy(parts)
 
-    for name, work in (("sweep", run_sweep), ("retention", retention)):
+    jobs = {"sweep": run_sweep, "reconcile": look_around, "retention": retention}
+    for name, work in jobs.items():
         engine.register(name, _once(parts, name, work))
 
 

@@ -11,7 +11,16 @@ from typing import Annotated, Final, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from gatekeeper.cli import applications, members, record, render, rules, service, setup
+from gatekeeper.cli import (
+    applications,
+    members,
+    reconcile,
+    record,
+    render,
+    rules,
+    service,
+    setup,
+)
 from gatekeeper.cli.frame import STATE
 from gatekeeper.domain.errors import (
     BadInput,
@@ -50,7 +59,7 @@ def _all(
     STATE.settings_file = settings or None
 
 
-for part in (setup, service, rules, applications, members, record):
+for part in (setup, service, rules, applications, members, record, reconcile):
     part.add_to(app)
 
 

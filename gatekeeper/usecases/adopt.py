@@ -37,11 +37,12 @@ async def adopt(parts: Parts, by: str) -> int:
         async with parts.store.transaction(parts.club) as tx:
             now = parts.clock.now()
             for guest in guests[start : start + AT_ONCE]:
-                adopted += await _adopt(tx, parts, guest, by, now)
+                adopted += await adopt_one(tx, parts, guest, by, now)
     return adopted
 
 
-async def _adopt(tx: Tx, parts: Parts, guest: Guest, by: str, now: datetime) -> bool:
+async def adopt_one(tx: Tx, parts: Parts, guest: Guest, by: str, now: datetime) -> bool:
+    """Make someone inside a member; False where they are one."""
     account: Account = await account_of(tx, guest.identity, guest.name, now)
     if await tx.first(Membership, person_id=account.person_id, state__in=tuple(INSIDE)):
         return False

@@ -14,7 +14,7 @@ from gatekeeper.domain.activity import Activity
 from gatekeeper.domain.applications import OPEN, Application, Event, Question, Vote
 from gatekeeper.domain.applications import State as Standing
 from gatekeeper.domain.applications import advance as advance_application
-from gatekeeper.domain.clubs import Budget, EarlyPress, Pass, Proof, StandingCard, Tally
+from gatekeeper.domain.clubs import Budget, EarlyPress, Finding, Pass, Proof, StandingCard, Tally
 from gatekeeper.domain.decisions import (
     Admit,
     Card,
@@ -246,6 +246,7 @@ async def _erase_account(tx: Tx, account: Account, nobody: Identity) -> None:
     await tx.remove(Proof, identity=who)
     await tx.remove(Pass, identity=who)
     await tx.remove(EarlyPress, who=who)
+    await tx.remove(Finding, platform=who.platform, subject=who.account)
     for vote in await tx.find(Vote, voter=who):
         await tx.change(vote, voter=nobody)
     for question in await tx.find(Question, asked_by=who):

@@ -36,6 +36,7 @@ from gatekeeper.usecases import (
     stage_ends,
     take_back,
     words,
+    words_on_findings,
     words_on_removals,
 )
 from gatekeeper.usecases.observe import Observer
@@ -108,6 +109,8 @@ class Desk:
         elif card.kind == "review":
             if not await take_back.replied(parts, event, card):
                 await questions.replied(parts, event, card)
+        elif card.kind == "reconcile":
+            await words_on_findings.replied(parts, event, card)
         elif card.kind == "removals":
             await words_on_removals.replied(
                 parts, event, card, await presses.is_admin(parts, event.who)

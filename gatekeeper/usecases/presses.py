@@ -6,7 +6,14 @@ from gatekeeper.domain.clubs import EarlyPress, StandingCard
 from gatekeeper.domain.events import Pressed, PressTakenBack
 from gatekeeper.domain.identity import Identity
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import rights, votes, words, words_on_removals, words_on_versions
+from gatekeeper.usecases import (
+    rights,
+    votes,
+    words,
+    words_on_findings,
+    words_on_removals,
+    words_on_versions,
+)
 from gatekeeper.usecases.parts import Parts
 
 KEPT = timedelta(days=1)  # an early press whose message never had choices is forgotten
@@ -55,6 +62,8 @@ async def _take(parts: Parts, event: Pressed, card: StandingCard) -> None:
         await words.pressed_resume(parts, event, card)
     elif card.kind == "policy":
         await words_on_versions.pressed(parts, event, card)
+    elif card.kind == "reconcile":
+        await words_on_findings.pressed(parts, event, card)
     else:
         admin = await is_admin(parts, event.who) if card.kind != "notice" else False
         await words_on_removals.pressed(parts, event, card, admin)
