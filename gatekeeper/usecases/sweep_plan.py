@@ -134,7 +134,13 @@ async def _pages(tx: Tx, sieve: Sieve | None, now: datetime) -> AsyncIterator[li
             among, due = sieve.among(now), sieve.due(now)
         after = None
         while page := await tx.page(
-            Membership, order="look_at", after=after, among=among, state=state, **due
+            Membership,
+            order="look_at",
+            after=after,
+            limit=PAGE,
+            among=among,
+            state=state,
+            **due,
         ):
             yield page
             if len(page) < PAGE:
