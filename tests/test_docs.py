@@ -53,7 +53,8 @@ def test_every_code_of_the_pages_is_told():
 
 def test_every_command_is_in_readme_and_no_other():
     told = set()
-    for written in re.findall(r"gatekeeper ((?:[a-z]+(?:-[a-z]+)* ?)+)", README.split("## Commands")[1]):
+    words = r"gatekeeper ((?:[a-z]+(?:-[a-z]+)* ?)+)"
+    for written in re.findall(words, README.split("## Commands")[1]):
         first, *rest = written.split()
         told |= {first, f"{first} {rest[0]}"} if rest else {first}
     assert set(COMMANDS) - told == set()
