@@ -36,6 +36,7 @@ class ClubState:
     looked_by: str = ""
     unfiltered: str = ""
     head_posted_at: datetime | None = None
+    trials_told_at: datetime | None = None  # what differed up to then was told
     served_at: datetime | None = None  # heartbeat of the running service
     served_by: str = ""
 
@@ -101,9 +102,10 @@ class StandingCard:
     """One of our messages whose choices can be pressed, and what a press there is about.
 
     Attributes:
-        kind: review, reasons, removals, notice, resume, policy.
+        kind: review, reasons, removals, notice, resume, policy, reconcile.
         subject: application:<id>, vote:<id>, membership:<id>, pause:<event id>, club (all planned
-            removals), club:sweep-<id> (a held Sweep), policy:<digest> (a version that waits).
+            removals), club:sweep-<id> (a held Sweep), policy:<digest> (a version that waits),
+            reconcile:club (what does not fit).
         ref: the platform's id of the message.
         ended_at: no longer current; presses on it change nothing.
         shown: digest of what it shows, so that an update that changes nothing is not sent.
@@ -231,10 +233,11 @@ class Finding:
 
     Attributes:
         key: what it is, where and about whom; one row each, reopened when it is found again.
-        code: inside-unknown, member-outside, place-rule, role-differs.
+        code: what it is: see `domain.reconcile`.
         subject: the account or the place that it is about.
         values: what its sentence names.
         answer: what was said to it: adopt, remove, leave, fix; "" for nothing yet.
+            While it is open an answer is being carried out.
         by: person:<id> or operator:<name> who said so.
         ended_at: it is so no longer, or was answered.
     """

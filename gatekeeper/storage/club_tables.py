@@ -18,6 +18,7 @@ class ClubState(Row):
     looked_by = words()
     unfiltered = words()
     head_posted_at = moment()
+    trials_told_at = moment()
     served_at = moment()
     served_by = words()
 

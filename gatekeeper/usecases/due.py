@@ -42,6 +42,7 @@ OTHERS = (
     leave.due,
     exempt.due,
     audit.due,
+    trials.due,
 )
 
 

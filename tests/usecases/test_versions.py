@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -362,6 +363,32 @@ async def test_a_rule_on_trial_is_tried_on_every_application(club):
     facts = " ".join(v for _, v in card(club).card.facts)
     assert "makers" in facts
     assert any("1 × admitted" in line for line in card(club).card.lines)
+
+
+async def test_a_club_that_never_sweeps_hears_of_its_trials_too(club):
+    rule = "      - id: spam\n"
+    tried = f"""      - id: makers
+        condition: application.answers.craft == "maker"
+        mode: audit
+        output: {{decision: admit}}
+{rule}"""
+    await weigh(club, changed(club, rule, tried))
+
+    async def told(**later):
+        club.clock.advance(seconds=timedelta(**later).total_seconds())
+        await due.due(club.parts)
+        await club.settle()
+        return [text for text in admins_were_told(club) if "On trial" in text]
+
+    await club.apply(club.platform.person("@ada:fake"))
+    assert await told(hours=23) == []
+    assert len(await told(hours=2)) == 1
+    assert len(await told(seconds=1)) == 1
+    await club.apply(club.platform.person("@bob:fake"))
+    assert len(await told(days=6)) == 1  # once a week at most
+    _, second = await told(days=2)
+    assert "1 × admitted" in second  # Bob alone: Ada was told of
+    assert len(await told(days=20)) == 2
 
 
 async def test_what_audit_mode_would_do_is_planned_but_not_done(club):

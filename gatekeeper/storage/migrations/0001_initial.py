@@ -155,6 +155,7 @@ class Migration(migrations.Migration):
                 ("looked_by", fields.TextField(default="")),
                 ("unfiltered", fields.TextField(default="")),
                 ("head_posted_at", fields.DatetimeField(null=True)),
+                ("trials_told_at", fields.DatetimeField(null=True)),
                 ("served_at", fields.DatetimeField(null=True)),
                 ("served_by", fields.TextField(default="")),
             ],
