@@ -76,30 +76,31 @@ def resume(yes: Yes = False, as_json: Json = False) -> None:
     from gatekeeper.domain.clubs import ClubState
     from gatekeeper.usecases import pause as use
 
-    async def work() -> tuple[bool, tuple[str, ...], int]:
+    async def work() -> tuple[bool, use.Would, int]:
         async with frame.club() as club:
             parts = club.parts
             async with parts.store.look(parts.club) as tx:
                 state = await tx.first(ClubState)
             if state is None or state.paused_at is None:
-                return False, (), 0
-            lines = await use.would(parts)
+                return False, use.Would(0, ()), 0
+            would = await use.would(parts)
             done = await use.resume(parts, actor()) if yes else 0
-            return True, lines, done
+            return True, would, done
 
-    paused, lines, done = frame.run(work())
+    paused, would, done = frame.run(work())
     if as_json:
-        render.show_json({"paused": paused and not yes, "would": lines, "due": done})
+        told = {"paused": paused and not yes, "would": would.lines, "count": would.count}
+        render.show_json({**told, "due": done})
         return
     if not paused:
         render.say("It was not paused.")
         return
-    for line in lines:
+    for line in would.lines:
         render.say(line)
     if yes:
         render.say(f"Goes on; {done} that waited are carried out now.")
     else:
-        render.say(f"{len(lines)} would be done; go on with: gatekeeper resume --yes")
+        render.say(f"{would.count} would be done; go on with: gatekeeper resume --yes")
 
 
 def doctor(as_json: Json = False) -> None:

@@ -1,8 +1,17 @@
 """Pause: all writing stops at the next action while intake goes on; resume shows first."""
 
-from gatekeeper.domain.clubs import StandingCard
+from dataclasses import dataclass
+from typing import Final
+
+from gatekeeper.domain.clubs import Schedule, StandingCard
 from gatekeeper.domain.decisions import Decision, Order, Progress, Verdict
+from gatekeeper.domain.memberships import Membership, State
+from gatekeeper.policy.texts import iso
+from gatekeeper.ports import Tx
 from gatekeeper.usecases.parts import Parts, by_number, club_state, record
+
+SHOWN: Final = 200  # of the acts that wait
+TOLD: Final = frozenset({"sweep", "reconcile"})  # schedules whose ticks people notice
 
 
 async def pause(parts: Parts, by: str) -> bool:
@@ -21,17 +30,45 @@ async def pause(parts: Parts, by: str) -> bool:
     return True
 
 
-async def would(parts: Parts) -> tuple[str, ...]:
-    """What would be done next, a sentence each, the most urgent first."""
+@dataclass(frozen=True, slots=True)
+class Would:
+    """What would be done next: how many acts that wait, and sentences about them, the most urgent
+    first; before them what the clock would do at once."""
+
+    count: int
+    lines: tuple[str, ...]
+
+
+async def would(parts: Parts) -> Would:
+    """What would be done next, were it not for the pause; nothing is."""
     async with parts.store.look(parts.club) as tx:
-        waiting = await tx.find(Order, progress=Progress.DUE, order="lane", limit=200)
+        count = await tx.count(Order, progress=Progress.DUE)
+        waiting = await tx.find(Order, progress=Progress.DUE, order="lane", limit=SHOWN)
+        clock = await _clock(tx, parts)
     lines = []
     for order in waiting:
         who = getattr(order.action, "who", None)
         whom = who.account if who else getattr(order.action, "place", "")
         what = parts.say(f"purpose.{order.purpose}")
         lines.append(parts.say("would", {"what": what, "whom": whom, "subject": order.subject}))
-    return tuple(lines)
+    if count > len(lines):
+        lines.append(parts.say("would-more", {"more": count - len(lines)}))
+    return Would(count, (*clock, *lines))
+
+
+async def _clock(tx: Tx, parts: Parts) -> list[str]:
+    """Ticks that fell into the pause, and those whose Grace ended in it."""
+    missed = await tx.find(Schedule, due_at__set=True, order="name")
+    lines = [
+        parts.say(f"would-{row.name}", {"at": iso(row.due_at)})
+        for row in missed
+        if row.due_at is not None and row.name in TOLD
+    ]
+    over = await tx.count(Membership, state=State.NOTICED, grace_ends_at__lte=parts.clock.now())
+    if over:
+        code = f"would-look-{parts.policy.pruning.confirm}"
+        lines.append(parts.say(code, {"count": over}))
+    return lines
 
 
 async def resume(parts: Parts, by: str) -> int:

@@ -38,8 +38,8 @@ async def said(parts: Parts, event: Wrote) -> None:
         await pause.pause(parts, str(event.who))
         await _answer(parts, event, parts.say("paused-now"))
     elif word == "resume":
-        lines = await pause.would(parts)
-        text = "\n".join([parts.say("resume-would", {"count": len(lines)}), *lines[:50]])
+        would = await pause.would(parts)
+        text = "\n".join([parts.say("resume-would", {"count": would.count}), *would.lines[:50]])
         choices = (Choice("resume", GO_ON, parts.say("resume-go-on")),)
         await _answer(parts, event, text, choices, subject=f"pause:{event.event_id}")
     elif word == "status":

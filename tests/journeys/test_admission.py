@@ -466,7 +466,7 @@ async def test_pause_stops_all_writing_and_resume_shows_first(club: Club) -> Non
         for order in await club.find(Order, progress=Progress.DUE):
             await club.performer.perform(order.id, order.attempt)
     assert club.told(bob) == []
-    assert any("@bob:fake" in line for line in await pause.would(club.parts))
+    assert any("@bob:fake" in line for line in (await pause.would(club.parts)).lines)
     await pause.resume(club.parts, "operator:test")
     await club.settle()
     assert len(club.told(bob)) == 1
