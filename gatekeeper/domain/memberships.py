@@ -85,6 +85,7 @@ class Membership:
         grace_ends_at: only ever set with noticed_at.
         unreachable_since: a notice is on its way, but its chat is not taken up.
         confirmed_by: person:<id>, operator:<name> or policy.
+        page: of the admins' card on which they stand, from 1; 0 for none.
         cause: code of the end: silence, by-hand, cause, departed, banned, erased.
         welcome_due_at: when the greeting is due; None once greeted or not to be greeted.
         back_invited_at: an invitation to come back stands since then; None for none.
@@ -113,6 +114,7 @@ class Membership:
     grace_ends_at: datetime | None = None
     planned_at: datetime | None = None
     confirmed_by: str = ""
+    page: int = 0
     ended_at: datetime | None = None
     cause: str = ""
     welcome_due_at: datetime | None = None
@@ -153,6 +155,37 @@ class Exemption:
     since: datetime
     until: datetime
     ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    """Someone says that it was wrong to ask them, or to let them go; one open for each person.
+
+    As long as it is open no Sweep touches them.
+
+    Attributes:
+        stage: the state of the membership when they said so.
+        said: in their words, "" for none.
+        confirmed_by: who had confirmed the removal then, "" for nobody; another admin answers.
+        outcome: kept, upheld, ended (by another's hand, a ban, an erasure); "" while it is open.
+        reason: what they were answered.
+        by: person:<id> who answered.
+        due_at: when the admins are reminded of it.
+    """
+
+    id: int = 0
+    club: ClubId
+    person_id: int
+    membership_id: int
+    stage: str
+    said: str = ""
+    confirmed_by: str = ""
+    opened_at: datetime
+    due_at: datetime | None = None
+    ended_at: datetime | None = None
+    outcome: str = ""
+    reason: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

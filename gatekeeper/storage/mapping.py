@@ -28,6 +28,7 @@ MODELS: Final[Mapping[type[Any], type[tables.Row]]] = {
     memberships.Membership: tables.Membership,
     memberships.Leave: tables.Leave,
     memberships.Exemption: tables.Exemption,
+    memberships.Dispute: tables.Dispute,
     memberships.Sweep: tables.Sweep,
     memberships.SweepItem: tables.SweepItem,
     activity.Activity: tables.Activity,

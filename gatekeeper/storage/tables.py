@@ -149,6 +149,7 @@ class Membership(Row):
     grace_ends_at = moment()
     planned_at = moment()
     confirmed_by = words()
+    page = fields.BigIntField(default=0)
     ended_at = moment()
     cause = words()
     welcome_due_at = moment()
@@ -193,6 +194,24 @@ class Exemption(Row):
     class Meta:
         table = "exemptions"
         indexes = (Index(fields=("club", "person_id")), Index(fields=("club", "until")))
+
+
+class Dispute(Row):
+    person_id = fields.BigIntField()
+    membership_id = fields.BigIntField()
+    stage = fields.TextField()
+    said = words()
+    confirmed_by = words()
+    opened_at = fields.DatetimeField()
+    due_at = moment()
+    ended_at = moment()
+    outcome = words()
+    reason = words()
+    by = words()
+
+    class Meta:
+        table = "disputes"
+        indexes = (Index(fields=("club", "person_id")), Index(fields=("club", "due_at")))
 
 
 class Sweep(Row):

@@ -33,6 +33,7 @@ from gatekeeper.domain.decisions import Entry, Order
 from gatekeeper.domain.identity import Account, Person
 from gatekeeper.domain.memberships import (
     INSIDE,
+    Dispute,
     Exemption,
     Leave,
     Membership,
@@ -66,7 +67,7 @@ ONE_OPEN: Final[Mapping[type[Any], frozenset[Any]]] = {
     Membership: INSIDE,
 }
 KINDS: Final[frozenset[type[Any]]] = frozenset(
-    {*UNIQUE, *ONE_OPEN, Person, Vote, Question, Leave, Exemption, SweepItem, Coverage}
+    {*UNIQUE, *ONE_OPEN, Person, Vote, Question, Leave, Exemption, Dispute, SweepItem, Coverage}
     | {StandingCard, Proof, PolicyChange}
 )
 

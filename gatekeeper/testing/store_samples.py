@@ -44,7 +44,14 @@ from gatekeeper.domain.decisions import (
     Verdict,
 )
 from gatekeeper.domain.identity import Account, ClubId, Identity, Person
-from gatekeeper.domain.memberships import Exemption, Leave, Membership, Sweep, SweepItem
+from gatekeeper.domain.memberships import (
+    Dispute,
+    Exemption,
+    Leave,
+    Membership,
+    Sweep,
+    SweepItem,
+)
 from gatekeeper.domain.memberships import State as MembershipState
 from gatekeeper.domain.reconcile import Rule
 
@@ -179,6 +186,20 @@ def samples(club: ClubId) -> list[Any]:
         Leave(club=club, person_id=1, since=NOON, until=later(9), note=LETTERS, by="matrix:@a:b"),
         Exemption(
             club=club, person_id=1, reason=LETTERS, author="operator", since=NOON, until=later(30)
+        ),
+        Dispute(
+            club=club,
+            person_id=1,
+            membership_id=1,
+            stage="confirmed",
+            said=LETTERS,
+            confirmed_by="person:2",
+            opened_at=NOON,
+            due_at=later(3),
+            ended_at=later(1),
+            outcome="kept",
+            reason=LETTERS,
+            by="person:3",
         ),
         Sweep(club=club, slot="2026-03-01T12:00:00Z", at=NOON, policy="d", counts={"in-grace": 3}),
         SweepItem(
