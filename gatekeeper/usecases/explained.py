@@ -166,3 +166,25 @@ async def why_asked_then(tx: Tx, parts: Parts, member: Membership, language: str
     if seen is None or not isinstance(seen.facts, MemberFacts):
         return ""
     return why_asked(parts, seen.policy, seen.facts, seen.at, language)
+
+
+async def why_removed_then(
+    tx: Tx, parts: Parts, member: Membership, language: str
+) -> tuple[str, str]:
+    """To a member who was let go: the rule's own sentence, and what it rests on, from the record.
+
+    The second is "" where that is not theirs to know, or where the input was erased. Somebody whom
+    no question reached was let go by an admin's word on what the rule that asked had seen.
+    """
+    plain = parts.say("silent-removal", {}, language)
+    seen = await of_member(tx, parts, member)
+    if seen is None or seen.input is None:
+        return plain, ""
+    decided = replay(seen.policy, seen.input, seen.at)
+    if decided.verdict not in (Verdict.NOTIFY, Verdict.REMOVE):
+        return plain, ""
+    atoms = because(seen.policy, seen.facts, seen.at, language)
+    why = parts.say("goodbye.because", {"atoms": "; ".join(atoms)}, language) if atoms else ""
+    if decided.verdict is Verdict.NOTIFY:
+        return plain, why
+    return seen.policy.say(decided.code, decided.values, language), why

@@ -120,26 +120,35 @@ async def tried(tx: Tx, member: Membership) -> list[Identity]:
     ]
 
 
-async def order_goodbye(
-    tx: Tx,
-    parts: Parts,
-    member: Membership,
-    evidence: Mapping[str, Value],
-    url: str,
-    number: str,
-    now: datetime,
-) -> Order:
-    """Order the goodbye: why, what it rests on, the way back, how to object."""
-    language = await language_of(tx, parts, member.person_id)
+def goodbye_text(
+    parts: Parts, reason: str, evidence: Mapping[str, Value], why: str, language: str
+) -> str:
+    """The whole goodbye: the reason, what it rests on, the way back, how to object.
+
+    `why` is what the rule saw, in words, "" where nothing is told of it.
+    """
     valid = parts.policy.club.spec.comeback.valid_for
-    text = "\n\n".join(
+    return "\n\n".join(
         [
-            parts.say("silent-removal", {}, language),
-            say_evidence(parts, evidence, language),
+            reason,
+            " ".join(filter(None, (say_evidence(parts, evidence, language), why))),
             parts.say("goodbye.comeback", {"valid": valid.total_seconds()}, language),
             parts.say("goodbye.object", {}, language),
         ]
     )
+
+
+async def order_goodbye(
+    tx: Tx,
+    parts: Parts,
+    member: Membership,
+    text: str,
+    url: str,
+    number: str,
+    language: str,
+    now: datetime,
+) -> Order:
+    """Order the goodbye to the account that they came in by, with the link back."""
     return await tell(
         tx,
         parts,

@@ -171,7 +171,10 @@ async def _removed(tx: Tx, parts: Parts, member: Membership, done: Order, now: d
     url = await comeback.issue(tx, parts, member, now)
     number = letting_go.number_of_round(done)
     evidence = item.evidence if item else {"known_since": member.known_since.isoformat()}
-    await notices.order_goodbye(tx, parts, member, evidence, url, number, now)
+    language = await notices.language_of(tx, parts, member.person_id)
+    reason, why = await explained.why_removed_then(tx, parts, member, language)
+    text = notices.goodbye_text(parts, reason, evidence, why, language)
+    await notices.order_goodbye(tx, parts, member, text, url, number, language, now)
     await removals.refresh(tx, parts, now)
 
 

@@ -8,10 +8,12 @@ from gatekeeper.domain.applications import Application, State
 from gatekeeper.domain.clubs import ClubState
 from gatekeeper.domain.decisions import Order, Verdict
 from gatekeeper.domain.identity import Person
+from gatekeeper.policy.parse import load_policy
 from gatekeeper.testing.fakes import FakeStore
-from gatekeeper.usecases import explained, member_facts, review, standing, words
+from gatekeeper.usecases import explained, member_facts, review, standing, versions, words
+from gatekeeper.usecases.readings import Reading, Step
 from tests.journeys.club import CLUB, a_club
-from tests.usecases.conftest import QUIET
+from tests.usecases.conftest import GRACE, QUIET
 
 SPAM = "      - id: spam\n"
 THIN = {
@@ -171,6 +173,52 @@ async def test_a_notice_that_waits_is_told_in_the_same_words(club):
     for order in (first, later):
         assert "Why we ask now: silence that we could see: 20 seconds" in order.action.text
     assert (await club.member(zoe)).noticed_at is None
+
+
+async def say_goodbye(club, condition: str, language: str) -> str:
+    """What somebody reads whom a rule with words of its own lets go."""
+    text = club.parts.policy.text
+    for old, new in {
+        "condition: member.grace_over\n": f"condition: {condition}\n",
+        "message: silent-removal": "message: too-quiet",
+        "  declineReasons:": "  texts:\n    too-quiet: {en: '{inactive_after:duration} of quiet "
+        "are too many.', de: 'So lange still ist zu lange.'}\n  declineReasons:",
+    }.items():
+        assert old in text
+        text = text.replace(old, new)
+    policy = load_policy(text)
+    found = Reading(name="x.yaml", digest=policy.digest, mark=policy.digest, policy=policy)
+    assert await versions.consider(club.parts, found) is Step.LOAD
+    [carl] = await club.adopt("carl")
+    member = await club.member(carl)
+    async with club.store.transaction(CLUB) as tx:
+        await tx.change(await tx.get(Person, member.person_id), language=language)
+    await club.pass_time(seconds=QUIET)
+    await club.sweep()
+    await club.pass_time(seconds=GRACE + 1)
+    await club.platform.press(club.alice, club.removals().ref, "✅")
+    await club.settle()
+    return club.told(carl)[-1].text
+
+
+@pytest.mark.parametrize(
+    ("language", "reason", "saw"),
+    [
+        ("en", "15 seconds of quiet are too many.", "What the rule saw: "),
+        ("de", "So lange still ist zu lange.", "Was die Regel gesehen hat: "),
+    ],
+)
+async def test_a_goodbye_says_the_rules_own_reason_and_what_it_saw(club, language, reason, saw):
+    text = await say_goodbye(club, "member.grace_over", language)
+    assert text.startswith(reason)
+    assert saw in text
+
+
+async def test_a_goodbye_says_nothing_of_what_is_not_theirs_to_know(club):
+    text = await say_goodbye(club, "member.grace_over && !('pets' in member.roles)", "en")
+    assert text.startswith("15 seconds of quiet")
+    assert "What the rule saw" not in text
+    assert "pets" not in text
 
 
 async def test_a_member_is_explained_from_the_record_and_as_they_are_now(club):
