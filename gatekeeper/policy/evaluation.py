@@ -202,8 +202,8 @@ class Found:
         condition = self.rules.all[place].condition
         if condition is None:
             return ()
-        fault = self.faults.get(place, "")
-        if fault.startswith(Unreadable.BEGINS):
+        fault = self.faults.get(place) if self.faults else None
+        if fault and fault.startswith(Unreadable.BEGINS):
             return unseen(condition, fault)
         rules = self.rules
         seen = rules.conditions.seen(condition, rules.variables, self.facts, self.now)
@@ -265,7 +265,8 @@ def _by_library(rules: RuleSet, facts: Facts, now: datetime) -> Found:
         every = [*told]
         for place in rules.always:
             every.insert(place, True)
-        return Found(rules, scope, facts, now, every, _NONE, _first(rules, every))
+        first = _first(rules, every) if rules.on_trial or not rules.always else every.index(True)
+        return Found(rules, scope, facts, now, every, _NONE, first)
     every, faults = [], dict[int, str]()
     scope = scope or rules.scope(facts, now)
     for place, one in enumerate(rules.all):

@@ -102,17 +102,23 @@ def generate(source: Source, conditions: Sequence[Tree | None]) -> Generated:
 
 def generate_atoms(source: Source, atoms: Sequence[Atom]) -> "Look":
     """What each atom gives, and then what its operands do; raises CannotGenerate."""
-    code = f"    return ({''.join(_seen(source, atom) for atom in atoms)})\n"
-    look: Look = _run(f"def look{_head(source)}{code}", source.constants)["look"]
+    seen = "".join(_seen(source, atom, place) for place, atom in enumerate(atoms))
+    code = f"def look{_head(source)}    return ({seen})\n"
+    look: Look = _run(code, source.constants)["look"]
     return look
 
 
-def _seen(source: Source, atom: Atom) -> str:
+def _seen(source: Source, atom: Atom, place: int) -> str:
     whole = _piece(source, atom.expr)[0]
     if atom.operator == "has":
         sides = [f"{_piece(source, _asked(atom.expr))[0]} if {whole} else None"]
     else:
         sides = [_piece(source, part)[0] for part in atom.operand_exprs]
+    sign = _COMPARE.get(atom.expr.call.function)
+    if sign and len(sides) == 2 and "_too_many" not in whole:  # each side is worked out once
+        names = f"l{place}", f"r{place}"
+        whole = f"({names[0]} := {sides[0]}) {sign} ({names[1]} := {sides[1]})"
+        sides = [*names]
     return f"({whole}, ({''.join(f'{side}, ' for side in sides)})), "
 
 

@@ -1,6 +1,6 @@
 """What is handed over to the library: of a subject's facts, only what is looked at."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -104,7 +104,7 @@ def flat_bits(
     params: Mapping[str, object],
     now: tuple[str, str],
     program: Program | None,
-    places: Iterable[int | str],
+    places: Sequence[int | str],
 ) -> Bits:
     """What takes all that a flat program looks at from a subject's facts, and runs it.
 
@@ -118,7 +118,7 @@ def flat_bits(
         program: of all conditions that are more than one test; None for none.
         places: for each condition its place in what the program gives, or the name of its test.
     """
-    code = _Code({"_params": params, "_run": program.booleans if program else None})
+    code = _Code({"_params": params, "_run": program.values if program else None})
     code.lines += [
         "def bits(f, more, now):",
         "    if now.tzinfo is None:",
@@ -136,15 +136,22 @@ def flat_bits(
     if now[1]:
         code.moment(now[1], "now", datetime)
     written = [code.locals[one] if isinstance(one, str) else f"g[{one}]" for one in places]
-    code.lines += ["    g = _run(r)", "    if g is None:", "        return None"] if program else []
-    return code.made([f"    b = [{', '.join(written)}]", "    return None if None in b else b"])
+    count = sum(isinstance(one, int) for one in places)
+    if program:
+        unfit = f"type(g) is not {code.constant(list)} or len(g) != {count}"
+        code.lines += ["    g = _run(r)", f"    if {unfit}:", "        return None"]
+    sound = f"[*map(type, b)].count({code.constant(bool)}) == {len(written)}"
+    return code.made([f"    b = [{', '.join(written)}]", f"    return b if {sound} else None"])
+
+
+_BUILTINS: Mapping[str, Any] = {"type": type, "len": len, "map": map}
 
 
 class _Code:
     """The lines of one function, and the constants that it knows."""
 
     def __init__(self, constants: Mapping[str, Any]) -> None:
-        self.constants: dict[str, Any] = {**constants, "type": type, "len": len, "_fit": _fit}
+        self.constants: dict[str, Any] = {**constants, **_BUILTINS, "_fit": _fit}
         self.lines: list[str] = []
         self.locals: dict[str, str] = {}  # of signals
 
@@ -246,6 +253,8 @@ def _plain_texts(values: Any) -> bool:
 
 def _fit(name: str, value: Any, kind: Type) -> Any:
     """A value made fit, its texts clean, a list as the library takes it; raises Unreadable."""
+    if type(value) is str and kind.scalar is str and not kind.many:
+        return clean_text(value)  # most are: what is not ASCII comes here
     try:
         value = typed_answer(value, kind)
         if kind.many:

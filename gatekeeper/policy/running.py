@@ -46,6 +46,8 @@ def texts(values: Sequence[str]) -> Sequence[str]:
 
 def answer(value: Any, kind: Type) -> Any:
     """An answer as conditions see it; raises ValueError for one of another type."""
+    if type(value) is str and kind.scalar is str and not kind.many:
+        return clean_text(value)
     value = typed_answer(value, kind)
     if kind.many:
         if not isinstance(value, list):

@@ -61,7 +61,7 @@ class Ground:
     cel_params: Mapping[str, object]
     optional: frozenset[Names]
     programs: dict[tuple[str, int], Program] = field(default_factory=dict)
-    looks: dict[tuple[str, int], Look | None] = field(default_factory=dict)
+    looks: dict[tuple[str, int], tuple[tuple[Atom, ...], Look | None]] = field(default_factory=dict)
 
     def seen(
         self,
@@ -73,15 +73,10 @@ class Ground:
     ) -> tuple[AtomValue, ...]:
         """All atoms of a condition, or the one at `place`, seen by generated code; () where only
         the library can tell."""
-        atoms = condition.atoms if place < 0 else (condition.atoms[place],)
-        key = condition.source, place
-        if key not in self.looks:
-            source = Source(self.subject, self.schema, self.params, variables)
-            try:
-                self.looks[key] = generate_atoms(source, atoms)
-            except CannotGenerate:
-                self.looks[key] = None
-        look = self.looks[key]
+        known = self.looks.get((condition.source, place))
+        if known is None:
+            known = self.looks[condition.source, place] = self._look(condition, variables, place)
+        atoms, look = known
         if look is None:
             return ()
         try:
@@ -91,6 +86,16 @@ class Ground:
         return tuple(
             [AtomValue(one, value is True, "", saw) for one, (value, saw) in zip(atoms, told)]  # noqa: B905 - made together
         )
+
+    def _look(
+        self, condition: Condition, variables: Mapping[str, Condition], place: int
+    ) -> tuple[tuple[Atom, ...], Look | None]:
+        atoms = condition.atoms if place < 0 else (condition.atoms[place],)
+        source = Source(self.subject, self.schema, self.params, variables)
+        try:
+            return atoms, generate_atoms(source, atoms)
+        except CannotGenerate:
+            return atoms, None
 
 
 class Scope:

@@ -11,7 +11,7 @@ from gatekeeper.policy.conditions import ConditionError
 from gatekeeper.policy.facts import MemberFacts
 from gatekeeper.policy.hoist import searcher, searchers
 from gatekeeper.policy.moments import FIRST, LAST, LONGEST
-from gatekeeper.policy.reader import Unreadable
+from gatekeeper.policy.reader import Unreadable, flat_bits
 from tests.policy.builders import NOW, a_member
 from tests.policy.test_generate import CONDITIONS, conditions
 
@@ -242,7 +242,7 @@ class Gives:
     def __init__(self, value):
         self.value = value
 
-    def eval(self, data):
+    def eval(self, *given):
         if isinstance(self.value, Exception):
             raise self.value
         return self
@@ -252,8 +252,13 @@ class Gives:
 
 
 @pytest.mark.parametrize(
-    "value", [None, "true", 1, [True, 1], [True, None], RuntimeError("no"), ValueError("no")]
+    "value",
+    [None, "true", 1, [True], [True, 1], [True, None], [True] * 3, RuntimeError("no"), TypeError()],
 )
 def test_only_a_list_of_booleans_is_taken(value):
-    assert Program(Gives(value)).booleans({}) is None
-    assert Program(Gives([True, False])).booleans({}) == [True, False]
+    told = [0, 1]
+    bits = flat_bits(((), ()), {}, ("", ""), Program(Gives(value)), told)
+    assert bits(a_member(), {}, NOW) is None
+    assert flat_bits(((), ()), {}, ("", ""), Program(Gives([True, False])), told)(
+        a_member(), {}, NOW
+    ) == [True, False]
