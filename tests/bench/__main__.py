@@ -10,9 +10,9 @@ import sys
 import time
 import traceback
 
-from tests.bench import app, frame, matrix, policy
+from tests.bench import app, frame, matrix, policy, sweep
 
-GROUPS = {"app": app.rows, "matrix": matrix.rows, "policy": policy.rows}
+GROUPS = {"app": app.rows, "matrix": matrix.rows, "policy": policy.rows, "sweep": sweep.rows}
 
 
 async def measure(names: list[str]) -> int:
