@@ -173,7 +173,7 @@ class EarlyPress:
 class Pass:
     """A personal link: random, for one Identity and one act, kept only as a digest.
 
-    `act`: form, comeback, here, status. It ends with use, date or withdrawal.
+    `act`: form, comeback, here, wrong, status. It ends with use, date or withdrawal.
     """
 
     id: int = 0

@@ -25,7 +25,8 @@ SWEEPS_TO_COMPARE: Final = 3  # that touched anybody, before anything is usual
 class Candidate:
     """One membership with what bears on it at the moment of the look.
 
-    `protected` is the code of what protects them (admin, exempt, on-leave, bot), "" for nothing.
+    `protected` is the code of what protects them (admin, exempt, on-leave, disputed, bot), "" for
+    nothing.
     `evidence` is shown to the admins and the member: last sign, where, share of time seen.
     """
 

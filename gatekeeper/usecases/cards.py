@@ -19,6 +19,7 @@ KINDS: Mapping[str, str] = {  # of a subject to the kind of its card
     "club": "removals",
     "pause": "resume",
     "policy": "policy",
+    "dispute": "dispute",
     "reconcile": "reconcile",
 }
 

@@ -14,6 +14,7 @@ from gatekeeper.policy.texts import say_time
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import (
     apply,
+    disputes,
     leave,
     limits,
     notices,
@@ -45,6 +46,8 @@ async def wrote(parts: Parts, event: Wrote) -> None:
         if not await once(tx, event, now):
             return
         account = await tx.first(Account, identity=event.who)
+        if account is not None and await disputes.wrote(tx, parts, event, account, now):
+            return
         freed = None
         if account is not None:
             freed = await stage_ends.alive(tx, parts, account.person_id, now, "chat")

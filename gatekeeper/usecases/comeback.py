@@ -85,12 +85,13 @@ async def _open(tx: Tx, pass_: Pass) -> Membership:
         member = await tx.get(Membership, number_of(pass_.subject))
     except NotFound:
         raise Refused("comeback-not-open") from None
-    if not await _may_return(tx, member) or member.identity != pass_.identity:
+    if not await may_return(tx, member) or member.identity != pass_.identity:
         raise Refused("comeback-not-open")
     return member
 
 
-async def _may_return(tx: Tx, member: Membership) -> bool:
+async def may_return(tx: Tx, member: Membership) -> bool:
+    """Whether someone was let go for silence, and is no member by another way since."""
     if member.state is not State.REMOVED or member.cause != "silence":
         return False
     return not await tx.count(Membership, person_id=member.person_id, state__in=tuple(INSIDE))
@@ -146,7 +147,7 @@ async def may_still(tx: Tx, placed: Order) -> bool:
         return not applied and not await is_open(tx, member.person_id)
     if placed.purpose == "invitation-reminder" and member.back_invited_at is None:
         return False
-    return await _may_return(tx, member)
+    return await may_return(tx, member)
 
 
 async def on_invited(
@@ -154,7 +155,7 @@ async def on_invited(
 ) -> None:
     """The invitation stands; someone who is inside already is back with this."""
     member = await tx.get(Membership, number_of(done.subject))
-    if not await _may_return(tx, member):
+    if not await may_return(tx, member):
         return
     invitation = parts.policy.club.spec.invitation
     wait = invitation.remind_after or invitation.ends_after
@@ -192,7 +193,7 @@ async def due(parts: Parts, now: datetime) -> datetime | None:
 async def _ripe(tx: Tx, parts: Parts, member: Membership, now: datetime) -> None:
     if member.back_invited_at is None or member.back_due_at is None or member.back_due_at > now:
         return
-    if not await _may_return(tx, member):  # a member by another way since
+    if not await may_return(tx, member):  # a member by another way since
         await tx.change(member, **NO_DOOR)
         return
     ends_at = member.back_invited_at + parts.policy.club.spec.invitation.ends_after
@@ -320,7 +321,7 @@ async def joined(
     member = await tx.first(
         Membership, identity=identity, state=State.REMOVED, cause="silence", order="-id"
     )
-    if member is None or not await _may_return(tx, member):
+    if member is None or not await may_return(tx, member):
         return False
     if not await _stands(tx, member) and not await _late(tx, parts, member, by):
         return False

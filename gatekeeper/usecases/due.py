@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 import structlog
 
 from gatekeeper.domain.applications import Application, State
-from gatekeeper.domain.clubs import Handled
+from gatekeeper.domain.clubs import Finding, Handled
 from gatekeeper.domain.errors import GatekeeperError
 from gatekeeper.usecases import (
     apply,
     audit,
     comeback,
+    disputes,
     exempt,
     invitations,
     leave,
@@ -37,6 +38,7 @@ OTHERS = (
     presses.due,
     perform.due,
     sweep.due,
+    disputes.due,
     comeback.due,
     welcome.due,
     leave.due,
@@ -83,3 +85,4 @@ async def tidy(parts: Parts) -> None:
         await limits.forget(tx, now)
         await trials.forget(tx, now)
         await tx.remove(Handled, at__lt=now - KEEP_HANDLED)
+        await tx.remove(Finding, ended_at__set=True, last_at__lt=now - KEEP_HANDLED)

@@ -32,10 +32,18 @@ from gatekeeper.domain.decisions import (
 )
 from gatekeeper.domain.errors import NotFound
 from gatekeeper.domain.identity import Account, Identity, Person
-from gatekeeper.domain.memberships import INSIDE, Exemption, Leave, Membership, SweepItem, advance
+from gatekeeper.domain.memberships import (
+    INSIDE,
+    Dispute,
+    Exemption,
+    Leave,
+    Membership,
+    SweepItem,
+    advance,
+)
 from gatekeeper.domain.memberships import Event as Leaving
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import cards, removals
+from gatekeeper.usecases import cards, dispute_card, removals
 from gatekeeper.usecases.parts import Parts, order, record
 
 SUBJECT = "erased:"  # of the few Orders that still name them
@@ -58,6 +66,7 @@ async def export(parts: Parts, identity: Identity) -> dict[str, Any]:
             ("memberships", Membership),
             ("leaves", Leave),
             ("exemptions", Exemption),
+            ("disputes", Dispute),
             ("activity", Activity),
             ("votes", Vote),
         ):
@@ -157,6 +166,7 @@ async def erase(parts: Parts, identity: Identity, by: str, *, remove: bool = Fal
         await record(tx, parts, decision, now=now, actor=by, subject=f"person:{person.id}")
         await _redraw(tx, parts, apps, now)
         await removals.refresh(tx, parts, now)
+        await dispute_card.end(tx, parts, person.id, now)
         for who in inside if remove else ():
             await _order(tx, person, Remove(who=who, reason=parts.say("erased-reason")), now)
         for who in invited:
@@ -280,6 +290,8 @@ async def _erase_rows(
         await tx.change(leave, note="", by="", ended_at=leave.ended_at or now)
     for kept in await tx.find(Exemption, person_id=person.id):
         await tx.change(kept, reason="", ended_at=kept.ended_at or now)
+    for dispute in await tx.find(Dispute, person_id=person.id):
+        await tx.change(dispute, said="", reason="")
     for member in members:
         for item in await tx.find(SweepItem, membership_id=member.id):
             await tx.change(item, evidence={})

@@ -28,6 +28,7 @@ from gatekeeper.usecases import (
     admit,
     apply,
     chat,
+    disputes,
     notices,
     passes,
     perform,
@@ -111,6 +112,8 @@ class Desk:
                 await questions.replied(parts, event, card)
         elif card.kind == "reconcile":
             await words_on_findings.replied(parts, event, card)
+        elif card.kind == "dispute":
+            await disputes.replied(parts, event, card)
         elif card.kind == "removals":
             await words_on_removals.replied(
                 parts, event, card, await presses.is_admin(parts, event.who)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from gatekeeper.domain.applications import Application
 from gatekeeper.domain.errors import Refused
 from gatekeeper.domain.identity import Account, Identity
-from gatekeeper.usecases import comeback, passes, stage_ends
+from gatekeeper.usecases import comeback, disputes, notices, passes, stage_ends
 from gatekeeper.usecases.naming import number_of
 from gatekeeper.usecases.parts import Parts
 
@@ -60,6 +60,8 @@ async def use(parts: Parts, secret: str, browser: str, language: str = "") -> Li
         code = decision.code
     elif found.act == "here":
         code = await _here(parts, secret)
+    elif found.act == notices.DISPUTE:
+        code = await disputes.by_link(parts, secret)
     elif found.act == "status":
         await _bind(parts, secret, browser)
     values = {"club": parts.policy.title, "account": found.identity.account}

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from gatekeeper.domain.activity import Activity, Kind, Span, seen, seen_enough_at
+from gatekeeper.domain.activity import SPOKEN, Activity, Kind, Span, seen, seen_enough_at
 from gatekeeper.domain.decisions import Decision
 from gatekeeper.domain.errors import Value
 from gatekeeper.domain.identity import Account, ClubId, Identity
-from gatekeeper.domain.memberships import Exemption, Leave, Membership, State
+from gatekeeper.domain.memberships import Dispute, Exemption, Leave, Membership, State
 from gatekeeper.domain.pruning import Candidate, grace_over, judge
 from gatekeeper.policy.facts import MemberFacts
 from gatekeeper.policy.judge import Policy
@@ -55,10 +55,12 @@ class Book:
     coverage: Mapping[str, Sequence[Span]]
     leaves: Mapping[int, Sequence[Leave]]
     exemptions: Mapping[int, Sequence[Exemption]]
-    activity: Mapping[int, Sequence[Activity]]
+    activity: Mapping[int, Sequence[Activity]]  # of the last 30 days
+    last: Mapping[int, Mapping[Kind, datetime]]  # by person: the last sign of each kind
     roles: Mapping[int, tuple[str, ...]]
     admins: Collection[int]
     watched_since: datetime | None
+    disputed: Collection[int] = ()  # of whom an admin has yet to say whether it was right to ask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +124,11 @@ async def read_book(
         leaves=leaves,
         exemptions=exemptions,
         activity=activity,
+        last=await tx.last_signs(only["person_id__in"]),
         roles=roles,
         admins=admins,
         watched_since=(await club_state(tx)).watched_since,
+        disputed={one.person_id for one in await tx.find(Dispute, ended_at=None, **only)},
     )
 
 
@@ -197,6 +201,8 @@ def _protected(
         return "exempt"
     if _on_leave(book, member, now):
         return "on-leave"
+    if member.person_id in book.disputed:
+        return "disputed"
     if member.identity not in outlook.inside:
         return "not-inside"
     watched = book.watched_since
@@ -224,11 +230,6 @@ def _facts(
     exempt = [e.until for e in book.exemptions.get(person, ()) if e.until > now]
     leaves = book.leaves.get(person, ())
     away = [leave.until for leave in leaves if leave.ended_at is None and leave.until > now]
-    days = book.activity.get(person, ())
-
-    def count(kind: Kind) -> int:
-        return sum(day.count for day in days if day.kind is kind)
-
     return MemberFacts(
         roles=book.roles.get(person, ()),
         admin=person in book.admins or decides(parts, member.identity, outlook),
@@ -246,11 +247,32 @@ def _facts(
         seen_share=share,
         noticed_at=member.noticed_at,
         grace_over=grace_over(member, now),
-        messages_30d=count(Kind.MESSAGE) + count(Kind.REPLY) + count(Kind.THREAD),
-        reactions_30d=count(Kind.REACTION),
-        reads_30d=sum(day.kind is Kind.READ for day in days),
-        active_days_30d=len({day.day for day in days}),
+        **_counts(book.activity.get(person, ())),
+        **_lasts(book.last.get(person, {})),
     )
+
+
+_COUNTED = {kind: f"{kind}s_30d" for kind in Kind} | {
+    Kind.REPLY: "replies_30d",
+    Kind.VOUCH: "vouches_30d",
+    Kind.PRESS: "presses_30d",
+}
+
+
+def _counts(days: Sequence[Activity]) -> dict[str, int]:
+    """Of the last 30 days. Nobody means their receipts one by one: days are counted there."""
+    counts = dict.fromkeys(_COUNTED.values(), 0)
+    for day in days:
+        counts[_COUNTED[day.kind]] += 1 if day.kind is Kind.READ else day.count
+    counts["messages_30d"] += counts["replies_30d"] + counts["threads_30d"]
+    counts["active_days_30d"] = len({day.day for day in days})
+    return counts
+
+
+def _lasts(last: Mapping[Kind, datetime]) -> dict[str, datetime]:
+    lasts = {f"last_{kind}_at": at for kind, at in last.items()}
+    spoken = [at for kind, at in last.items() if kind in SPOKEN]
+    return {**lasts, "last_spoke_at": max(spoken)} if spoken else lasts
 
 
 def _evidence(member: Membership, rule: str, silent: timedelta, share: float) -> dict[str, Value]:

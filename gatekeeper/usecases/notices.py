@@ -13,7 +13,9 @@ from gatekeeper.usecases import passes
 from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, order, tell
 
-HERE = "✋"
+HERE, WRONG = "✋", "🚩"
+DISPUTE = "wrong"  # act of the link under which they say so
+WRONG_VALID = timedelta(days=90)
 LINK_VALID = timedelta(days=365)  # it ends earlier with its use, or with the membership
 
 
@@ -48,7 +50,8 @@ def notice_text(
     language: str,
     why: str = "",
 ) -> str:
-    """The whole notice: the question, what it rests on, how to stay, how to announce a leave.
+    """The whole notice: the question, what it rests on, how to stay, to
+    announce a leave, to object.
 
     `why` is what the rule saw, in words, "" where nothing is told of it.
     """
@@ -58,6 +61,7 @@ def notice_text(
             " ".join(filter(None, (say_evidence(parts, evidence, language), why))),
             parts.say("notice.stay", {"until": iso(until), "symbol": HERE}, language),
             parts.say("notice.leave", {}, language),
+            parts.say("notice.wrong", {"symbol": WRONG}, language),
         ]
     )
 
@@ -87,14 +91,15 @@ async def order_notice(
         now=now,
         valid=LINK_VALID,
     )
+    wrong = await wrong_link(tx, parts, member, who, language, now)
     label = parts.say("notice.here", {}, language)
     return await order(
         tx,
         Tell(
             who=who,
             text=text,
-            links=(Link(label, url),),
-            choices=(Choice("here", HERE, label),),
+            links=(Link(label, url), wrong),
+            choices=(Choice("here", HERE, label), Choice("wrong", WRONG, wrong.label)),
         ),
         platform=who.platform,
         key=key if who == member.identity else f"{key}/{who}",
@@ -103,6 +108,22 @@ async def order_notice(
         lane=Lane.NOTICE,
         now=now,
     )
+
+
+async def wrong_link(
+    tx: Tx, parts: Parts, member: Membership, who: Identity, language: str, now: datetime
+) -> Link:
+    """The link under which `who` says that it is wrong to ask them, or was to let them go."""
+    url = await passes.issue(
+        tx,
+        parts,
+        act=DISPUTE,
+        identity=who,
+        subject=subject_of(member),
+        now=now,
+        valid=WRONG_VALID,
+    )
+    return Link(parts.say("notice.this-is-wrong", {}, language), url)
 
 
 def sweep_of(placed: Order) -> int:
@@ -159,7 +180,10 @@ async def order_goodbye(
         subject=subject_of(member),
         now=now,
         lane=Lane.REMOVAL,
-        links=(Link(parts.say("goodbye.link", {}, language), url),),
+        links=(
+            Link(parts.say("goodbye.link", {}, language), url),
+            await wrong_link(tx, parts, member, member.identity, language, now),
+        ),
     )
 
 

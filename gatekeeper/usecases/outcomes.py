@@ -4,8 +4,19 @@ from datetime import datetime
 
 from gatekeeper.domain.applications import Application
 from gatekeeper.domain.decisions import Lane, Order, Post, Receipt
+from gatekeeper.domain.memberships import Dispute
 from gatekeeper.ports import Standing, Tx
-from gatekeeper.usecases import admit, apply, cards, erase, findings, invitations, review, stages
+from gatekeeper.usecases import (
+    admit,
+    apply,
+    cards,
+    dispute_card,
+    erase,
+    findings,
+    invitations,
+    review,
+    stages,
+)
 from gatekeeper.usecases.naming import number_of
 from gatekeeper.usecases.parts import Parts, order
 
@@ -48,6 +59,8 @@ async def on_receipt(
         if done.subject.startswith("application:"):  # it may have moved on meanwhile
             app = await tx.get(Application, number_of(done.subject))
             await review.refresh(tx, parts, app, now)
+        elif done.purpose == cards.CARD and done.subject.startswith(dispute_card.PREFIX):
+            await dispute_card.show(tx, parts, await tx.get(Dispute, number_of(done.subject)), now)
 
 
 async def on_failure(

@@ -7,6 +7,7 @@ from gatekeeper.domain.events import Pressed, PressTakenBack
 from gatekeeper.domain.identity import Identity
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import (
+    disputes,
     rights,
     votes,
     words,
@@ -60,6 +61,8 @@ async def _take(parts: Parts, event: Pressed, card: StandingCard) -> None:
         await votes.pressed(parts, event, card)
     elif card.kind == "resume":
         await words.pressed_resume(parts, event, card)
+    elif card.kind == "dispute":
+        await disputes.pressed(parts, event, card)
     elif card.kind == "policy":
         await words_on_versions.pressed(parts, event, card)
     elif card.kind == "reconcile":

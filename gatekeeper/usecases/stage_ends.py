@@ -8,14 +8,16 @@ from gatekeeper.domain.decisions import Admit, Decision, Order, Progress, Verdic
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import INSIDE, STAGED, Event, Membership, State, advance
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import cards, letting_go, notices, passes, removals
+from gatekeeper.usecases import cards, dispute_card, letting_go, notices, passes, removals
 from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, cancel, record
 from gatekeeper.usecases.removals import FREE
 
 # How somebody was found alive; these are no signs by themselves, so they do not move the last one.
 NOT_SIGNS = frozenset({"seen", "leave", "exempt"})
-ANSWERED_THERE = frozenset({"link", "leave", "exempt"})  # whoever did it is told there and then
+ANSWERED_THERE = frozenset(
+    {"link", "leave", "exempt", "dispute"}
+)  # whoever did it is told there and then
 
 
 # ---- A sign of life ----------------------------------------------------------------------------
@@ -26,7 +28,7 @@ async def alive(tx: Tx, parts: Parts, person_id: int, now: datetime, how: str) -
 
     Args:
         how: seen (an observed sign; the last one is moved already), press, link, chat, command,
-            leave, exempt.
+            leave, exempt, dispute.
 
     Returns:
         KEEP "alive", None where there was no stage to end.
@@ -176,6 +178,7 @@ async def _end(
     await record(tx, parts, decision, now=now, actor=actor, subject=subject_of(member), seen=seen)
     await cancel(tx, subject_of(member), ("notice", "removal", "goodbye"), cause)
     await end_links(tx, member, now)
+    await dispute_card.end(tx, parts, member.person_id, now)
     if was in STAGED:
         await removals.refresh(tx, parts, now)
 

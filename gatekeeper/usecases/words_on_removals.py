@@ -1,4 +1,4 @@
-"""What people press and reply about removals: ✋ on a notice; ✅, ❌, `keep`, `remove` on cards."""
+"""What people press and say about removals: ✋, 🚩 on notices; ✅, ❌, `keep`, `remove`."""
 
 import re
 from datetime import datetime
@@ -10,7 +10,7 @@ from gatekeeper.domain.events import Pressed, Wrote
 from gatekeeper.domain.identity import Account
 from gatekeeper.domain.memberships import STAGED, Event, Membership
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import held, notices, removals, stage_ends, sweep, votes
+from gatekeeper.usecases import disputes, held, notices, removals, stage_ends, sweep, votes
 from gatekeeper.usecases.naming import name_of, number_of, subject_of
 from gatekeeper.usecases.notices import HERE
 from gatekeeper.usecases.parts import Parts, once, order
@@ -45,12 +45,16 @@ async def _refuse(tx: Tx, parts: Parts, event: Pressed | Wrote, why: str, now: d
 
 
 async def _here(tx: Tx, parts: Parts, event: Pressed, card: StandingCard, now: datetime) -> None:
-    """✋: only the one who was asked can answer, and the answer counts whenever it comes."""
-    if event.symbol != HERE:
+    """✋ or 🚩: only the one who was asked can answer, and the answer counts whenever it comes."""
+    if event.symbol not in {HERE, notices.WRONG}:
         return
     member = await tx.get(Membership, number_of(card.subject))
     account = await tx.first(Account, identity=event.who)
-    if account is not None and account.person_id == member.person_id:
+    if account is None or account.person_id != member.person_id:
+        return
+    if event.symbol == notices.WRONG:
+        await disputes.pressed_notice(tx, parts, event, account, now)
+    else:
         await stage_ends.alive(tx, parts, member.person_id, now, "press")
 
 

@@ -37,7 +37,7 @@ async def test_a_notice_says_what_it_rests_on_and_how_to_stay(club):
     for part in parts:
         assert part in notice.text, notice.text
     assert "{" not in notice.text
-    assert [choice.symbol for choice in notice.choices] == ["✋"]
+    assert [choice.symbol for choice in notice.choices] == ["✋", "🚩"]
     assert notice.links[0].url.startswith("http://club.test/l/")
     member = await club.member(carl)
     assert member.state is State.NOTICED
