@@ -1,5 +1,6 @@
 """reconcile: who is inside and which doors stand open, held against the record and the rules."""
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -106,7 +107,8 @@ def _show(
         render.show_json(whole)
         return
     for row in rows:
-        render.say(f"#{row.id} {said(parts, row)} {proposed(parts, row)}")
+        since = f"{row.first_at.astimezone(UTC):%Y-%m-%d}"
+        render.say(f"#{row.id} {since} {said(parts, row)} {proposed(parts, row)}")
     for place, why in report.unseen.items():
         render.say(parts.say("found.unseen", {"place": place, "why": why}))
     if done is not None:

@@ -31,10 +31,9 @@ async def pressed(parts: Parts, event: Pressed, card: StandingCard) -> None:
         if not why and card.ended_at is not None:
             why = "card-ended"
         shown = await removals.shown_at(tx, card, event.at)
-        rows = await tx.find(Finding, ended_at=None, first_at__lte=event.at)
     if not why:  # before the press counts as taken in: where nobody can be asked, it comes again
-        seen = {row.id for row in rows} & shown
-        await findings.apply(parts, str(event.who), seen, braked=False)
+        done = await findings.apply(parts, str(event.who), shown, braked=False)
+        why = "" if done else "findings-changed"
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()
         if await once(tx, event, now) and why:

@@ -8,8 +8,12 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
+from datetime import timedelta
 
 from gatekeeper.domain.applications import Application, State
+from gatekeeper.domain.clubs import Schedule
+from gatekeeper.domain.memberships import Sweep
+from gatekeeper.usecases.parts import club_state
 
 
 def codes(out):
@@ -141,3 +145,54 @@ def test_doctor_finds_a_record_key_that_is_not_the_records_own(club, gatekeeper)
     assert "doctor.record-key" in codes(out)
     assert "row 2" in out
     assert "backup" in out
+
+
+def test_an_admission_is_taken_back(zoe, club, gatekeeper):
+    number = str(zoe.id)
+    code, _, err = gatekeeper("applications", "take-back", number, "--reason", "Two of you")
+    assert code == 1
+    assert "[wrong-state]" in err
+    assert gatekeeper("applications", "take-back", number)[0] == 2
+    with club.served():
+        assert gatekeeper("applications", "approve", number, "--wait", "20")[0] == 0
+        code, out, err = gatekeeper(
+            "applications", "take-back", number, "--reason", "Two of you", "--wait", "20", "--json"
+        )
+        assert code == 0, err
+    told = json.loads(out)
+    assert told["state"] == "lapsed"
+    assert {order["purpose"] for order in told["orders"]} >= {"retract", "decline-told"}
+    assert "Two of you" in gatekeeper("applications", "show", number)[1]
+
+
+def test_missed_cron_a_service_that_was_away_makes_the_newest_up_once(club):
+    """Through the real engine, relay and tables: a month away, one sweep, and no second one."""
+    with club.served():
+        pass
+
+    async def a_month_ago(parts):
+        then = parts.clock.now() - timedelta(days=40)
+        async with parts.store.transaction(parts.club) as tx:
+            row = await tx.first(Schedule, name="sweep")
+            await tx.change(row, done_at=then)
+            state = await club_state(tx)
+            await tx.change(state, watched_since=then - timedelta(days=400))
+
+    async def sweeps(parts):
+        async with parts.store.look(parts.club) as tx:
+            found = await tx.find(Sweep)
+            row = await tx.first(Schedule, name="sweep")
+        return [one.slot for one in found], row
+
+    club.within(a_month_ago)
+    for _ in range(2):
+        with club.served():
+            for _ in range(100):
+                slots, row = club.within(sweeps)
+                if slots and row.due_at is None:
+                    break
+                time.sleep(0.1)
+            time.sleep(0.5)
+        slots, row = club.within(sweeps)
+        assert slots == [row.done_at.isoformat()]
+        assert row.due_at is None

@@ -10,7 +10,7 @@ from gatekeeper.domain.identity import Identity
 from gatekeeper.domain.memberships import Membership, State
 from gatekeeper.domain.reconcile import Rule
 from gatekeeper.testing.fakes_people import ADMINS, SPACE
-from gatekeeper.usecases import adopt, findings
+from gatekeeper.usecases import adopt, due, erase, findings
 from gatekeeper.usecases.reconcile import run
 
 BY = "operator:root"
@@ -361,3 +361,37 @@ async def test_a_press_on_what_was_not_shown_yet_does_nothing_about_it(club):
     assert await club.state(carl) is State.DEPARTED
     assert await club.state(dora) is State.ACTIVE
     assert (await club.find(StandingCard, subject="reconcile:club"))[0].ended_at is None
+
+
+async def test_what_ended_long_ago_is_forgotten_and_what_is_let_be_is_not(club):
+    eve = await stranger(club)
+    dora = club.platform.person("@dora:fake", inside=True)
+    await look(club)
+    await reply(club, "adopt @dora")
+    await reply(club, "leave @eve")
+    club.clock.advance(days=100)
+    await run(club.parts, BY)
+    await due.tidy(club.parts)
+    assert [row.subject for row in await club.find(Finding)] == [eve.account]
+    assert await club.state(dora) is State.ACTIVE
+
+
+async def test_erasing_somebody_forgets_what_was_found_about_them(club):
+    eve = await stranger(club)
+    await look(club)
+    await reply(club, "adopt @eve")
+    await erase.erase(club.parts, eve, BY)
+    assert not await club.find(Finding, subject=eve.account)
+
+
+async def test_a_press_that_changes_nothing_is_told_so(club):
+    [carl] = await club.adopt("carl")
+    club.platform.people[carl.account].places.clear()
+    await look(club)
+    ref = card(club).ref
+    club.platform.people[carl.account].places[SPACE] = "join"
+    await club.platform.press(club.alice, ref, "✅")
+    await club.settle()
+    await club.platform.take_chat(club.alice)
+    await club.settle()
+    assert "left to put right" in club.told(club.alice)[-1].text
