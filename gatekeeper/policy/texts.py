@@ -8,7 +8,7 @@ its value `count`. A club's own texts (`overrides`) come first.
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from gettext import c2py
 from importlib.resources import files
 from string import Formatter
@@ -147,6 +147,7 @@ def fill(template: str, values: Mapping[str, Value], language: str, zone: str = 
         return template
 
 
+@lru_cache(maxsize=4_096)
 def placeholders(template: str) -> frozenset[str]:
     """The names in a template; raises ValueError where its braces do not fit."""
     return frozenset(name for _, name, _, _ in Formatter().parse(template) if name is not None)

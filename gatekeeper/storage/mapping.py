@@ -75,19 +75,21 @@ class Column(NamedTuple):
             return None
         return self.codec.encode(value)
 
-    def decode(self, value: Any) -> Any:
-        """From what the driver gave."""
-        return None if value is None else self.codec.decode(value)
-
 
 @dataclass(frozen=True, slots=True)
 class Mapper(Generic[T]):
-    """One kind of value and its table; `guard` is the field that a change compares."""
+    """One kind of value and its table.
+
+    Attributes:
+        guard: the field that a change compares.
+        decoded: the columns that do not come back as they are, and how they are read.
+    """
 
     kind: type[T]
     table: str
     columns: Mapping[str, Column]
     guard: str
+    decoded: tuple[tuple[str, Callable[[Any], Any]], ...]
 
     def row(self, value: T) -> dict[str, Any]:
         """All columns but the id."""
@@ -99,9 +101,11 @@ class Mapper(Generic[T]):
 
     def value(self, row: Mapping[str, Any]) -> T:
         """The value that a row keeps."""
-        return self.kind(
-            **{name: column.decode(row[name]) for name, column in self.columns.items()}
-        )
+        values = dict(row)
+        for name, decode in self.decoded:
+            if values[name] is not None:
+                values[name] = decode(values[name])
+        return self.kind(**values)
 
     def column(self, name: str) -> Column:
         """The column of a field; ValueError for one that it does not have."""
@@ -126,7 +130,12 @@ def _made(kind: Any, dialect: str) -> Mapper[Any]:
         hint, nullable = _without_none(hints[field.name])
         columns[field.name] = Column(field.name, _codec(hint, dialect), nullable)
     guard = next((name for name in ("state", "progress") if name in columns), "")
-    return Mapper(kind, str(MODELS[kind]._meta.db_table), columns, guard)
+    decoded = tuple(
+        (name, column.codec.decode)
+        for name, column in columns.items()
+        if column.codec.decode is not _same
+    )
+    return Mapper(kind, str(MODELS[kind]._meta.db_table), columns, guard, decoded)
 
 
 def clean(text: object) -> str:
@@ -157,7 +166,7 @@ _TEXT: Final = Codec(clean, _same, text=True)
 _PLAIN: Final[Mapping[Any, Codec]] = {
     str: _TEXT,
     bool: Codec(bool, bool),
-    int: Codec(int, int),
+    int: Codec(int, _same),
     float: Codec(float, float),
     timedelta: Codec(timedelta.total_seconds, lambda seconds: timedelta(seconds=seconds)),
     Identity: Codec(clean, Identity.parse, text=True),
