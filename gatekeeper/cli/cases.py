@@ -128,6 +128,7 @@ def _plain(tried: "Report | PolicyError", wanted: float | None) -> dict[str, Any
         "name": tried.name,
         "passed": _good(tried, wanted),
         "results": results,
+        "trials": [render.plain(each) for each in tried.trials],
         "never_fired": tried.never_fired,
         "coverage": coverage,
     }

@@ -119,7 +119,7 @@ def _checked(file: str) -> _Checked:
 
 
 def _checked_cases(path: Path) -> _Checked:
-    from gatekeeper.policy.cases import check_cases
+    from gatekeeper.policy.case_reader import check_cases
     from gatekeeper.policy.findings import Finding, PolicyError
     from gatekeeper.policy.parse import load_policy
 

@@ -109,6 +109,9 @@ class Case(_Strict):
     member: Own = Field(
         None, description="A fixture, or facts over the file's; `from` names fixtures."
     )
+    trial: str = Field(
+        "", description="A rule or document on trial, by its id or name: judged as if in force."
+    )
     matrix: Matrix | None = Field(
         None, description="Name to values, tried in every combination; or a list of rows."
     )

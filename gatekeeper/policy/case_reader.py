@@ -25,6 +25,7 @@ from gatekeeper.policy.findings import Finding, PolicyError
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.outcomes import close, outcomes
 from gatekeeper.policy.places import LETTERS, Path, Sheet
+from gatekeeper.policy.promotions import judges
 
 ROWS = 1_000  # a matrix with more is refused
 
@@ -34,8 +35,14 @@ _TAGS = {"one", "rows"}  # steps that pydantic adds for a choice of forms; they 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One input to be judged and what is expected of it; `line` is where its case stands."""
+    """One input to be judged and what is expected of it.
 
+    Attributes:
+        line: where its case stands.
+        policy: who judges: with the trial in force that the case names.
+    """
+
+    policy: Policy
     case: str
     line: int
     subject: Subject
@@ -64,7 +71,8 @@ class _Reader:
     """Reads one file and gathers findings on the way."""
 
     def __init__(self, text: str, policy: Policy, name: str) -> None:
-        self.text, self.policy = text, policy
+        self.text, self.policy = text, policy.enforced()
+        self.trials = {subject: judges(self.policy, subject) for subject in MODELS}
         self.sheet = Sheet(text, name)
         self.node: yaml.Node = yaml.ScalarNode("", "", yaml.Mark("", 0, 0, 0, "", 0))
         self.file: CaseFile | None = None
@@ -253,11 +261,16 @@ class _Reader:
         rows = self.rows(case, path)
         if not rows:
             return []
+        policy = self.trials[subject].get(case.trial)
+        if policy is None:
+            known = close(case.trial, filter(None, self.trials[subject]))
+            self.at((*path, "trial"), "case-unknown-trial", name=case.trial, known=known)
+            return []
         for row, here in rows:
             self.facts(subject, row.model_extra or {}, here)
         expected = self.expected(case, [row for row, _ in rows], path)
         for expect, here in expected:
-            self.expect(subject, expect, here)
+            self.expect(policy, subject, expect, here)
         if self.sheet.findings:
             return []
         line = self.line(path)
@@ -271,7 +284,7 @@ class _Reader:
                 self.at(here, "value-wrong", name=subject, detail=str(error).split("\n")[0])
                 continue
             told = case.case if case.matrix is None else f"{case.case} ({_told(row)})"
-            tries.append(Try(told, line, subject, facts, now, expect))
+            tries.append(Try(policy, told, line, subject, facts, now, expect))
         return tries
 
     def line(self, path: Path) -> int:
@@ -329,11 +342,11 @@ class _Reader:
                 self.at(path, "field-missing", name="expect")
         return found
 
-    def expect(self, subject: Subject, expect: Expect, path: Path) -> None:
-        """Look whether this can come about at all under the policy."""
+    def expect(self, policy: Policy, subject: Subject, expect: Expect, path: Path) -> None:
+        """Look whether this can come about at all under a policy."""
         if expect == Expect():
             self.at(path, "case-expects-nothing")
-        verdicts, codes, rules = outcomes(self.policy, subject)
+        verdicts, codes, rules = outcomes(policy, subject)
         if expect.verdict is not None and expect.verdict not in verdicts:
             known = ", ".join(verdicts)
             self.at((*path, "verdict"), "value-unknown", value=expect.verdict, expected=known)

@@ -5,6 +5,7 @@ The format stands in `case_format`, its reading in `case_reader`; how facts are 
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -12,28 +13,12 @@ from gatekeeper.domain.decisions import Ruling
 from gatekeeper.domain.errors import Value
 from gatekeeper.policy.atoms import AtomValue
 from gatekeeper.policy.base import write_duration
-from gatekeeper.policy.case_facts import application_facts, facts_of, member_facts
-from gatekeeper.policy.case_format import Case, CaseFile, Expect
-from gatekeeper.policy.case_reader import Try, check_cases, read_cases
+from gatekeeper.policy.case_format import Expect
+from gatekeeper.policy.case_reader import Try, read_cases
 from gatekeeper.policy.coverage import Coverage, Look, coverage_of, look_at
 from gatekeeper.policy.judge import Policy
+from gatekeeper.policy.promotions import Shadow, shadows, title
 from gatekeeper.policy.texts import DEFAULT, sentence
-
-__all__ = [
-    "Case",
-    "CaseFile",
-    "CaseResult",
-    "Difference",
-    "Expect",
-    "Report",
-    "Try",
-    "application_facts",
-    "check_cases",
-    "facts_of",
-    "member_facts",
-    "read_cases",
-    "run_cases",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +56,53 @@ class CaseResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Otherwise:
+    """A case that one thing on trial would give another verdict, were it in force."""
+
+    case: str
+    line: int
+    verdict: str
+    trial_verdict: str
+    trial_rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class OnTrial:
+    """One rule or document on trial, and the cases that it would change if it were in force.
+
+    Attributes:
+        trial: rule:<id> or document:<name>.
+    """
+
+    trial: str
+    otherwise: tuple[Otherwise, ...]
+
+    def lines(self, name: str, language: str = DEFAULT) -> tuple[str, ...]:
+        """It in words; `name` is the file's."""
+        code = "cases-on-trial" if self.otherwise else "cases-on-trial-none"
+        values: dict[str, Value] = {"count": len(self.otherwise)}
+        values["trial"] = title(self.trial, language)
+        told = [sentence(code, values, language)]
+        for one in self.otherwise:
+            values = {
+                "case": one.case,
+                "where": f"{name}:{one.line}",
+                "was": one.verdict,
+                "would": one.trial_verdict,
+                "rule": one.trial_rule or "-",
+            }
+            told.append("  " + sentence("cases-on-trial-one", values, language))
+        return tuple(told)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """All cases of a file, and what they show of the policy."""
+    """All cases of a file, and what they show of the policy and of what is on trial in it."""
 
     name: str
     results: tuple[CaseResult, ...]
     coverage: Coverage
+    trials: tuple[OnTrial, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -98,24 +124,45 @@ class Report:
             told.append(sentence(code, {"case": result.case, "where": where}, language))
             told += [f"        {each.sentence(language)}" for each in result.differences]
             told += [f"          {each.sentence(language)}" for each in result.because]
+        for trial in self.trials:
+            told += trial.lines(self.name, language)
         return (*told, *self.coverage.lines(language))
 
 
 def run_cases(policy: Policy, text: str, name: str = "cases.yaml") -> Report:
     """Judge every case in `text` by `policy`; raises PolicyError with all that is wrong with it.
 
-    A document in audit is judged as if it were enforced: its cases are there to be right before.
+    A document in audit is judged as if it were enforced: its cases are there to be right before. A
+    rule in audit, or a document beside the one in force, is so in the cases that name it as their
+    `trial`; of all others is told what it would change.
     """
     policy = policy.enforced()
     results, looks = [], []
-    for one in read_cases(text, policy, name):
-        look = look_at(policy, one.facts, one.now)
-        looks.append(look)
+    tries = read_cases(text, policy, name)
+    for one in tries:
+        look = look_at(one.policy, one.facts, one.now)
+        looks.append(look if one.policy is policy else look_at(policy, one.facts, one.now))
         ruling = look.inspection.ruling
         differences = _differences(one.expect, ruling)
         because = _because(one.expect, look) if differences else ()
         results.append(CaseResult(one.case, one.line, differences, because, ruling))
-    return Report(name, tuple(results), coverage_of(policy, looks))
+    plain = [
+        (one, each.ruling) for one, each in zip(tries, results, strict=True) if one.policy is policy
+    ]
+    trials = tuple(_on_trial(shadow, plain) for shadow in shadows(policy))
+    return Report(name, tuple(results), coverage_of(policy, looks), trials)
+
+
+def _on_trial(shadow: Shadow, judged: Sequence[tuple[Try, Ruling]]) -> OnTrial:
+    """What would come out otherwise."""
+    changed = []
+    for one, ruling in judged:
+        if one.subject == shadow.subject:
+            other = shadow.policy.judge(one.facts, one.now)
+            if other.verdict is not ruling.verdict:
+                verdicts = (ruling.verdict.value, other.verdict.value)
+                changed.append(Otherwise(one.case, one.line, *verdicts, other.rule))
+    return OnTrial(shadow.name, tuple(changed))
 
 
 def _differences(expect: Expect, ruling: Ruling) -> tuple[Difference, ...]:

@@ -10,7 +10,9 @@ from typing import TypeAlias
 from gatekeeper.domain.errors import Value
 from gatekeeper.policy.document import AdmissionSpec, Mode, PruningSpec
 from gatekeeper.policy.evaluation import RuleSet
+from gatekeeper.policy.facts import Subject
 from gatekeeper.policy.judge import Policy
+from gatekeeper.policy.texts import DEFAULT, sentence
 
 ADMISSION, PRUNING = "AdmissionPolicy", "PruningPolicy"
 
@@ -101,10 +103,32 @@ class Shadow:
     kind: str
     policy: Policy
 
+    @property
+    def label(self) -> str:
+        """The rule's id or the document's name alone."""
+        return self.name.partition(":")[2]
+
+    @property
+    def subject(self) -> Subject:
+        """Whom it judges."""
+        return "application" if self.kind == ADMISSION else "member"
+
+
+def title(trial: str, language: str = DEFAULT) -> str:
+    """A trial's name in words: rule chatty."""
+    what, _, name = trial.partition(":")
+    return sentence(f"trial.{what}", {"name": name}, language)
+
 
 def shadows(policy: Policy) -> tuple[Shadow, ...]:
     """Everything that is on trial in a version."""
     return tuple(_shadows(policy))
+
+
+def judges(policy: Policy, subject: Subject) -> Mapping[str, Policy]:
+    """The policy as "", and with each thing in force that is on trial, by that one's id or name."""
+    found = {one.label: one.policy for one in shadows(policy) if one.subject == subject}
+    return {"": policy, **found}
 
 
 def _shadows(policy: Policy) -> Iterator[Shadow]:

@@ -18,7 +18,7 @@ from gatekeeper.domain.pruning import judge
 from gatekeeper.policy.document import Mode
 from gatekeeper.policy.facts import ApplicationFacts
 from gatekeeper.policy.judge import Policy
-from gatekeeper.policy.promotions import ADMISSION, PRUNING, Shadow, shadows
+from gatekeeper.policy.promotions import ADMISSION, PRUNING, Shadow, shadows, title
 from gatekeeper.ports import Tx
 from gatekeeper.usecases.member_facts import Look
 from gatekeeper.usecases.naming import number_of, subject_of
@@ -227,9 +227,7 @@ def say(parts: Parts, one: Gathered, language: str = "") -> str:
     """One kind of difference in words."""
     names = ", ".join(one.names) + (" …" if one.count > len(one.names) else "")
     values: Mapping[str, str | int] = {
-        "trial": parts.say(
-            f"trial.{one.trial.partition(':')[0]}", {"name": one.trial.partition(":")[2]}, language
-        ),
+        "trial": title(one.trial, language or parts.policy.club.spec.language),
         "was": parts.say(f"trial.verdict-{one.verdict}", {}, language),
         "would": parts.say(f"trial.verdict-{one.trial_verdict}", {}, language),
         "count": one.count,

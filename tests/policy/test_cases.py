@@ -18,11 +18,12 @@ from gatekeeper.policy.case_facts import (
     given_of,
     member_facts,
 )
-from gatekeeper.policy.cases import check_cases, read_cases, run_cases
+from gatekeeper.policy.case_reader import check_cases, read_cases
+from gatekeeper.policy.cases import run_cases
 from gatekeeper.policy.findings import PolicyError
 from gatekeeper.policy.made_up import Maker, as_given
 from gatekeeper.policy.parse import check_policy, load_policy
-from tests.policy.builders import NOW, a_policy, rule
+from tests.policy.builders import NOW, a_policy, policy_text, rule
 
 POLICIES = sorted(
     path
@@ -64,6 +65,63 @@ def test_a_difference_is_told_readably():
     assert "rule spam: no case matches it" in report.lines()
     assert "spam" in report.never_fired
     assert any("erwartet keep, bekommen notify" in line for line in report.lines("de"))
+
+
+TRIED = """      - id: chatty
+        condition: application.vouches > 1
+        output: {decision: admit}
+        mode: audit
+      - id: spam
+"""
+ON_TRIAL = """now: 2026-03-01T12:00:00Z
+cases:
+  - case: vouched for
+    application: {vouches: 2}
+    expect: {verdict: wait, rule: default}
+  - case: vouched for, once chatty decides
+    application: {vouches: 2}
+    trial: chatty
+    expect: {verdict: admit, rule: chatty}
+  - {case: not vouched for, application: {}, expect: {verdict: wait}}
+"""
+
+
+def test_a_rule_on_trial_is_tried_by_the_cases_that_name_it():
+    policy = a_policy(("      - id: spam\n", TRIED))
+    report = run_cases(policy, ON_TRIAL)
+    assert report.passed, report.lines()
+    assert "In force, rule chatty would change one case:" in report.lines()
+    assert "  admit, not wait, by rule chatty: vouched for (cases.yaml:3)" in report.lines()
+    assert "In Kraft würde Regel chatty einen Fall ändern:" in report.lines("de")
+    missing = {(one.rule, one.code) for one in report.coverage.missing}
+    assert not any(rule == "chatty" for rule, _ in missing)
+    wrong = run_cases(policy, ON_TRIAL.replace("    trial: chatty\n", ""))
+    assert [one.passed for one in wrong.results] == [True, False, True]
+
+
+def test_a_document_on_trial_is_tried_likewise():
+    text = policy_text()
+    second = text[text.index("kind: PruningPolicy") :]
+    second = second.replace("duration('90d')", "duration('30d')").replace(
+        "mode: enforce", "mode: audit"
+    )
+    name = second.split("name: ")[1].split("}")[0].split("\n")[0]
+    policy = load_policy(
+        f"{text}\n---\napiVersion: gatekeeper/v1\n{second.replace(name, 'sooner', 1)}"
+    )
+    case = "now: 2026-03-01T12:00:00Z\ncases:\n  - case: away for a while\n"
+    report = run_cases(policy, case + "    member: {silent: 40d}\n    expect: {verdict: keep}\n")
+    assert report.passed
+    assert "In force, document sooner would change one case:" in report.lines()
+    tried = "    member: {silent: 40d}\n    trial: sooner\n    expect: {verdict: notify}\n"
+    assert run_cases(policy, case + tried).passed
+
+
+def test_a_trial_that_is_none_is_a_finding():
+    policy = a_policy(("      - id: spam\n", TRIED))
+    (found,) = check_cases(ON_TRIAL.replace("trial: chatty", "trial: chaty"), policy)
+    assert (found.code, found.line) == ("case-unknown-trial", 8)
+    assert "chatty" in found.remedy()
 
 
 def test_facts_are_short_to_write():

@@ -16,7 +16,8 @@ from gatekeeper.cli import invariants as command
 from gatekeeper.policy import invariants
 from gatekeeper.policy.boundaries import constants
 from gatekeeper.policy.case_facts import MODELS, facts_of
-from gatekeeper.policy.cases import check_cases, run_cases
+from gatekeeper.policy.case_reader import check_cases
+from gatekeeper.policy.cases import run_cases
 from gatekeeper.policy.invariants import Recorded, try_made_up, try_recorded
 from gatekeeper.policy.made_up import Maker, as_given
 from gatekeeper.policy.parse import check_policy, load_policy
