@@ -18,7 +18,7 @@ from gatekeeper.policy.base import parse_duration
 from gatekeeper.policy.binding import RESULTS, CheckFailed, Environment, is_constant, to_cel
 from gatekeeper.policy.facts import Facts, Schema, Type
 from gatekeeper.policy.flat import flatten
-from gatekeeper.policy.hoist import hoist, inline
+from gatekeeper.policy.hoist import hoist
 from gatekeeper.policy.plain import clean_text, param_type
 from gatekeeper.policy.reader import Fused, Names, Reader, names_in
 from gatekeeper.policy.scope import Condition, Ground, Scope
@@ -135,12 +135,11 @@ class Conditions:
         """
         # put together from what was checked: to check all of it again takes as long as the first
         # time, in one call during which nothing else runs
-        tree = expressions.listed(condition.tree.expr for condition in conditions)
+        tree, elements = expressions.listed(condition.tree.expr for condition in conditions)
         whole = self._mine(names_in([tree.expr, *(other.tree.expr for other in others)]))
-        if () in whole or expressions.shadows(tree.expr, {*self._groups, "now"}):
+        if () in whole or elements & {*self._groups, "now"}:
             return None  # the subject as a whole is looked at, or a loop's name hides another
         signals = hoist(tree, self._groups, self.params)
-        inline(tree, self.params)
         reader = Reader(self.subject_schema, whole)
         params = self._ground.cel_params
         try:

@@ -4,7 +4,7 @@ The binding hands a compiled condition out in this form and takes it back, so it
 (which names does it use, are they asked for with has() first) and made ready (90d to seconds).
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
@@ -83,14 +83,17 @@ def write(tree: Any) -> bytes:
     ).SerializeToString()
 
 
-def listed(exprs: Iterable[Any]) -> Any:
-    """A tree that gives a list of what each of these gives; they are copied."""
-    tree = _CHECKED()
+def listed(exprs: Iterable[Any]) -> tuple[Any, frozenset[str]]:
+    """A tree that gives a list of what each of these gives; they are copied. And the names that
+    loops in it have for elements."""
+    tree, names = _CHECKED(), set[str]()
     for expr in exprs:
         tree.expr.list.elements.add().CopyFrom(expr)
     for number, one in enumerate(walk(tree.expr), 1):
         one.id = number
-    return tree
+        if one.HasField("loop"):
+            names.add(one.loop.iter_var)
+    return tree, frozenset(names)
 
 
 def kind(expr: Any) -> str:
@@ -107,9 +110,9 @@ def parts(expr: Any) -> list[Any]:
         return [expr.select.operand]
     if what == "call":
         call = expr.call
-        return [call.target, *call.args] if call.HasField("target") else list(call.args)
+        return [call.target, *call.args] if call.HasField("target") else [*call.args]
     if what == "list":
-        return list(expr.list.elements)
+        return [*expr.list.elements]
     if what == "struct":
         inside = [(entry.map_key, entry.value) for entry in expr.struct.entries]
         return [part for pair in inside for part in pair]
@@ -128,11 +131,6 @@ def walk(expr: Any) -> Iterator[Any]:
         left += reversed(parts(one))
 
 
-def shadows(expr: Any, names: Container[str]) -> bool:
-    """Whether a loop in `expr` calls its elements by one of these names."""
-    return any(kind(one) == "loop" and one.loop.iter_var in names for one in walk(expr))
-
-
 def most_elements(expr: Any) -> int:
     """How long every list may be so that the loops in `expr` surely end within their steps."""
     loops = sum(kind(one) == "loop" for one in walk(expr))
@@ -147,14 +145,17 @@ def _depth(expr: Any) -> int:
 
 def path(expr: Any) -> tuple[str, ...]:
     """("member", "joined_at") for member.joined_at; () for anything that is no plain name."""
-    match kind(expr):
-        case "ident":
-            return (expr.ident.name,)
-        case "select":
-            before = path(expr.select.operand)
-            return (*before, expr.select.field) if before else ()
-        case _:
-            return ()
+    names: list[str] = []
+    what = expr.WhichOneof("kind")
+    while what == "select":
+        select = expr.select
+        names.append(select.field)
+        expr = select.operand
+        what = expr.WhichOneof("kind")
+    if what != "ident":
+        return ()
+    names.append(expr.ident.name)
+    return tuple(reversed(names))
 
 
 def unguarded(

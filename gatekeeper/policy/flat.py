@@ -16,6 +16,7 @@ from gatekeeper.policy.hoist import Signal
 from gatekeeper.policy.reader import Entry, Fused, Names, Reader, flat_bits
 
 _NOW = ("now",)
+_NAMES = {"ident", "select"}
 
 
 class _Flat:
@@ -36,7 +37,12 @@ class _Flat:
 
     def take(self, expr: Any) -> bool:
         """Exchange every name inside `expr`; False where one is no plain value."""
-        path = expressions.path(expr)
+        what = expressions.kind(expr)
+        if what == "const":
+            return True
+        if what == "call" and moments.exchange(expr, self._fact, self._moment):
+            return True
+        path = expressions.path(expr) if what in _NAMES else ()
         if path and path[0] in self.groups:
             if path[0] == "variables" and path[1:] and path[1] in self.signals:
                 return self._write(expr, path[1], self.signals[path[1]].kind)
@@ -51,8 +57,6 @@ class _Flat:
         if path == _NOW:
             name = self.values.setdefault(_NOW, "now")
             return self._write(expr, name, Type(datetime))
-        if moments.exchange(expr, self._fact, self._moment):
-            return True
         return all(self.take(part) for part in expressions.parts(expr))
 
     def kind(self, path: Names) -> Type | None:

@@ -26,6 +26,7 @@ _NO_CAPTURE = re2.Options()
 _NO_CAPTURE.never_capture = True  # whether, not where
 _ANYWHERE = re2._re2.RE2.Anchor.UNANCHORED
 _BOOL, _INT = Type(bool), Type(int)
+_TESTS = frozenset({"matches", "contains", "startsWith", "endsWith"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,46 +58,41 @@ def hoist(tree: Any, groups: Schema, params: Mapping[str, object]) -> tuple[Sign
         groups: the subject, params and variables, each with its names and types.
     """
     signals: dict[tuple[Names, str], Signal] = {}
-    free = max(one.id for one in expressions.walk(tree.expr)) + 1
     for condition in tree.expr.list.elements:
-        finder = _Finder(groups, params, expressions.most_elements(condition))
+        finder = _Finder(groups, params, condition)
         for expr in expressions.walk(condition):
-            found = finder.find(expr)
+            what = expressions.kind(expr)
+            if what == "select":
+                _inline(expr, params)
+            found = finder.find(expr, what)
             if found is None:
                 continue
-            what, signal = found
-            key = signal.path, what
-            signal = signals.setdefault(key, replace(signal, name=f"~{len(signals)}"))
-            number, free = free, free + 2
+            key = found[1].path, found[0]
+            signal = signals.setdefault(key, replace(found[1], name=f"~{len(signals)}"))
+            number = expr.id
             expr.Clear()
-            expr.id = number
-            expr.select.field = signal.name
-            expr.select.operand.id = number + 1
+            expr.id, expr.select.field = number, signal.name
             expr.select.operand.ident.name = "variables"
     return tuple(signals.values())
 
 
 @dataclass(frozen=True, slots=True)
 class _Finder:
-    """Finds tests in one condition; its loops may go over `most` elements."""
+    """Finds tests in one condition."""
 
     groups: Schema
     params: Mapping[str, object]
-    most: int
+    condition: Any
 
-    def find(self, expr: Any) -> Found:
-        match expressions.kind(expr):
-            case "loop":
-                return self._exists(expr.loop)
-            case "call":
-                match expr.call.function:
-                    case "size":
-                        return self._size(expr)
-                    case "@in":
-                        return self._among(expr)
-                    case "matches" | "contains" | "startsWith" | "endsWith":
-                        return self._text(expr)
-        return None
+    def find(self, expr: Any, kind: str) -> Found:
+        if kind == "loop":
+            return self._exists(expr.loop)
+        function = expr.call.function if kind == "call" else ""
+        if function == "size":
+            return self._size(expr)
+        if function == "@in":
+            return self._among(expr)
+        return self._text(expr) if function in _TESTS else None
 
     def _size(self, expr: Any) -> Found:
         path, kind = self._plain(expressions.parts(expr)[0])
@@ -147,8 +143,9 @@ class _Finder:
             return None
         if not loop.accu_init.const.HasField("bool") or loop.accu_init.const.bool:
             return None
-        signal = Signal("", path, _BOOL, test=_meets(entries), most=self.most)
-        return f"exists in {sorted(entries)}, of {self.most}", signal
+        most = expressions.most_elements(self.condition)
+        signal = Signal("", path, _BOOL, test=_meets(entries), most=most)
+        return f"exists in {sorted(entries)}, of {most}", signal
 
     def _plain(self, expr: Any) -> tuple[Names, Type | None]:
         """The name that it is, and its type where it is a value of a subject."""
@@ -234,22 +231,18 @@ def _any_of(patterns: Sequence[str]) -> Any:
         return None
 
 
-def inline(tree: Any, params: Mapping[str, object]) -> None:
-    """Write params that are a text, a number, a truth or a span into a checked tree."""
-    for expr in list(expressions.walk(tree.expr)):
-        value = _param(expr, params)
-        if isinstance(value, timedelta):
-            number = expr.id
-            expr.Clear()
-            expr.id = number
-            expr.call.function = "duration"
-            expr.call.args.add().const.string = f"{value // _MICROSECOND}us"
-        elif isinstance(value, bool | int | float | str):
-            number = expr.id
-            expr.Clear()
-            expr.id = number
-            kind = {bool: "bool", int: "int", float: "double", str: "string"}[type(value)]
-            setattr(expr.const, kind, clean_text(value) if isinstance(value, str) else value)
+def _inline(expr: Any, params: Mapping[str, object]) -> None:
+    """Write a param that is a text, a number, a truth or a span as a literal."""
+    value, number = _param(expr, params), expr.id
+    if isinstance(value, timedelta):
+        expr.Clear()
+        expr.id, expr.call.function = number, "duration"
+        expr.call.args.add().const.string = f"{value // _MICROSECOND}us"
+    elif isinstance(value, bool | int | float | str):
+        expr.Clear()
+        expr.id = number
+        kind = {bool: "bool", int: "int", float: "double", str: "string"}[type(value)]
+        setattr(expr.const, kind, clean_text(value) if isinstance(value, str) else value)
 
 
 def _text(expr: Any, params: Mapping[str, object]) -> str | None:

@@ -285,14 +285,13 @@ class Fused:
 
 def names_in(exprs: Iterable[Any]) -> frozenset[Names]:
     """Every name that these look at, each in its full length."""
-    return frozenset(
-        path for expr in exprs for one in _outermost(expr) if (path := expressions.path(one))
-    )
-
-
-def _outermost(expr: Any) -> Iterable[Any]:
-    if expressions.path(expr):
-        yield expr
-    else:
-        for part in expressions.parts(expr):
-            yield from _outermost(part)
+    found: set[Names] = set()
+    left = list(exprs)
+    while left:
+        expr = left.pop()
+        name = expressions.path(expr) if expr.WhichOneof("kind") in {"ident", "select"} else ()
+        if name:
+            found.add(name)
+        else:
+            left += expressions.parts(expr)
+    return frozenset(found)

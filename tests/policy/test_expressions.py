@@ -41,7 +41,8 @@ CASES = [
 def test_trees_are_listed_as_copies_with_numbers_of_their_own():
     trees = [tree("m.c > 1"), tree("[m.c].exists(x, x == 1)")]
     before = [str(one) for one in trees]
-    whole = expressions.listed(trees)
+    whole, elements = expressions.listed(trees)
+    assert elements == {"x"}
     numbers = [one.id for one in expressions.walk(whole.expr)]
     assert sorted(set(numbers)) == numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) == 1 + sum(len(list(expressions.walk(one))) for one in trees)
