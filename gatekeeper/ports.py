@@ -13,7 +13,7 @@ from gatekeeper.domain.activity import Sign, Span
 from gatekeeper.domain.decisions import Action, Decision, Entry, Receipt
 from gatekeeper.domain.events import Event
 from gatekeeper.domain.identity import ClubId, Identity
-from gatekeeper.domain.reconcile import Holder, Inside, PlaceRule
+from gatekeeper.domain.reconcile import Holder, PlaceRule, Present
 from gatekeeper.policy.predicates import FALSE, TRUE, Predicate
 
 T = TypeVar("T")
@@ -83,7 +83,7 @@ class Survey:
     """
 
     members: tuple[Guest, ...] = ()
-    only: tuple[Inside, ...] = ()
+    only: tuple[Present, ...] = ()
     rules: tuple[PlaceRule, ...] = ()
     holders: tuple[Holder, ...] = ()
     unseen: Mapping[str, str] = field(default_factory=dict)

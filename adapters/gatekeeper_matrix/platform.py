@@ -11,7 +11,7 @@ from typing import Any, Final
 from gatekeeper.domain.decisions import Action, Receipt
 from gatekeeper.domain.errors import BadInput, PlatformDown, PlatformRefused
 from gatekeeper.domain.identity import Identity
-from gatekeeper.domain.reconcile import Holder, Inside, PlaceRule
+from gatekeeper.domain.reconcile import Holder, PlaceRule, Present
 from gatekeeper.ports import (
     Check,
     Clock,
@@ -244,7 +244,7 @@ class MatrixPlatform:
         members = await self.members()
         inside, scene = {guest.identity.account for guest in members}, self._scene
         unseen: dict[str, str] = {}
-        only: dict[str, Inside] = {}
+        only: dict[str, Present] = {}
         rules: list[PlaceRule] = []
         holders: list[Holder] = []
         for place in self._plan.all():
@@ -260,7 +260,7 @@ class MatrixPlatform:
             holders += found.holders
             for user, name in found.joined.items():
                 if user not in inside | (scene.founders or frozenset()):
-                    who = Inside(identity=Identity(NAME, user), name=name, place=place.alias)
+                    who = Present(identity=Identity(NAME, user), name=name, place=place.alias)
                     only.setdefault(user, who)
         return Survey(
             members=members,

@@ -46,7 +46,7 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inside:
+class Present:
     """Somebody inside; `place` is "" for the club itself, else the one room that they are in
     without being in the club."""
 
@@ -70,7 +70,7 @@ class Facts:
     """
 
     platform: str
-    inside: tuple[Inside, ...] = ()
+    inside: tuple[Present, ...] = ()
     members: Mapping[Identity, tuple[int, str]] = field(default_factory=dict)
     known: frozenset[Identity] = frozenset()
     passing: frozenset[int] = frozenset()

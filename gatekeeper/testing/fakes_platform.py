@@ -23,7 +23,7 @@ from gatekeeper.domain.decisions import (
 )
 from gatekeeper.domain.errors import BadInput, PlatformBusy, PlatformDown, PlatformRefused
 from gatekeeper.domain.identity import Identity
-from gatekeeper.domain.reconcile import Holder, Inside, PlaceRule, Rule
+from gatekeeper.domain.reconcile import Holder, PlaceRule, Present, Rule
 from gatekeeper.ports import Check, Clock, FrontDesk, Guest, Health, Profile, Standing, Survey
 from gatekeeper.testing.fakes_people import ADMINS, SPACE, Account, DoorShut, FakePeople, Message
 
@@ -265,7 +265,7 @@ class FakePlatform(FakePeople):
         members = await self.members()
         inside = {guest.identity.account for guest in members}
         only = [
-            Inside(identity=Identity(self.name, who), name=account.name, place=place)
+            Present(identity=Identity(self.name, who), name=account.name, place=place)
             for who, account in self.people.items()
             for place in [one for one, state in account.places.items() if state == "join"][:1]
             if who not in inside

@@ -14,7 +14,7 @@ from gatekeeper.domain.clubs import Finding
 from gatekeeper.domain.decisions import Decision, Verdict
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import INSIDE, Membership, State
-from gatekeeper.domain.reconcile import Facts, Found, Inside, findings
+from gatekeeper.domain.reconcile import Facts, Found, Present, findings
 from gatekeeper.ports import Guest, Platform, Survey, Tx
 from gatekeeper.usecases import finding_card, rights
 from gatekeeper.usecases.finding_card import LEAVE, is_open
@@ -92,7 +92,7 @@ async def _facts(tx: Tx, parts: Parts, name: str, looked: _Looked) -> Facts:
     members = await tx.find(Membership, state__in=tuple(INSIDE))
     persons = {member.person_id for member in members}
     accounts = {one.identity: one.person_id for one in await tx.find(Account)}
-    inside = [Inside(identity=g.identity, name=g.name) for g in survey.members if not g.bot]
+    inside = [Present(identity=g.identity, name=g.name) for g in survey.members if not g.bot]
     bots = {guest.identity for guest in survey.members if guest.bot}
     here = {m.identity: (m.id, m.name) for m in members if m.identity.platform == name}
     named = _named(parts, name)
