@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from gatekeeper.domain.identity import Identity
 
+LONGEST = timedelta(days=365_250)
 UNITS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1, "ms": 0.001}
 _PART = r"(\d+(?:\.\d+)?)(ms|[wdhms])"
 DURATION = re.compile(rf"(?:{_PART})+")
@@ -43,6 +44,17 @@ def parse_duration(text: object) -> timedelta:
         )
     except OverflowError:
         raise PydanticCustomError("bad-duration", "too long: {value}", {"value": text}) from None
+
+
+def parse_span(text: object) -> timedelta:
+    """A duration that a policy may name; one over a thousand years is refused, too.
+
+    Any moment plus such a span is one that clock, database and library can hold.
+    """
+    span = parse_duration(text)
+    if span > LONGEST:
+        raise PydanticCustomError("bad-duration", "too long: {value}", {"value": str(text)})
+    return span
 
 
 def write_duration(span: timedelta) -> str:
@@ -68,7 +80,7 @@ def _identity(text: object) -> object:
 
 Duration: TypeAlias = Annotated[
     timedelta,
-    BeforeValidator(parse_duration),
+    BeforeValidator(parse_span),
     PlainSerializer(write_duration, return_type=str),
     WithJsonSchema({"type": "string", "pattern": f"^{DURATION.pattern}$", "examples": ["90d"]}),
 ]

@@ -24,10 +24,11 @@ from gatekeeper.policy.facts import Facts, Subject, Type, schema_of
 from gatekeeper.policy.findings import Finding, PolicyError
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.outcomes import close, outcomes
-from gatekeeper.policy.places import LETTERS, Path, Sheet
+from gatekeeper.policy.places import LETTERS, Enough, Path, Sheet, short, what_fails
 from gatekeeper.policy.promotions import judges
 
 ROWS = 1_000  # a matrix with more is refused
+DEEP = 50  # fixtures that build on one another
 
 PLURALS: Mapping[Subject, str] = {"application": "applications", "member": "members"}
 _TAGS = {"one", "rows"}  # steps that pydantic adds for a choice of forms; they are not in the file
@@ -76,10 +77,18 @@ class _Reader:
         self.sheet = Sheet(text, name)
         self.node: yaml.Node = yaml.ScalarNode("", "", yaml.Mark("", 0, 0, 0, "", 0))
         self.file: CaseFile | None = None
+        self.built: dict[tuple[Subject, str], dict[str, Any]] = {}  # fixtures with all beneath
         self.schemas = {subject: schema_of(MODELS[subject], policy.form) for subject in MODELS}
 
     def read(self) -> tuple[Try, ...]:
         """The inputs of all cases; they count only without findings."""
+        try:
+            return self.checked()
+        except Enough:
+            return ()
+
+    def checked(self) -> tuple[Try, ...]:
+        """The same, from the text on."""
         data = self.parsed()
         if self.sheet.findings:
             return ()
@@ -157,10 +166,9 @@ class _Reader:
             self.at(path, "field-unknown", True, name=name, known=close(name, known))
         elif what == "literal_error":
             expected = str(error["ctx"]["expected"])
-            self.at(path, "value-unknown", value=str(error["input"])[:100], expected=expected)
+            self.at(path, "value-unknown", value=short(error["input"]), expected=expected)
         else:
-            detail = error["msg"][:1].lower() + error["msg"][1:]
-            self.at(path, "value-wrong", name=name, detail=detail)
+            self.at(path, "value-wrong", name=name, detail=what_fails(error))
 
     # ---- facts and fixtures
 
@@ -179,13 +187,13 @@ class _Reader:
                 self.at(here, "case-unknown-fact", True, name=f"{subject}.{name}", known=known)
             elif not fits(kind, value) or not self.model_takes(subject, name, value):
                 told = self.wanted(subject, name, kind)
-                self.at(here, "case-wrong-fact", name=name, wanted=told, value=str(value)[:100])
+                self.at(here, "case-wrong-fact", name=name, wanted=told, value=short(value))
 
     def answers(self, value: object, path: Path) -> None:
         questions = {question.id: question for question in self.policy.form.questions}
         if not isinstance(value, Mapping):
             told = "{…: …}"
-            self.at(path, "case-wrong-fact", name="answers", wanted=told, value=str(value)[:100])
+            self.at(path, "case-wrong-fact", name="answers", wanted=told, value=short(value))
             return
         for name, answer in value.items():
             full = f"answers.{name}"
@@ -196,7 +204,7 @@ class _Reader:
                 kind = self.schemas["application"]["answers"][name]
                 options = [option.value for option in questions[name].options]
                 told = ", ".join(options) or wanted(kind)
-                value = str(answer)[:100]
+                value = short(answer)
                 self.at((*path, name), "case-wrong-fact", name=full, wanted=told, value=value)
 
     def model_takes(self, subject: Subject, name: str, value: object) -> bool:
@@ -227,7 +235,9 @@ class _Reader:
         names = [names] if isinstance(names, str) else names
         if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
             told = "[newcomer]"
-            self.at((*path, "from"), "case-wrong-fact", name="from", wanted=told, value=str(names))
+            self.at(
+                (*path, "from"), "case-wrong-fact", name="from", wanted=told, value=short(names)
+            )
             return own
         known: dict[str, Given] = {
             **self.file.fixtures.parts,
@@ -242,8 +252,14 @@ class _Reader:
                 self.at((*path, "from"), "case-unknown-fixture", name=name, known=like)
             elif set(known[name]) - {"from"} - set(self.schemas[subject]):
                 self.at((*path, "from"), "case-foreign-part", name=name, subject=subject)
+            elif len(trail) >= DEEP:
+                self.at((*path, "from"), "case-fixture-deep", most=DEEP)
             else:
-                beneath.append(self.resolved(subject, known[name], path, (*trail, name)))
+                key = (subject, name)
+                if key not in self.built:  # many may build on one, and each of them on many
+                    found = self.resolved(subject, known[name], path, (*trail, name))
+                    self.built[key] = found
+                beneath.append(self.built[key])
         return merged({}, *beneath, own)
 
     # ---- cases
@@ -281,7 +297,7 @@ class _Reader:
             try:
                 facts = facts_of(self.policy, subject, merged(base, own), now)
             except (ValueError, OverflowError) as error:
-                self.at(here, "value-wrong", name=subject, detail=str(error).split("\n")[0])
+                self.at(here, "value-wrong", name=subject, detail=_fault(error))
                 continue
             told = case.case if case.matrix is None else f"{case.case} ({_told(row)})"
             tries.append(Try(policy, told, line, subject, facts, now, expect))
@@ -319,7 +335,7 @@ class _Reader:
             try:
                 made.append((Row.model_validate(facts), here))
             except ValidationError as error:
-                detail = str(error.errors()[0]["msg"])
+                detail = what_fails(error.errors()[0])
                 self.at((*here, "now"), "value-wrong", name="now", detail=detail)
                 return []
         return made
@@ -363,6 +379,10 @@ _OF = {
     "case": tuple(Case.model_fields),
     "expect": tuple(Expect.model_fields),
 }
+
+
+def _fault(error: Exception) -> str:
+    return what_fails(error.errors()[0]) if isinstance(error, ValidationError) else str(error)
 
 
 def _told(row: Row) -> str:

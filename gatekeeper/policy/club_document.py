@@ -59,7 +59,9 @@ class MatrixSpec(Model):
     """The club's places on Matrix; the service makes what does not exist yet."""
 
     space: Room = Field(description="The space that is the club.")
-    rooms: tuple[Room, ...] = Field((), description="Rooms of the space, for members only.")
+    rooms: tuple[Room, ...] = Field(
+        (), max_length=500, description="Rooms of the space, for members only."
+    )
     admin_room: AdminRoom = Field(description="The private room in which admins decide.")
     welcome_room: Alias = Field(description="Alias of the room in which newcomers are greeted.")
     invite_to_rooms: bool = Field(
@@ -151,7 +153,9 @@ class Question(Model):
 class Form(Model):
     """The join form."""
 
-    questions: tuple[Question, ...] = Field((), description="In the order they are asked.")
+    questions: tuple[Question, ...] = Field(
+        (), max_length=100, description="In the order they are asked."
+    )
 
 
 class DeclineReason(Model):
@@ -233,7 +237,7 @@ class ClubSpec(Model):
         default_factory=dict, description="Own sentences: code to language to text."
     )
     decline_reasons: tuple[DeclineReason, ...] = Field(
-        (), description="What admins choose from when they decline."
+        (), max_length=100, description="What admins choose from when they decline."
     )
     welcome: Welcome = Field(default_factory=Welcome, description="How newcomers are greeted.")
     invitation: Invitation = Field(

@@ -109,6 +109,7 @@ class AdmissionRules(Model):
     match: tuple[AdmissionRule, ...] = Field(description="In this order.")
 
 
+PARAMS = 300  # of one document
 Params: TypeAlias = Mapping[Name, Any]
 
 
@@ -120,7 +121,9 @@ class AdmissionSpec(Model):
         "review", description="What a rule that cannot be evaluated leads to."
     )
     params: Params = Field(
-        default_factory=dict, description="Numbers, texts, lists, durations: params.<name>."
+        default_factory=dict,
+        max_length=PARAMS,
+        description="Numbers, texts, lists, durations: params.<name>.",
     )
     variables: tuple[Variable, ...] = Field((), description="Named expressions.")
     review: Review = Field(default_factory=Review, description="How admins decide.")
@@ -208,7 +211,9 @@ class PruningSpec(Model):
         "keep", description="What a rule that cannot be evaluated leads to."
     )
     params: Params = Field(
-        default_factory=dict, description="Numbers, texts, lists, durations: params.<name>."
+        default_factory=dict,
+        max_length=PARAMS,
+        description="Numbers, texts, lists, durations: params.<name>.",
     )
     variables: tuple[Variable, ...] = Field((), description="Named expressions.")
     grace: Duration = Field(
@@ -219,6 +224,11 @@ class PruningSpec(Model):
     invariants: tuple[Invariant, ...] = Field((), description="What must always hold.")
     confirm: Literal["admins", "none"] = Field(
         "admins", description="Whether removals wait for an admin's word."
+    )
+    digest: Literal["none", "monthly"] = Field(
+        "none",
+        description="monthly: who is planned for removal comes up together, on the first of the "
+        "month at 9:00; none: as soon as they are planned.",
     )
     max_affected: MaxAffected = Field(default_factory=MaxAffected, description="The brake.")
     settle: Duration = Field(

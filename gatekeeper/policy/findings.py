@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Literal, TypeAlias
 
 from gatekeeper.domain.errors import GatekeeperError, Value
@@ -15,6 +16,7 @@ WARNINGS = frozenset(
         "condition-always",
         "condition-never",
         "param-unused",
+        "rule-covered",
         "rule-shadowed",
         "rule-twice",
         "schedule-often",
@@ -63,7 +65,9 @@ class PolicyError(GatekeeperError):
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The findings in the order of the file, each once."""
     order = sorted(findings, key=lambda one: (one.line, one.column, one.code))
-    return tuple(one for index, one in enumerate(order) if one not in order[:index])
+    groups = groupby(order, key=lambda one: (one.line, one.column, one.code))
+    alike = (list(group) for _, group in groups)
+    return tuple(one for group in alike for n, one in enumerate(group) if one not in group[:n])
 
 
 def errors_in(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from gatekeeper.policy.evaluation import CODES, FAULT, VERDICTS, code_of
 from gatekeeper.policy.facts import Subject
@@ -12,6 +13,9 @@ WORDS: Mapping[Subject, tuple[str, ...]] = {
     "application": ("review", "decline", "admit"),
     "member": ("keep", "notify", "remove"),
 }
+
+COMPARED: Final = 500  # names that a misspelt one is compared with
+TOLD: Final = 40  # of them told
 
 
 def outcomes(
@@ -27,6 +31,7 @@ def outcomes(
 
 
 def close(name: str, known: Iterable[str]) -> str:
-    """The known names closest to `name`, all of them where none is close."""
-    names = list(known)
-    return ", ".join(difflib.get_close_matches(name, names, 3, 0.5) or names) or "-"
+    """The known names closest to `name`, all of them (of very many some) where none is close."""
+    names = list(known)[:COMPARED]
+    found = difflib.get_close_matches(name[:100], names, 3, 0.5) or names[:TOLD]
+    return ", ".join(found) + (" …" if found[TOLD - 1 :] and names[TOLD:] else "") or "-"

@@ -3,6 +3,7 @@
 import copy
 import difflib
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -21,7 +22,7 @@ from gatekeeper.policy.lints import (
     check_texts,
     check_unused,
 )
-from gatekeeper.policy.places import LETTERS, Path, Sheet, find
+from gatekeeper.policy.places import LETTERS, MOST, Enough, Path, Sheet, find, short, what_fails
 from gatekeeper.policy.rule_sets import compile_rules
 from gatekeeper.policy.shadows import check_shadows
 
@@ -44,7 +45,8 @@ def check_policy(text: str, name: str = "policy.yaml") -> tuple[Finding, ...]:
     """Everything wrong with `text`, warnings too, in the order of the file; () for nothing."""
     reader = _Reader(text, name)
     reader.read()
-    reader.look_closely()
+    with suppress(Enough):
+        reader.look_closely()
     return reader.sheet.sorted()
 
 
@@ -68,6 +70,13 @@ class _Reader:
 
     def read(self) -> Policy | None:
         """The policy, None where anything is an error."""
+        try:
+            return self.checked()
+        except Enough:
+            return None
+
+    def checked(self) -> Policy | None:
+        """The same, from the documents to the whole."""
         if len(self.text) > LETTERS:
             self.sheet.add(1, 1, "policy-too-long", most=LETTERS)
             return None
@@ -78,7 +87,7 @@ class _Reader:
             check_club(self.sheet, club.node, club.document)
         for part in self.parts:
             self.rules(part, club)
-        whole = all(one.code != "yaml-syntax" for one in self.sheet.findings)
+        whole = all(not one.code.startswith("yaml-") for one in self.sheet.findings)
         if whole:
             self.texts(club)
             for kind in KINDS:
@@ -139,7 +148,8 @@ class _Reader:
     def document(self, node: yaml.Node, data: Any) -> None:
         kind = data.get("kind") if isinstance(data, dict) else None
         if not isinstance(kind, str) or kind not in KINDS:
-            self.sheet.at(find(node, ("kind",)).node, (), "kind-unknown", value=str(kind or "-"))
+            told = short(kind or "-")
+            self.sheet.at(find(node, ("kind",)).node, (), "kind-unknown", value=told)
             return
         before = sum(part.kind == kind for part in self.parts)
         if before >= (1 if kind == "Club" else 2):
@@ -161,7 +171,7 @@ class _Reader:
         path = path[:-1] if on_key else path
         name = str(path[-1]) if path else part.kind
         what, context = error["type"], error.get("ctx", {})
-        value = str(error.get("input"))[:100]
+        value = short(error.get("input"))
         if what == "missing":
             self.sheet.at(part.node, path, "field-missing", name=name)
         elif what == "extra_forbidden":
@@ -175,9 +185,8 @@ class _Reader:
             values = {str(name): str(value) for name, value in context.items()}
             self.sheet.at(part.node, path, what, **values)
         else:
-            detail = error["msg"][:1].lower() + error["msg"][1:]
             add = self.sheet.at_key if on_key else self.sheet.at
-            add(part.node, path, "value-wrong", name=name, detail=detail)
+            add(part.node, path, "value-wrong", name=name, detail=what_fails(error))
 
     # ---- what goes beyond the schema
 
@@ -214,6 +223,8 @@ class _Reader:
 
 def _without(model: type[Document], data: Any, error: ValidationError) -> Document | None:
     """The document without the fields in `error`, so that the rest can be checked too."""
+    if error.error_count() > MOST:
+        return None
     rest = copy.deepcopy(data)
     for one in error.errors():
         *way, last = one["loc"]

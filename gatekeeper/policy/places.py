@@ -1,18 +1,27 @@
 """YAML with places: where in a file each value stands, and what was found wrong there."""
 
-from collections.abc import Iterator
+import reprlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
+from weakref import WeakKeyDictionary
 
 import yaml
+from yaml.constructor import ConstructorError
 
 from gatekeeper.domain.errors import Value
 from gatekeeper.policy.findings import Finding, in_order
 
 LETTERS = 500_000  # a longer file is refused
-DEPTH = 100  # mappings and lists inside one another that the reader in C is trusted with
+DEPTH = 100  # mappings and lists inside one another; more are refused
+VALUES = LETTERS  # keys and values; where aliases stand for more, memory would fill
+MOST = 1000  # findings of one file
 
 Path: TypeAlias = tuple[str | int, ...]
+
+
+class Enough(Exception):
+    """So much is wrong with a file that nobody would read more of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +46,21 @@ def find(node: yaml.Node, path: Path) -> Place:
 def _step(node: yaml.Node, step: str | int) -> Place | None:
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
         return Place(node.value[step])
-    if isinstance(node, yaml.MappingNode):
+    return _keys(node).get(str(step)) if isinstance(node, yaml.MappingNode) else None
+
+
+_KEYS: Final[WeakKeyDictionary[yaml.Node, dict[str, Place]]] = WeakKeyDictionary()
+
+
+def _keys(node: yaml.MappingNode) -> dict[str, Place]:
+    """The values of a mapping by their keys, the first of two alike; looked up many times."""
+    known = _KEYS.get(node)
+    if known is None:
+        known = _KEYS[node] = {}
         for key, value in node.value:
-            if key.value == str(step):
-                return Place(value, key)
-    return None
+            if isinstance(key.value, str):
+                known.setdefault(key.value, Place(value, key))
+    return known
 
 
 def position(text: str, node: yaml.Node, offset: int) -> tuple[int, int]:
@@ -74,6 +93,24 @@ def position(text: str, node: yaml.Node, offset: int) -> tuple[int, int]:
     return line + 1, at - (text.rfind("\n", 0, at) + 1) + 1
 
 
+def short(value: object) -> str:
+    """What somebody wrote, as it stands in a sentence; of much only the beginning."""
+    return (value if isinstance(value, str) else reprlib.repr(value))[:100]
+
+
+def what_fails(error: Mapping[str, Any]) -> str:
+    """What pydantic found, one error of many, in words for people."""
+    kind, context, said = error["type"], error.get("ctx", {}), str(error["msg"])
+    if kind in {"too_long", "too_short"}:
+        bound = f"at most {context['max_length']}" if kind == "too_long" else "at least 1"
+        if context.get("min_length", 1) == 1:
+            return f"{bound} can stand here, not {context['actual_length']}"
+    if kind.startswith(("datetime_", "timezone_", "date_")):
+        return "it is no time with its zone, like 2026-03-01T12:00:00Z"
+    said = said.removeprefix("Value error, ")
+    return said[:1].lower() + said[1:]
+
+
 def is_plain(text: str) -> bool:
     """Whether PyYAML's reader in C, ten times as fast, reads `text` with the same places.
 
@@ -94,13 +131,52 @@ def is_plain(text: str) -> bool:
     return True
 
 
+class _Placed:
+    """A reader that says where the value stands that it can make nothing of."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """As the library does; ConstructorError with a place instead of what it may raise."""
+        try:
+            return super().construct_object(node, deep)  # type: ignore[misc]
+        except (ValueError, ArithmeticError, LookupError, AttributeError, TypeError) as fault:
+            detail = str(fault).split(";")[0]
+            raise ConstructorError(None, None, detail, node.start_mark) from None
+
+
+class _Reader(_Placed, yaml.SafeLoader): ...
+
+
+class _FastReader(_Placed, yaml.CSafeLoader): ...
+
+
+def _too_deep(text: str) -> yaml.Mark:
+    """Where too many mappings and lists stand inside one another."""
+    depth, mark = 0, yaml.Mark("", 0, 0, 0, None, 0)
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        starts = isinstance(event, yaml.CollectionStartEvent)
+        depth += starts - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEPTH:
+            return event.start_mark or mark
+    return mark
+
+
+class _Size(NamedTuple):
+    """Of a node, with what its aliases stand for: keys and values, and levels of them."""
+
+    values: int
+    depth: int
+
+
+_OPEN: Final = _Size(0, 0)  # of a node that is being looked at
+
+
 class Sheet:
     """One file and what was found wrong in it so far."""
 
     def __init__(self, text: str, name: str) -> None:
         self.text, self.name = text, name
         self.findings: list[Finding] = []
-        self._looked_at: set[int] = set()  # ids of nodes; the file's one tree keeps them alive
+        self._sizes: dict[int, _Size] = {}  # of nodes, by id; the file's tree keeps them alive
 
     def sorted(self) -> tuple[Finding, ...]:
         """All findings in the order of the file."""
@@ -111,7 +187,11 @@ class Sheet:
         return any(one.level == "error" for one in self.findings)
 
     def add(self, line: int, column: int, code: str, /, **values: Value) -> None:
-        """A finding at a line and column, from 1."""
+        """A finding at a line and column, from 1; raises Enough where there are very many."""
+        if len(self.findings) >= MOST:
+            more = {"most": MOST}
+            self.findings[MOST:] = [Finding(self.name, line, column, "too-many-findings", more)]
+            raise Enough
         self.findings.append(Finding(self.name, line, column, code, values))
 
     def at(self, node: yaml.Node, path: Path, code: str, /, **values: Value) -> None:
@@ -135,11 +215,10 @@ class Sheet:
     def documents(self) -> Iterator[tuple[yaml.Node, Any]]:
         """Node and plain data of every YAML document, until something cannot be read."""
         try:
-            loader = (yaml.CSafeLoader if is_plain(self.text) else yaml.SafeLoader)(self.text)
+            loader = (_FastReader if is_plain(self.text) else _Reader)(self.text)
             while loader.check_node():
                 node = loader.get_node()
-                if node is not None:
-                    self._duplicates(node)
+                if node is not None and self._is_sound(node):
                     yield node, loader.construct_document(node)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
@@ -152,21 +231,46 @@ class Sheet:
             if isinstance(error.character, int):
                 detail = f"character #x{error.character:04x}"
             self.add(before.count("\n") + 1, column, "yaml-syntax", detail=detail)
-        except (ValueError, RecursionError) as error:
-            self.add(1, 1, "yaml-syntax", detail=str(error))
+        except RecursionError:
+            self._at_mark(_too_deep(self.text), "yaml-too-deep", most=DEPTH)
 
-    def _duplicates(self, node: yaml.Node) -> None:
-        if id(node) in self._looked_at:
-            return  # an alias: looked at where it was named, however often it is used
-        self._looked_at.add(id(node))
+    def _at_mark(self, mark: yaml.Mark, code: str, **values: Value) -> None:
+        self.add(mark.line + 1, mark.column + 1, code, **values)
+
+    def _is_sound(self, root: yaml.Node) -> bool:
+        """Whether a document may be made of it: no endless one, and none that fills the memory."""
+        before = len(self.findings)
+        if self._look(root).values > VALUES:
+            self._at_mark(root.start_mark, "yaml-too-large", most=VALUES)
+        return not any(one.code.startswith("yaml-") for one in self.findings[before:])
+
+    def _look(self, node: yaml.Node) -> "_Size":
+        """How large a node is, with what its aliases stand for; a finding for what is odd.
+
+        What an alias names is looked at once, however often it is used.
+        """
+        known = self._sizes.get(id(node))
+        if known is not None:
+            if known is _OPEN:
+                self._at_mark(node.start_mark, "yaml-circle")
+            return known
+        self._sizes[id(node)] = _OPEN
+        inside = node.value if isinstance(node, yaml.SequenceNode) else ()
         if isinstance(node, yaml.MappingNode):
-            seen: set[str] = set()
-            for key, value in node.value:
-                if str(key.value) in seen:
-                    mark = key.start_mark
-                    self.add(mark.line + 1, mark.column + 1, "duplicate-key", name=str(key.value))
-                seen.add(str(key.value))
-                self._duplicates(value)
-        elif isinstance(node, yaml.SequenceNode):
-            for value in node.value:
-                self._duplicates(value)
+            self._duplicates(node)
+            inside = [each for pair in node.value for each in pair]
+        sizes = [self._look(each) for each in inside]
+        depth = 1 + max((each.depth for each in sizes), default=0)
+        if depth == DEPTH + 1:
+            self._at_mark(node.start_mark, "yaml-too-deep", most=DEPTH)
+        size = _Size(1 + sum(each.values for each in sizes), depth)
+        self._sizes[id(node)] = size
+        return size
+
+    def _duplicates(self, node: yaml.MappingNode) -> None:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key.value, str):  # any other is no key, which the reader says
+                if key.value in seen:
+                    self._at_mark(key.start_mark, "duplicate-key", name=key.value)
+                seen.add(key.value)

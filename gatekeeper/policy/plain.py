@@ -4,7 +4,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
-from gatekeeper.policy.base import DURATION, parse_duration
+from gatekeeper.policy.base import DURATION, parse_span
 from gatekeeper.policy.facts import Type
 
 LEAST, MOST = -(2**63), 2**63 - 1  # whole numbers of conditions
@@ -63,7 +63,7 @@ def param_type(value: object) -> Type:
 def read_param(value: object) -> object:
     """A param as written in the file: texts that are durations become timedeltas."""
     if isinstance(value, str) and DURATION.fullmatch(value):
-        return parse_duration(value)
+        return parse_span(value)
     if isinstance(value, list):
         read = [read_param(inner) for inner in value]
         mixed = {type(inner) for inner in read} == {int, float}

@@ -54,10 +54,20 @@ def first(*lines: str) -> tuple[str, str]:
     return RULE, made + RULE
 
 
+BOMB = "[&a [x, x], " + ", ".join(
+    f"&{other} [{', '.join([f'*{one}'] * 9)}]" for one, other in pairwise("abcdefgh")
+) + "]"  # fmt: skip
+
 # What is exchanged in the sound policy; the code; where it is found: at this text, so far into it.
 FINDINGS = [
     (("  timeZone: Europe/Berlin\n", "  timeZone: [\n"), "yaml-syntax", ': ["matrix', 0),
     (("  timeZone: Europe/Berlin\n", "  a: 1\n  a: 2\n"), "duplicate-key", "a: 2", 0),
+    (("cooldown: 30d", "cooldown: 2026-13-45"), "yaml-syntax", "2026-13", 0),
+    (("cooldown: 30d", "cooldown: !!int ''"), "yaml-syntax", "!!int", 0),
+    (("cooldown: 30d", "cooldown: " + "[" * 100 + "]" * 100), "yaml-too-deep", "{cooldown", 0),
+    (("cooldown: 30d", "cooldown: &me [*me]"), "yaml-circle", "&me", 0),
+    (("cooldown: 30d", f"cooldown: {BOMB}"), "yaml-too-large", "apiVersion: gatekeeper/v1\nkind: A",
+     0),
     (("kind: Club", "kind: Klub"), "kind-unknown", "Klub", 0),
     (("apiVersion: gatekeeper/v1\n", ""), "field-missing", "kind: Club", 0),
     (("gatekeeper/v1", "gatekeeper/v2"), "value-unknown", "gatekeeper/v2", 0),
@@ -128,6 +138,9 @@ FINDINGS = [
     (first(f"id: one, {LINKS}",
            "id: two, condition: application.proven && 5 < application.links"),
      "rule-shadowed", "two,", 0),
+    (first(f"id: one, {LINKS} && application.proven", f"id: two, {LINKS} && !application.proven",
+           f"id: three, {LINKS} && application.vouches > 1"),
+     "rule-covered", "three,", 0),
     (first(*(f"id: n{n}, condition: application.links == {n}" for n in range(300))),
      "too-many-rules", "match:", 0),
     (("  exclude:", f"  variables: [{MANY_VARIABLES}]\n  exclude:"), "too-many-variables",
@@ -159,13 +172,13 @@ def test_every_finding_has_its_line_and_column(change, code, needle, skip):
 
 def test_every_kind_of_finding_is_tried_and_has_sentence_and_remedy():
     tried = {code for _, code, _, _ in FINDINGS}
-    tried |= {"kind-twice", "kind-missing", "policy-too-long", "trial-unclear"}
+    tried |= {"kind-twice", "too-many-findings", "kind-missing", "policy-too-long", "trial-unclear"}
     named = {
         code.removesuffix(".remedy")
         for code in codes()
         if code.startswith(("condition-", "bad-", "kind-", "yaml-", "field-", "unknown-", "rule-u"))
     }
-    assert named - {"bad-input"} <= tried
+    assert named - {"bad-input", "unknown-put-out"} <= tried
     assert tried >= WARNINGS
     for code in tried:
         assert f"{code}.remedy" in codes(), code
