@@ -10,9 +10,15 @@ import sys
 import time
 import traceback
 
-from tests.bench import app, frame, matrix, policy, sweep
+from tests.bench import app, frame, intake, matrix, policy, sweep
 
-GROUPS = {"app": app.rows, "matrix": matrix.rows, "policy": policy.rows, "sweep": sweep.rows}
+GROUPS = {
+    "app": app.rows,
+    "matrix": matrix.rows,
+    "policy": policy.rows,
+    "intake": intake.rows,
+    "sweep": sweep.rows,
+}
 
 
 async def measure(names: list[str]) -> int:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -97,19 +97,28 @@ class Crowd:
     libpq: str = ""
     path: str = ""
 
+    def moment(self, at: datetime) -> Any:
+        """As it lies in a column."""
+        return at.isoformat(" ", "microseconds") if self.kind == "sqlite" else at
+
+    def day(self, on: date) -> Any:
+        """Likewise."""
+        return on.isoformat() if self.kind == "sqlite" else on
+
     @contextmanager
-    def raw(self) -> Iterator[Any]:
-        """The database's own driver, in one transaction that is given up at the end."""
+    def raw(self, *, keep: bool = False) -> Iterator[Any]:
+        """The database's own driver, in one transaction that is given up at the end, or kept."""
         if self.kind == "sqlite":
             with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
                 connection.execute("PRAGMA synchronous=FULL")
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection.cursor()
-                connection.rollback()
+                connection.execute("COMMIT" if keep else "ROLLBACK")
             return
         with psycopg.connect(self.libpq) as connection:
             yield connection.cursor()
-            connection.rollback()
+            if not keep:
+                connection.rollback()
 
 
 class Everyone:

@@ -38,13 +38,17 @@ class GivenUp(Exception):
 
 async def rows(say: Say) -> list[Row]:
     """SQLite, then PostgreSQL, where it is there."""
-    only = os.environ.get("GATEKEEPER_BENCH_DATABASES", "").split(",")
     made: list[Row] = []
-    for kind in KINDS:
-        if only == [""] or kind in only:
-            with crowd.crowds(kind) as make:
-                made += await _rows(kind, make, say)
+    for kind in databases():
+        with crowd.crowds(kind) as make:
+            made += await _rows(kind, make, say)
     return made
+
+
+def databases() -> list[Kind]:
+    """Those to measure on."""
+    only = os.environ.get("GATEKEEPER_BENCH_DATABASES", "").split(",")
+    return [kind for kind in KINDS if only == [""] or kind in only]
 
 
 async def _rows(kind: Kind, make: Callable[[int, int], Crowd], say: Say) -> list[Row]:
@@ -130,9 +134,9 @@ _COUNTED = (
 def _by_hand(many: Crowd) -> tuple[float, int]:
     """The plan as one would write it for these rules alone."""
     mark = "?" if many.kind == "sqlite" else "%s"
-    month = _day(many, NOW - timedelta(days=30))
-    since = [_moment(many, NOW - timedelta(days=days)) for days in (90, 60, 90)]
-    now = _moment(many, NOW)
+    month = many.day((NOW - timedelta(days=30)).date())
+    since = [many.moment(NOW - timedelta(days=days)) for days in (90, 60, 90)]
+    now = many.moment(NOW)
     messages = _COUNTED.format(month=mark, kinds="IN ('message', 'reply', 'thread')")
     reactions = _COUNTED.format(month=mark, kinds="= 'reaction'")
     began = time.perf_counter()
@@ -192,14 +196,6 @@ def _time(value: Any) -> datetime:
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
-def _moment(many: Crowd, moment: datetime) -> Any:
-    return moment.isoformat(" ", "microseconds") if many.kind == "sqlite" else moment
-
-
-def _day(many: Crowd, moment: datetime) -> Any:
-    return moment.date().isoformat() if many.kind == "sqlite" else moment.date()
-
-
 def _bare(many: Crowd) -> float:
     """The least that any database can do."""
     mark = "?" if many.kind == "sqlite" else "%s"
@@ -210,7 +206,7 @@ def _bare(many: Crowd) -> float:
             " evidence, outcome) SELECT club, 1, id, 'notify', 'silent-notice', 'quiet', '{}', ''"
             f" FROM memberships WHERE club = '{CLUB}' AND state = 'active'"
             f" AND last_seen_at < {mark}",
-            [_moment(many, NOW - timedelta(days=90))],
+            [many.moment(NOW - timedelta(days=90))],
         )
         return time.perf_counter() - began
 
