@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from gatekeeper import policy_file, reload, wire
-from gatekeeper.domain.clubs import ClubState
+from gatekeeper.domain.clubs import ClubState, Schedule
 from gatekeeper.domain.decisions import Order
 from gatekeeper.reload import PolicyWatch
 from gatekeeper.testing.fakes_engine import FakeEngine
@@ -88,7 +88,7 @@ async def test_only_a_schedule_that_changed_is_set_anew(served, settings, monkey
     told = []
     monkeypatch.setattr(served.engine, "schedule", lambda *tick: told.append(tick[:2]))
     served.watch.schedule()
-    assert [name for name, _ in told] == ["sweep", "retention"]
+    assert [name for name, _ in told] == ["sweep", "reconcile", "retention"]
     told.clear()
     text = settings.policy.read_text()
     old = text.split('schedule: "')[1].split('"')[0]
@@ -96,6 +96,11 @@ async def test_only_a_schedule_that_changed_is_set_anew(served, settings, monkey
     (policy_file.cases_of(settings.policy)).unlink()
     await served.look()
     assert told == [("sweep", "5 5 * * TUE")]
+    await asyncio.gather(*served.watch._moving)
+    async with served.service.parts.store.look(served.service.parts.club) as tx:
+        rows = {row.name: row for row in await tx.find(Schedule)}
+    assert rows["sweep"].cron == "5 5 * * TUE"
+    assert rows["sweep"].due_at is None, "nothing of it was missed"
 
 
 async def test_a_platform_begins_anew_only_where_its_places_change(served, settings):
