@@ -3,16 +3,17 @@
 Laws that every implementation keeps stand in `gatekeeper.testing.contract`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from datetime import date, datetime
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from gatekeeper.domain.activity import Sign, Span
+from gatekeeper.domain.activity import Kind, Sign, Span, Tie
 from gatekeeper.domain.decisions import Action, Decision, Entry, Receipt
 from gatekeeper.domain.events import Event
 from gatekeeper.domain.identity import ClubId, Identity
+from gatekeeper.domain.memberships import State
 from gatekeeper.domain.reconcile import Holder, PlaceRule, Present
 from gatekeeper.policy.predicates import FALSE, TRUE, Predicate
 
@@ -210,6 +211,16 @@ class FrontDesk(Protocol):
 # ---- Store ---------------------------------------------------------------------------------
 
 
+class Insider(NamedTuple):
+    """What a sign of life may change of one membership."""
+
+    membership_id: int
+    person_id: int
+    state: State
+    known_since: datetime
+    last_seen_at: datetime | None
+
+
 class Tx(Protocol):
     """One use case's view of one club; what it writes is committed together or not at all.
 
@@ -310,8 +321,28 @@ class Tx(Protocol):
         """Erase the inputs of these subjects' entries; the chain stays whole."""
         ...
 
+    async def inside(self, identities: Collection[Identity]) -> Mapping[Identity, Insider]:
+        """Those of the accounts whose persons are members now, on whatever account of theirs."""
+        ...
+
+    async def count_once(self, marks: Collection[int], day: date) -> set[int]:
+        """Note events (see `mark_of`) as counted; those that were not before."""
+        ...
+
     async def merge_activity(self, signs: Mapping[int, Sequence[Sign]]) -> None:
         """Add signs, by person id, to the day's counts; last times never move back."""
+        ...
+
+    async def merge_ties(self, ties: Sequence[Tie]) -> None:
+        """Add to the counts of ties, each named once."""
+        ...
+
+    async def move_last(self, last: Mapping[int, Sign]) -> None:
+        """Move the last sign of memberships, by their id, forward; never back."""
+        ...
+
+    async def last_signs(self, people: Collection[int]) -> Mapping[int, Mapping[Kind, datetime]]:
+        """When each of `people` last gave a sign of each kind, by person id."""
         ...
 
     async def coverage(self, platform: str, start: datetime) -> list[Span]:

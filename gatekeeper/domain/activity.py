@@ -1,10 +1,13 @@
 """Activity, Coverage: the last sign of life, and when we could not have seen one."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from hashlib import blake2b
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 from gatekeeper.domain.identity import ClubId, Identity
 
@@ -22,17 +25,33 @@ class Kind(StrEnum):
     PRESS = "press"
     VOUCH = "vouch"
     JOIN = "join"
+    EVENT = "event"  # attended one
+
+
+SPOKEN: Final = frozenset({Kind.MESSAGE, Kind.REPLY, Kind.THREAD, Kind.FILE})
+
+
+class Relation(StrEnum):
+    """What a sign of life has to do with another person."""
+
+    ANSWERED = "answered"
+    MENTIONED = "mentioned"
+    REACTED = "reacted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sign:
-    """One sign of life as an adapter saw it; `event_id` makes a second telling harmless."""
+    """One sign of life as an adapter saw it; `event_id` makes a second telling harmless.
+
+    `towards`: whom it answers, mentions or reacts to.
+    """
 
     who: Identity
     kind: Kind
     place: str  # the room's alias in the club document, else the platform's id of it
     at: datetime
     event_id: str
+    towards: tuple[tuple[Relation, Identity], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +66,91 @@ class Activity:
     count: int
     last_at: datetime
     last_place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tie:
+    """How often, in one week, a person answered, mentioned or reacted to another.
+
+    `week` is its Monday (ISO, UTC); `to_id` the other person.
+    """
+
+    id: int = 0
+    club: ClubId
+    week: date
+    person_id: int
+    to_id: int
+    relation: Relation
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """An event that was counted; its id is `mark_of` its name. `day` (UTC) is when it was."""
+
+    id: int
+    club: ClubId
+    day: date
+
+
+def mark_of(club: ClubId, platform: str, event_id: str) -> int:
+    """A number for an event's name, which may name people: 63 bits.
+
+    Of ten million events kept, the next one is taken for one of them, and not counted, once in
+    10^12 times.
+    """
+    name = f"{club}\0{platform}\0{event_id}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(name, digest_size=8).digest(), "big") >> 1
+
+
+def by_day(club: ClubId, signs: Mapping[int, Iterable[Sign]]) -> list[Activity]:
+    """Signs added up by person, day (UTC) and kind, in that order."""
+    days: dict[tuple[int, date, Kind], list[Any]] = {}
+    for person, theirs in signs.items():
+        for sign in theirs:
+            key = (person, sign.at.astimezone(UTC).date(), sign.kind)
+            known = days.get(key)
+            if known is None:
+                days[key] = [1, sign.at, sign.place]
+                continue
+            known[0] += 1
+            if (sign.at, sign.place) > (known[1], known[2]):
+                known[1:] = sign.at, sign.place
+    return [
+        Activity(
+            club=club,
+            person_id=person,
+            day=day,
+            kind=kind,
+            count=count,
+            last_at=last_at,
+            last_place=last_place,
+        )
+        for (person, day, kind), (count, last_at, last_place) in sorted(
+            days.items(), key=itemgetter(0)
+        )
+    ]
+
+
+def ties_of(
+    club: ClubId, signs: Mapping[int, Iterable[Sign]], people: Mapping[Identity, int]
+) -> list[Tie]:
+    """Who turned to whom, added up by week; `people` gives the persons of those turned to.
+
+    In the order of week and persons. Whoever turns to their own other account turns to nobody.
+    """
+    counts: Counter[tuple[date, int, int, Relation]] = Counter()
+    for person, theirs in signs.items():
+        for sign in theirs:
+            for relation, other in sign.towards:
+                to = people.get(other, person)
+                if to != person:
+                    day = sign.at.astimezone(UTC).date()
+                    counts[day - timedelta(days=day.weekday()), person, to, relation] += 1
+    return [
+        Tie(club=club, week=week, person_id=person, to_id=to, relation=relation, count=count)
+        for (week, person, to, relation), count in sorted(counts.items())
+    ]
 
 
 class Span(NamedTuple):

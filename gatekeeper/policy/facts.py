@@ -87,10 +87,32 @@ class MemberFacts(Facts):
     seen_share: float = Field(1.0, description="Share of that time we could see, 0.0 to 1.0.")
     noticed_at: Moment | None = Field(None, description="When the standing notice was delivered.")
     grace_over: bool = Field(False, description="Whether its whole grace has passed.")
-    messages_30d: Whole = Field(0, description="Messages in the last 30 days.")
+    messages_30d: Whole = Field(
+        0, description="Messages in the last 30 days, replies and those in threads among them."
+    )
+    replies_30d: Whole = Field(0, description="Replies in the last 30 days.")
+    threads_30d: Whole = Field(0, description="Messages in threads in the last 30 days.")
+    files_30d: Whole = Field(0, description="Files and pictures in the last 30 days.")
     reactions_30d: Whole = Field(0, description="Reactions in the last 30 days.")
     reads_30d: Whole = Field(0, description="Days with read receipts in the last 30 days.")
+    commands_30d: Whole = Field(0, description="What they wrote to us in the last 30 days.")
+    presses_30d: Whole = Field(0, description="Presses on our messages in the last 30 days.")
+    vouches_30d: Whole = Field(0, description="Vouches in the last 30 days.")
+    joins_30d: Whole = Field(0, description="Rooms entered in the last 30 days.")
+    events_30d: Whole = Field(0, description="Events attended in the last 30 days.")
     active_days_30d: Whole = Field(0, description="Days with any sign of life in the last 30.")
+    last_spoke_at: Moment | None = Field(None, description="The last message, reply or file.")
+    last_message_at: Moment | None = Field(None, description="The last plain message.")
+    last_reply_at: Moment | None = Field(None, description="The last reply.")
+    last_thread_at: Moment | None = Field(None, description="The last message in a thread.")
+    last_file_at: Moment | None = Field(None, description="The last file or picture.")
+    last_reaction_at: Moment | None = Field(None, description="The last reaction.")
+    last_read_at: Moment | None = Field(None, description="The last read receipt.")
+    last_command_at: Moment | None = Field(None, description="The last word to us.")
+    last_press_at: Moment | None = Field(None, description="The last press on a message of ours.")
+    last_vouch_at: Moment | None = Field(None, description="The last vouch.")
+    last_join_at: Moment | None = Field(None, description="The last room entered.")
+    last_event_at: Moment | None = Field(None, description="The last event attended.")
 
 
 def subject_of(facts: Facts) -> Subject:

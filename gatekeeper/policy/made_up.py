@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from gatekeeper.domain.activity import Kind
+from gatekeeper.domain.activity import SPOKEN, Kind
 from gatekeeper.policy.boundaries import Constant, Constants
 from gatekeeper.policy.case_facts import KINDS, Given, written
 from gatekeeper.policy.club_document import Form, Question, QuestionKind
@@ -34,6 +34,8 @@ _CHOICES = {
 _SIGNS = "()[]|^$*+?\\"  # of a pattern
 _ACCOUNTS = tuple(f"matrix:@{name}:example.org" for name in ("eve", "kim", "lou", "max"))
 _ABSENCES = {"exempt": "exempt_until", "on_leave": "on_leave_until"}
+LASTS = ("last_spoke_at", *(f"last_{kind}_at" for kind in Kind))
+LASTS_SPOKEN = ("last_spoke_at", *(f"last_{kind}_at" for kind in Kind if kind in SPOKEN))
 # Facts that follow from others, and are not made up by themselves.
 _FOLLOWING = {"text", "links", "exempt", "on_leave"}
 
@@ -247,8 +249,14 @@ def _possible_application(made: dict[str, Any], now: datetime) -> None:
 
 
 def _possible_member(made: dict[str, Any], now: datetime) -> None:
-    for name in ("known_since", "joined_at", "last_active_at", "noticed_at"):
+    for name in ("known_since", "joined_at", "last_active_at", "noticed_at", *LASTS):
         _not_after(made, name, now)
+    spoken = [made[name] for name in LASTS_SPOKEN if made.get(name)]
+    if spoken:
+        made["last_spoke_at"] = max(spoken)
+    signs = [made[name] for name in LASTS if made.get(name)]
+    if signs and made.get("last_active_at"):
+        made["last_active_at"] = max(made["last_active_at"], *signs)
     for name, ending in _ABSENCES.items():
         until = made.get(ending)
         if until is not None and until > now:

@@ -19,7 +19,7 @@ from gatekeeper.policy.judge import Policy
 MONTH = timedelta(days=30)
 LETTER = "…"  # of which answers are made longer: no rule looks for it
 TEXTS = frozenset({QuestionKind.TEXT, QuestionKind.LONG_TEXT})
-MONTHLY = ("messages_30d", "reactions_30d", "reads_30d", "active_days_30d")
+MONTHLY = tuple(name for name in MemberFacts.model_fields if name.endswith("_30d"))
 
 Kind: TypeAlias = Literal["letters", "number", "yes", "links", "count", "time", "alive", "leave"]
 

@@ -32,7 +32,10 @@ _THEIR_APPLICATION = """
 """
 _THEIR_MEMBERSHIP = """
     exempt exempt_until on_leave on_leave_until known_since joined_at last_active_at silent
-    seen_share noticed_at grace_over messages_30d reactions_30d reads_30d active_days_30d
+    seen_share noticed_at grace_over active_days_30d messages_30d replies_30d threads_30d files_30d
+    reactions_30d reads_30d commands_30d presses_30d vouches_30d joins_30d events_30d
+    last_spoke_at last_message_at last_reply_at last_thread_at last_file_at last_reaction_at
+    last_read_at last_command_at last_press_at last_vouch_at last_join_at last_event_at
 """
 PUBLIC: Final[Mapping[str, frozenset[str]]] = {
     "application": frozenset(_THEIR_APPLICATION.split()),

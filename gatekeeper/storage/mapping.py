@@ -32,6 +32,8 @@ MODELS: Final[Mapping[type[Any], type[tables.Row]]] = {
     memberships.Sweep: tables.Sweep,
     memberships.SweepItem: tables.SweepItem,
     activity.Activity: tables.Activity,
+    activity.Counted: tables.Counted,
+    activity.Tie: tables.Tie,
     activity.Coverage: tables.Coverage,
     decisions.Order: tables.Order,
     clubs.ClubState: club_tables.ClubState,

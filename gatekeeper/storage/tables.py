@@ -253,7 +253,31 @@ class Activity(Row):
     class Meta:
         table = "activity"
         unique_together = (("club", "person_id", "day", "kind"),)
-        indexes = (Index(fields=("club", "day")), Index(fields=("club", "person_id", "last_at")))
+        indexes = (
+            Index(fields=("club", "day")),
+            Index(fields=("club", "person_id", "kind", "last_at")),
+        )
+
+
+class Counted(Row):
+    day = fields.DateField()
+
+    class Meta:
+        table = "counted"
+        indexes = (Index(fields=("club", "day")),)
+
+
+class Tie(Row):
+    week = fields.DateField()
+    person_id = fields.BigIntField()
+    to_id = fields.BigIntField()
+    relation = fields.TextField()
+    count = fields.BigIntField()
+
+    class Meta:
+        table = "ties"
+        unique_together = (("club", "person_id", "to_id", "week", "relation"),)
+        indexes = (Index(fields=("club", "to_id")), Index(fields=("club", "week")))
 
 
 class Coverage(Row):

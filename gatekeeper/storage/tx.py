@@ -2,28 +2,27 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from itertools import groupby
+from datetime import datetime
 from typing import Any, TypeVar
 
 from tortoise.exceptions import IntegrityError
 
-from gatekeeper.domain.activity import Activity, Coverage, Sign, Span
 from gatekeeper.domain.decisions import Decision, Entry, Order, Progress, Verdict
-from gatekeeper.domain.errors import NotFound, RecordBroken, StorageError, WrongState
+from gatekeeper.domain.errors import NotFound, RecordBroken, WrongState
 from gatekeeper.domain.identity import ClubId
 from gatekeeper.policy.predicates import FALSE, TRUE, Predicate
 from gatekeeper.ports import PAGE
 from gatekeeper.storage import record
 from gatekeeper.storage.connections import Session
-from gatekeeper.storage.mapping import Mapper, clean, mapper, moment_text, to_json
+from gatekeeper.storage.mapping import clean, moment_text, to_json
+from gatekeeper.storage.signs import SignsTx
 from gatekeeper.storage.statements import met, order_by, quoted, where
 from gatekeeper.storage.verify import read_head
 
 T = TypeVar("T")
 
 
-class TortoiseTx:
+class TortoiseTx(SignsTx):
     """Reads and writes one club's rows within one transaction; see `gatekeeper.ports.Tx`.
 
     `due` gathers the ids of Orders that this transaction has made due.
@@ -32,14 +31,9 @@ class TortoiseTx:
     def __init__(
         self, session: Session, club: ClubId, key: bytes, *, may_write: bool = True
     ) -> None:
-        self.club = club
+        super().__init__(session, club, may_write=may_write)
         self.due: list[int] = []
-        self._session, self._key = session, key
-        self._may_read, self._may_write = True, may_write
-
-    def end(self) -> None:
-        """What comes later is a StorageError: it would happen outside of any transaction."""
-        self._may_read = self._may_write = False
+        self._key = key
 
     async def add(self, value: T) -> T:
         """Keep a new value; returned with its id. WrongState("exists") where a key is taken."""
@@ -270,50 +264,6 @@ class TortoiseTx:
             [self.club, self.club, *subjects],
         )
 
-    async def merge_activity(self, signs: Mapping[int, Sequence[Sign]]) -> None:
-        """Add signs, by person id, to the day's counts; last times never move back."""
-        table = self._writer(Activity)
-        rows = [list(table.row(day).values()) for day in by_day(self.club, signs)]
-        if not rows:
-            return
-        names = [name for name in table.columns if name != "id"]
-        newer = "excluded.last_at > activity.last_at"
-        await self._session.run_many(
-            f"INSERT INTO activity ({quoted(names)}) VALUES ({', '.join('?' * len(names))})"
-            ' ON CONFLICT ("club", "person_id", "day", "kind") DO UPDATE SET'
-            ' "count" = activity."count" + excluded."count",'
-            f' "last_place" = CASE WHEN {newer} THEN excluded.last_place'
-            " ELSE activity.last_place END,"
-            f' "last_at" = CASE WHEN {newer} THEN excluded.last_at ELSE activity.last_at END',
-            rows,
-        )
-
-    async def coverage(self, platform: str, start: datetime) -> list[Span]:
-        """The intervals that reach beyond `start`, in order; the first may begin before it."""
-        found = await self.find(Coverage, order="start", platform=platform, end__gt=start)
-        return [Span(each.start, each.end) for each in found]
-
-    def _reader(self, kind: type[T]) -> Mapper[T]:
-        self._check_reading()
-        return mapper(kind, self._session.dialect)
-
-    def _writer(self, kind: type[T]) -> Mapper[T]:
-        self._check_writing()
-        return mapper(kind, self._session.dialect)
-
-    def _check_reading(self) -> None:
-        if not self._may_read:
-            raise StorageError(detail="this transaction has ended")
-
-    def _check_writing(self) -> None:
-        self._check_reading()
-        if not self._may_write:
-            raise StorageError(detail="look is for reading")
-
-    def _ours(self, value: Any) -> None:
-        if value.club != self.club:
-            raise ValueError(f"of another club: {value.club}")
-
     def _note_due(self, value: object, changes: Mapping[str, Any]) -> None:
         """Added as due, made due, or given another moment."""
         moved = not changes or not changes.keys().isdisjoint({"progress", "due_at", "attempt"})
@@ -336,31 +286,6 @@ class TortoiseTx:
             " own_mac = excluded.own_mac RETURNING sequence",
             [self.club, sequence, mac, own_mac],
         )
-
-
-def by_day(club: ClubId, signs: Mapping[int, Sequence[Sign]]) -> list[Activity]:
-    """Signs added up by person, day (UTC) and kind, in that order: two writers never deadlock."""
-    ordered = sorted(
-        (person, sign.at.astimezone(UTC).date(), sign.kind, sign.at, sign.place)
-        for person, theirs in signs.items()
-        for sign in theirs
-    )
-    days = []
-    for (person, day, kind), group in groupby(ordered, key=lambda sign: sign[:3]):
-        same = list(group)
-        *_, last_at, last_place = same[-1]
-        days.append(
-            Activity(
-                club=club,
-                person_id=person,
-                day=day,
-                kind=kind,
-                count=len(same),
-                last_at=last_at,
-                last_place=last_place,
-            )
-        )
-    return days
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:

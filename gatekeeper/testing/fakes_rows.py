@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 
-from gatekeeper.domain.activity import Activity, Coverage
+from gatekeeper.domain.activity import Activity, Counted, Coverage, Tie
 from gatekeeper.domain.applications import Application, Question, Vote
 from gatekeeper.domain.applications import State as ApplicationState
 from gatekeeper.domain.clubs import (
@@ -47,6 +47,7 @@ UNIQUE: Final[Mapping[type[Any], tuple[str, ...]]] = {
     Order: ("key",),
     Sweep: ("slot",),
     Activity: ("person_id", "day", "kind"),
+    Tie: ("person_id", "to_id", "week", "relation"),
     ClubState: ("club",),
     PolicyVersion: ("digest",),
     PolicyDifference: ("digest", "trial", "subject", "day"),
@@ -67,7 +68,19 @@ ONE_OPEN: Final[Mapping[type[Any], frozenset[Any]]] = {
     Membership: INSIDE,
 }
 KINDS: Final[frozenset[type[Any]]] = frozenset(
-    {*UNIQUE, *ONE_OPEN, Person, Vote, Question, Leave, Exemption, Dispute, SweepItem, Coverage}
+    {
+        *UNIQUE,
+        *ONE_OPEN,
+        Person,
+        Vote,
+        Question,
+        Leave,
+        Exemption,
+        Dispute,
+        SweepItem,
+        Coverage,
+        Counted,
+    }
     | {StandingCard, Proof, PolicyChange}
 )
 

@@ -3,14 +3,14 @@
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, TypeVar, cast
 
 from gatekeeper.clock import SystemClock
-from gatekeeper.domain.activity import Activity, Coverage, Sign, Span
+from gatekeeper.domain.activity import Counted
 from gatekeeper.domain.clubs import ClubState
 from gatekeeper.domain.decisions import Decision, Entry, Order, Progress
 from gatekeeper.domain.errors import NotFound, RecordBroken, StorageError, WrongState
@@ -30,6 +30,7 @@ from gatekeeper.testing.fakes_rows import (
     sortable,
     utc,
 )
+from gatekeeper.testing.fakes_signs import FakeSigns
 
 T = TypeVar("T")
 
@@ -126,7 +127,7 @@ class FakeStore:
         return self._ids[kind]
 
 
-class FakeTx:
+class FakeTx(FakeSigns):
     """One use case's view of one club; see `gatekeeper.ports.Tx`."""
 
     def __init__(
@@ -318,35 +319,13 @@ class FakeTx:
             del self._rows.inputs[sequence]
         return len(going)
 
-    async def merge_activity(self, signs: Mapping[int, Sequence[Sign]]) -> None:
-        """Add signs, by person id, to the day's counts; last times never move back."""
-        self._check_writing()
-        for person, theirs in signs.items():
-            for sign in sorted(theirs, key=lambda each: (each.at, each.place)):
-                day = utc(sign.at).date()
-                same = await self.first(Activity, person_id=person, day=day, kind=sign.kind)
-                if same is None:
-                    await self.add(
-                        Activity(
-                            club=self.club,
-                            person_id=person,
-                            day=day,
-                            kind=sign.kind,
-                            count=1,
-                            last_at=sign.at,
-                            last_place=sign.place,
-                        )
-                    )
-                    continue
-                newer = {"last_at": sign.at, "last_place": sign.place}
-                await self.change(
-                    same, count=same.count + 1, **(newer if sign.at > same.last_at else {})
-                )
-
-    async def coverage(self, platform: str, start: datetime) -> list[Span]:
-        """The intervals that reach beyond `start`, in order; the first may begin before it."""
-        found = await self.find(Coverage, order="start", platform=platform, end__gt=start)
-        return [Span(each.start, each.end) for each in found]
+    async def count_once(self, marks: Collection[int], day: date) -> set[int]:
+        """Note events as counted; those that were not before."""
+        table = self._written(Counted)
+        fresh = set(marks) - table.keys()
+        for mark in fresh:
+            table[mark] = Counted(id=mark, club=self.club, day=day)
+        return fresh
 
     def _read(self, kind: type[Any]) -> dict[int, Any]:
         self._check_reading()

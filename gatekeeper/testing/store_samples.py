@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from gatekeeper.domain.activity import Activity, Coverage, Kind
+from gatekeeper.domain.activity import Activity, Counted, Coverage, Kind, Relation, Tie
 from gatekeeper.domain.applications import Application, Question, Vote
 from gatekeeper.domain.applications import Choice as VoteChoice
 from gatekeeper.domain.applications import State as ApplicationState
@@ -219,6 +219,15 @@ def samples(club: ClubId) -> list[Any]:
             count=2**40,
             last_at=NOON,
             last_place="!room",
+        ),
+        Counted(id=0, club=club, day=NOON.date()),
+        Tie(
+            club=club,
+            week=NOON.date(),
+            person_id=1,
+            to_id=2,
+            relation=Relation.ANSWERED,
+            count=3,
         ),
         Coverage(club=club, platform="matrix", start=NOON, end=later(1)),
         *(order(club, f"sample-{n}", action=action) for n, action in enumerate(ACTIONS)),

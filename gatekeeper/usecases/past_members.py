@@ -4,8 +4,9 @@ What our tables know of a past moment: joining, announced leaves, exemptions, wh
 signs of life by day and kind. What they do not know any more, and what is therefore taken as it is
 today or left out: roles, who is an admin or a program, who was outside for a while; signs that are
 no activity (a press on a notice); the hour of a sign on a day that has later ones (an earlier sign
-is taken then). Whoever stood at a stage at that moment, has left since, or was kept by an admin
-since (their silence is measured from there) is not made again, and counted.
+is taken then); signs from before what is read back. Whoever stood at a stage at that moment, has
+left since, or was kept by an admin since (their silence is measured from there) is not made again,
+and counted.
 """
 
 from bisect import bisect_right
@@ -85,6 +86,7 @@ class _Rows:
                 ]
             },
             activity={person: [day for day in days[:until] if day.day >= since]},
+            last={person: {day.kind: day.last_at for day in days[:until]}},
             roles=self.roles,
             admins=self.admins,
             watched_since=self.watched_since,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gatekeeper import policy_file
 from gatekeeper.cli import invariants as command
+from gatekeeper.domain.activity import Kind
 from gatekeeper.policy import invariants
 from gatekeeper.policy.boundaries import constants
 from gatekeeper.policy.case_facts import MODELS, facts_of
@@ -305,6 +306,24 @@ FACTS = {
     "noticed_at": "!has(member.noticed_at) || now - member.noticed_at < duration('50d')",
     "grace_over": "!member.grace_over",
     "messages_30d": "member.messages_30d < 12",
+    **{
+        name: f"member.{name} != 3"
+        for name in [
+            "replies_30d",
+            "threads_30d",
+            "files_30d",
+            "commands_30d",
+            "presses_30d",
+            "vouches_30d",
+            "joins_30d",
+            "events_30d",
+        ]
+    },
+    **{
+        f"last_{kind}_at": f"!has(member.last_{kind}_at)"
+        f" || now - member.last_{kind}_at < duration('44d')"
+        for kind in ("spoke", *Kind)
+    },
     "reactions_30d": "member.reactions_30d != 3",
     "reads_30d": "member.reads_30d != 9",
     "active_days_30d": "member.active_days_30d != 4",
@@ -384,7 +403,7 @@ def test_the_place_of_what_is_broken_is_told():
     (broken,) = tried(load_policy(text, "mine.yaml")).broken
     assert 'verdict == \\"keep\\"' in text.splitlines()[broken.line - 1][broken.column - 1 :]
     assert broken.lines()[0].startswith(f"mine.yaml:{broken.line}:{broken.column}: ")
-    assert broken.facts() == "member: {grace_over: true, noticed_at: 1d}"
+    assert broken.facts() == "member: {silent: 91d}"
 
 
 def test_few_tries_are_the_first_ones_of_many():

@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
                 "unique_together": (("club", "person_id", "day", "kind"),),
                 "indexes": [
                     Index(fields=["club", "day"]),
-                    Index(fields=["club", "person_id", "last_at"]),
+                    Index(fields=["club", "person_id", "kind", "last_at"]),
                 ],
                 "pk_attr": "id",
             },
@@ -163,6 +163,44 @@ class Migration(migrations.Migration):
                 "table": "clubs",
                 "app": "gatekeeper",
                 "unique_together": (("club",),),
+                "pk_attr": "id",
+            },
+            bases=["Row"],
+        ),
+        ops.CreateModel(
+            name="Counted",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True)),
+                ("club", fields.TextField()),
+                ("day", fields.DateField()),
+            ],
+            options={
+                "table": "counted",
+                "app": "gatekeeper",
+                "indexes": [Index(fields=["club", "day"])],
+                "pk_attr": "id",
+            },
+            bases=["Row"],
+        ),
+        ops.CreateModel(
+            name="Tie",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True)),
+                ("club", fields.TextField()),
+                ("week", fields.DateField()),
+                ("person_id", fields.BigIntField()),
+                ("to_id", fields.BigIntField()),
+                ("relation", fields.TextField()),
+                ("count", fields.BigIntField()),
+            ],
+            options={
+                "table": "ties",
+                "app": "gatekeeper",
+                "unique_together": (("club", "person_id", "to_id", "week", "relation"),),
+                "indexes": [
+                    Index(fields=["club", "to_id"]),
+                    Index(fields=["club", "week"]),
+                ],
                 "pk_attr": "id",
             },
             bases=["Row"],
