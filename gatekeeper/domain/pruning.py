@@ -8,9 +8,10 @@ delivered and a full Grace after it, and never more than the brake allows.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from statistics import median
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from gatekeeper.domain.decisions import Decision, Ruling, Verdict
 from gatekeeper.domain.errors import Value
@@ -18,6 +19,7 @@ from gatekeeper.domain.memberships import INSIDE, Membership, State
 
 UNREACHABLE: Final = "could-not-be-reached"
 FEW: Final = 5  # so many at once are nothing unusual, however few it was before
+DIGEST_HOUR: Final = time(9)  # when people read
 SWEEPS_TO_COMPARE: Final = 3  # that touched anybody, before anything is usual
 
 
@@ -139,6 +141,16 @@ def why_not_removed(candidate: Candidate, now: datetime) -> str:
     return "" if decision.verdict is Verdict.REMOVE else decision.code
 
 
+def digest_at(begun: datetime, zone: str) -> datetime:
+    """The first of a month, nine o'clock in `zone`, at or after `begun` (aware); in UTC."""
+    there = begun.astimezone(ZoneInfo(zone))
+    first = datetime.combine(there.date().replace(day=1), DIGEST_HOUR, ZoneInfo(zone))
+    if first < there:
+        later = (there.date().replace(day=1) + timedelta(days=31)).replace(day=1)
+        first = datetime.combine(later, DIGEST_HOUR, ZoneInfo(zone))
+    return first.astimezone(UTC)
+
+
 def plan_sweep(candidates: Iterable[Candidate], brake: Brake, now: datetime) -> Plan:
     """One pass over all memberships; pure, and the order is the most silent first.
 
@@ -172,7 +184,7 @@ class Planner:
         unseen = members - counts.total()
         if unseen > 0:
             counts["not-due"] = unseen
-        lines = sorted(self._touched, key=lambda line: _silence(line.candidate.membership))
+        lines = sorted(self._touched, key=lambda line: silence(line.candidate.membership))
         notify = [line for line in lines if line.decision.verdict is Verdict.NOTIFY]
         remove = [line for line in lines if line.decision.verdict is Verdict.REMOVE]
         fresh = [line for line in remove if line.candidate.membership.state is State.NOTICED]
@@ -199,5 +211,6 @@ def _over(brake: Brake, touched: int, total: int) -> str:
     return ""
 
 
-def _silence(member: Membership) -> tuple[datetime, int]:
+def silence(member: Membership) -> tuple[datetime, int]:
+    """What to sort by for the most silent first."""
     return (member.last_seen_at or member.known_since, member.id)

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from gatekeeper.domain.decisions import Decision, Verdict
 from gatekeeper.domain.errors import BadInput, Refused
 from gatekeeper.domain.identity import Identity
-from gatekeeper.domain.memberships import Exemption
+from gatekeeper.domain.memberships import Exemption, Membership
+from gatekeeper.ports import Tx
 from gatekeeper.usecases import stage_ends
 from gatekeeper.usecases.absences import (
     LETTERS,
@@ -30,33 +31,50 @@ async def exempt(
     """
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()
-        if not reason.strip():
-            raise BadInput({"reason": "reason-required"})
-        check_until(until, now, LONGEST)
         member = await member_of(tx, identity)
-        await make_room(tx, Exemption, member, now)
-        kept = await tx.add(
-            Exemption(
-                club=tx.club,
-                person_id=member.person_id,
-                reason=reason.strip()[:LETTERS],
-                author=await by_number(tx, parts, author, now),
-                since=now,
-                until=until,
-            )
-        )
-        decision = Decision(Verdict.RECORD, "exempted", {"until": until.isoformat()})
-        await record(
-            tx,
-            parts,
-            decision,
-            now=now,
-            actor=author,
-            subject=f"person:{member.person_id}",
-            seen={"reason": kept.reason},
-        )
+        kept = await add(tx, parts, member, reason, until, author, now)
         await stage_ends.alive(tx, parts, member.person_id, now, "exempt")
         return kept
+
+
+async def add(
+    tx: Tx,
+    parts: Parts,
+    member: Membership,
+    reason: str,
+    until: datetime,
+    author: str,
+    now: datetime,
+) -> Exemption:
+    """Write an exemption down inside a transaction; what stage there was is the caller's to end.
+
+    Raises:
+        BadInput: no reason, or a date that cannot be taken.
+    """
+    if not reason.strip():
+        raise BadInput({"reason": "reason-required"})
+    check_until(until, now, LONGEST)
+    await make_room(tx, Exemption, member, now)
+    kept = await tx.add(
+        Exemption(
+            club=tx.club,
+            person_id=member.person_id,
+            reason=reason.strip()[:LETTERS],
+            author=await by_number(tx, parts, author, now),
+            since=now,
+            until=until,
+        )
+    )
+    await record(
+        tx,
+        parts,
+        Decision(Verdict.RECORD, "exempted", {"until": until.isoformat()}),
+        now=now,
+        actor=author,
+        subject=f"person:{member.person_id}",
+        seen={"reason": kept.reason},
+    )
+    return kept
 
 
 async def end(parts: Parts, identity: Identity, by: str) -> Exemption:

@@ -4,7 +4,7 @@ There is one Order for each account of the person. What is done stays done, what
 is tried again on the next word, and the membership ends when all of them are done.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -62,18 +62,21 @@ class Progressed:
 
 async def progress(tx: Tx, member: Membership) -> Progressed:
     """How far the removal is that was planned last; of an earlier one nothing is counted."""
-    begun = member.planned_at or member.unreachable_since
-    if begun is None:
-        return Progressed({})
-    placed = await tx.find(
-        Order, subject=subject_of(member), purpose=REMOVAL, created_at__gte=begun, order="id"
-    )
-    return progressed(placed)
+    return (await progress_of_all(tx, [member]))[member.id]
 
 
-def progressed(placed: list[Order]) -> Progressed:
-    """The newest Order for each account, of Orders in their order."""
-    return Progressed({one.action.who: one for one in placed if isinstance(one.action, Remove)})
+async def progress_of_all(tx: Tx, members: Sequence[Membership]) -> Mapping[int, Progressed]:
+    """The same of several, by the number of the membership."""
+    begun = {subject_of(one): one.planned_at or one.unreachable_since for one in members}
+    subjects = tuple(subject for subject, at in begun.items() if at is not None)
+    placed = dict[str, dict[Identity, Order]]()
+    for one in (
+        await tx.find(Order, subject__in=subjects, purpose=REMOVAL, order="id") if subjects else []
+    ):
+        since = begun[one.subject]
+        if isinstance(one.action, Remove) and since is not None and one.created_at >= since:
+            placed.setdefault(one.subject, {})[one.action.who] = one
+    return {one.id: Progressed(placed.get(subject_of(one), {})) for one in members}
 
 
 async def order_everywhere(tx: Tx, parts: Parts, member: Membership, now: datetime) -> None:

@@ -14,6 +14,7 @@ from gatekeeper.usecases import (
     erase,
     findings,
     invitations,
+    removals,
     review,
     stages,
 )
@@ -59,6 +60,8 @@ async def on_receipt(
         if done.subject.startswith("application:"):  # it may have moved on meanwhile
             app = await tx.get(Application, number_of(done.subject))
             await review.refresh(tx, parts, app, now)
+        elif done.purpose == cards.CARD and removals.is_page(done.subject):
+            await removals.refresh(tx, parts, now)
         elif done.purpose == cards.CARD and done.subject.startswith(dispute_card.PREFIX):
             await dispute_card.show(tx, parts, await tx.get(Dispute, number_of(done.subject)), now)
 

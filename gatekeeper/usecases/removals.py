@@ -1,11 +1,14 @@
 """The removals card in the admins' room, and what an admin's word on it does.
 
 One card stands for the club: all whose removal is planned, and by name those who could not be
-reached. A press confirms exactly those that the card showed at the moment of the press.
+reached; where they are many it has several pages, each a message. A press confirms exactly those
+that the card showed at the moment of the press.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,14 +23,25 @@ from gatekeeper.domain.decisions import (
     Verdict,
 )
 from gatekeeper.domain.errors import Value
-from gatekeeper.domain.memberships import Event, Membership, State, SweepItem, advance
+from gatekeeper.domain.memberships import (
+    INSIDE,
+    Event,
+    Membership,
+    State,
+    SweepItem,
+    advance,
+)
+from gatekeeper.domain.pruning import digest_at
 from gatekeeper.policy.texts import iso
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import cards, letting_go, notices
 from gatekeeper.usecases.naming import said_by, subject_of
 from gatekeeper.usecases.parts import Parts, by_number, cancel, record
 
-CLUB = "club"
+CLUB, PAGE = "club", "club:page-"
+PER_PAGE, PAGES = 20, 25  # an update has each text four times, and an event has 64 KB
+ROOM = PER_PAGE * PAGES
+DECIDED = (State.PLANNED, State.CONFIRMED)  # on the card by a decision
 CONFIRM, KEEP = "✅", "❌"
 _NUMBERED = re.compile(r"^#(\d+) ")
 _VALUE = "value."
@@ -42,6 +56,7 @@ FREE: Final[Mapping[str, Any]] = {
     "grace_ends_at": None,
     "planned_at": None,
     "confirmed_by": "",
+    "page": 0,
 }
 
 
@@ -53,52 +68,146 @@ async def refresh(tx: Tx, parts: Parts, now: datetime, *, alone: bool = False) -
 
     A new card is made once someone is planned; `alone` also for those who could not be reached.
     """
-    card = await draw(tx, parts, now)
-    standing = await cards.current(tx, CLUB)
-    if card.facts and (alone or standing is not None or await _anyone_planned(tx)):
-        await cards.show(tx, parts, CLUB, card, now)
-    elif standing is not None:
-        await cards.show(tx, parts, CLUB, card, now)
-        await cards.end(tx, CLUB, now)
+    standing = await _pages(tx)
+    waiting = await tx.find(Membership, state__in=DECIDED, order="planned_at")
+    unreached = await unreachable(tx, parts, now)
+    asking = [*waiting, *unreached] if alone else waiting
+    if not standing and not any(shows(parts, one, now) for one in asking):
+        return
+    them = await _placed(tx, parts, [*waiting, *unreached], now)
+    told = await _read(tx, them)
+    last = max(1, *standing, *(one.page for one in them))
+    for page in range(last, 0, -1):  # the first one has the choices, and comes last
+        on_it = [one for one in them if one.page == page]
+        if not on_it and page not in standing and (page > 1 or not them):
+            continue
+        card = await _draw(tx, parts, told, them, page, last)
+        await cards.show(tx, parts, page_subject(page), card, now)
+        if not on_it and (page > 1 or not them):
+            await cards.end(tx, page_subject(page), now)
 
 
 async def catch_up(tx: Tx, parts: Parts, now: datetime) -> bool:
-    """Whether the card shows otherwise than it should, with no update on its way."""
-    standing = await cards.current(tx, CLUB)
-    pending = await tx.first(
-        Order, subject=CLUB, purpose__in=(cards.CARD, cards.UPDATE), progress=Progress.DUE
-    )
-    if pending is not None:
+    """Whether somebody's moment to come on the card has come."""
+    new = await tx.find(Membership, state=State.PLANNED, page=0, order="planned_at", limit=ROOM)
+    if not any(shows(parts, one, now) for one in new):
+        if not await tx.count(Membership, state__in=DECIDED, page__gt=0):
+            return False
+        unreached = await unreachable(tx, parts, now)
+        new = [one for one in unreached if one.page == 0]
+    if not any(shows(parts, one, now) for one in new):
         return False
-    card = await draw(tx, parts, now)
-    if standing is not None:
-        return standing.shown != cards.shown(card)
-    return bool(card.facts) and await _anyone_planned(tx)
+    return await tx.count(Membership, state__in=tuple(INSIDE), page__gt=0) < ROOM
 
 
-async def _anyone_planned(tx: Tx) -> bool:
-    return await tx.first(Membership, state__in=(State.PLANNED, State.CONFIRMED)) is not None
+def shows(parts: Parts, member: Membership, now: datetime) -> bool:
+    """Whether someone belongs on the card now: with a digest from the next one's day on."""
+    begun = member.planned_at or member.unreachable_since
+    if member.page or member.state is State.CONFIRMED or begun is None:
+        return True
+    return shows_from(parts, begun) <= now
 
 
-async def draw(tx: Tx, parts: Parts, now: datetime) -> Card:
-    """The card as it stands at `now`."""
-    waiting = await tx.find(
-        Membership, state__in=(State.PLANNED, State.CONFIRMED), order="planned_at"
+def shows_from(parts: Parts, begun: datetime) -> datetime:
+    """When someone planned at `begun` comes on the card."""
+    spec = parts.policy.pruning
+    if spec.digest == "none":
+        return begun
+    return digest_at(begun, spec.time_zone or parts.policy.club.spec.time_zone)
+
+
+def page_subject(page: int) -> str:
+    """How orders and presses name one page of the card."""
+    return CLUB if page == 1 else f"{PAGE}{page}"
+
+
+def is_page(subject: str) -> bool:
+    """Whether a subject names the card or a page of it."""
+    return subject == CLUB or subject.startswith(PAGE)
+
+
+def page_of(card: StandingCard) -> int:
+    """The page that a card is; 0 for one that is no page of the card about removals."""
+    if card.subject == CLUB:
+        return 1
+    return int(card.subject.removeprefix(PAGE)) if card.subject.startswith(PAGE) else 0
+
+
+async def _pages(tx: Tx) -> dict[int, StandingCard]:
+    """The pages that stand, by their number."""
+    found = await tx.find(StandingCard, kind="removals", ended_at=None)
+    return {page_of(card): card for card in found if page_of(card)}
+
+
+async def _placed(tx: Tx, parts: Parts, them: list[Membership], now: datetime) -> list[Membership]:
+    """Those who are on the card, each with a page: whoever has one keeps it, so that a card
+    changes only where somebody on it does."""
+    room = Counter(one.page for one in them)
+    placed = []
+    for one in them:
+        if not one.page and shows(parts, one, now):
+            page = next((n for n in range(1, PAGES + 1) if room[n] < PER_PAGE), 0)
+            if page:
+                one = await tx.change(one, page=page)
+                room[page] += 1
+        if one.page:
+            placed.append(one)
+    return placed
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the card tells of them, read at once."""
+
+    items: Mapping[int, SweepItem]
+    removals: Mapping[int, letting_go.Progressed]
+    names: Mapping[str, str]
+
+
+async def _read(tx: Tx, them: list[Membership]) -> _Told:
+    ids = tuple(one.id for one in them)
+    items = await tx.find(SweepItem, membership_id__in=ids, order="id") if ids else []
+    confirmed = [one for one in them if one.state is State.CONFIRMED]
+    return _Told(
+        items={item.membership_id: item for item in items},
+        removals=await letting_go.progress_of_all(tx, confirmed),
+        names={by: await said_by(tx, by) for by in {one.confirmed_by for one in confirmed}},
     )
-    unreached = await unreachable(tx, parts, now)
-    facts = [(_label(member), await _fact(tx, parts, member)) for member in (*waiting, *unreached)]
-    open_ones = [member for member in waiting if await to_confirm(tx, member)]
-    lines = [parts.say("removals.by-name")] if facts else []
+
+
+async def _draw(
+    tx: Tx, parts: Parts, told: _Told, them: list[Membership], page: int, last: int
+) -> Card:
+    """One page of the card; the first one tells how it stands and has the choices."""
+    facts = [(_label(one), await _fact(tx, parts, told, one)) for one in them if one.page == page]
+    if page > 1:
+        values: dict[str, Value] = {"page": page, "pages": last}
+        title = parts.say("removals.title-page", values)
+        status = parts.say("removals.page" if facts else "removals.page-done", values)
+        lines = (parts.say("removals.by-name"),) if facts else ()
+        return Card(title=title, status=status, facts=tuple(facts), lines=lines)
+    open_ones = [one for one in them if _to_confirm(one, told.removals.get(one.id))]
+    waiting = [one for one in them if one.state in DECIDED]
     status = "removals.open" if open_ones else "removals.on-its-way" if waiting else "removals.none"
-    if unreached and not waiting:
+    if them and not waiting:
         status = "removals.only-unreachable"
+    lines = (parts.say("removals.by-name"),) if them else ()
+    if last > 1:
+        lines = (parts.say("removals.pages", {"pages": last}), *lines)
+    if them and (more := await _without_a_page(tx)):
+        lines = (*lines, parts.say("removals.more", {"count": more}))
     return Card(
         title=parts.say("removals.title"),
         status=parts.say(status, {"count": len(open_ones)}),
         facts=tuple(facts),
-        lines=tuple(lines),
+        lines=lines,
         choices=choices(parts) if open_ones else (),
     )
+
+
+async def _without_a_page(tx: Tx) -> int:
+    """How many more are planned than there is room for, or wait for the day of the digest."""
+    return await tx.count(Membership, state=State.PLANNED, page=0)
 
 
 def choices(parts: Parts) -> tuple[Choice, ...]:
@@ -113,11 +222,12 @@ def _label(member: Membership) -> str:
     return f"#{member.id} {member.name} · {member.identity.account}"
 
 
-async def _fact(tx: Tx, parts: Parts, member: Membership) -> str:
-    item = await last_item(tx, member)
+async def _fact(tx: Tx, parts: Parts, known: _Told, member: Membership) -> str:
+    item = known.items.get(member.id)
     told = [notices.say_evidence(parts, item.evidence)] if item else []
     if member.state is State.CONFIRMED:
-        told += await _said_of_confirmed(tx, parts, member)
+        by = known.names[member.confirmed_by]
+        told += _said_of_confirmed(parts, known.removals[member.id], by)
     elif member.noticed_at is not None:
         told.append(parts.say("removals.noticed", {"at": iso(member.noticed_at)}))
     elif member.unreachable_since is not None:
@@ -127,11 +237,10 @@ async def _fact(tx: Tx, parts: Parts, member: Membership) -> str:
     return " ".join(told)
 
 
-async def _said_of_confirmed(tx: Tx, parts: Parts, member: Membership) -> list[str]:
+def _said_of_confirmed(parts: Parts, so_far: letting_go.Progressed, by: str) -> list[str]:
     """By whom, and how far it is on each platform; what an admin can do where one refused."""
-    so_far = await letting_go.progress(tx, member)
     code = "removals.confirmed" if so_far.open else "removals.failed"
-    told = [parts.say(code, {"by": await said_by(tx, member.confirmed_by)})]
+    told = [parts.say(code, {"by": by})]
     done = [who for who, one in so_far.by_account.items() if one.progress is Progress.DONE]
     told += [parts.say("removals.done-there", {"account": str(who)}) for who in done]
     for who, one in so_far.failed.items():
@@ -178,9 +287,14 @@ async def unreachable(tx: Tx, parts: Parts, now: datetime) -> list[Membership]:
 
 async def to_confirm(tx: Tx, member: Membership) -> bool:
     """Whether a ✅ means this one: planned, or confirmed with a removal that came to nothing."""
-    if member.state is State.PLANNED:
-        return True
-    return member.noticed_at is not None and await came_to_nothing(tx, member)
+    so_far = await letting_go.progress(tx, member) if member.state is State.CONFIRMED else None
+    return _to_confirm(member, so_far)
+
+
+def _to_confirm(member: Membership, so_far: letting_go.Progressed | None) -> bool:
+    if member.state is not State.CONFIRMED or so_far is None:
+        return member.state is State.PLANNED
+    return member.noticed_at is not None and not so_far.open and not so_far.done
 
 
 async def came_to_nothing(tx: Tx, member: Membership) -> bool:
@@ -192,10 +306,29 @@ async def came_to_nothing(tx: Tx, member: Membership) -> bool:
 
 
 async def shown_at(tx: Tx, card: StandingCard, at: datetime) -> set[int]:
-    """The memberships that the card showed at a moment, by the orders that drew it.
+    """The memberships that a card showed at a moment, by the orders that drew it.
 
     A press can come before the Receipt of the first drawing: there was nothing else to be seen.
     """
+    shown, _ = await _drawn_at(tx, card, at)
+    return shown
+
+
+async def shown_on_pages(tx: Tx, card: StandingCard, at: datetime) -> set[int]:
+    """The same for a press on the first page, which means all pages that stood there by then; a
+    press on another page means that one alone."""
+    shown = await shown_at(tx, card, at)
+    if page_of(card) != 1:
+        return shown
+    for page, other in (await _pages(tx)).items():
+        there, stood = await _drawn_at(tx, other, at)
+        if page > 1 and stood:
+            shown |= there
+    return shown
+
+
+async def _drawn_at(tx: Tx, card: StandingCard, at: datetime) -> tuple[set[int], bool]:
+    """Whom a card showed, and whether it stood there by its Receipt."""
     drawn = await tx.find(
         Order,
         subject=card.subject,
@@ -213,8 +346,8 @@ async def shown_at(tx: Tx, card: StandingCard, at: datetime) -> set[int]:
         found = (_NUMBERED.match(label) for label, _ in one.action.card.facts)
         shown = {int(match.group(1)) for match in found if match}
         if one.receipt.at <= at:
-            break
-    return shown
+            return shown, True
+    return shown, False
 
 
 # ---- What is done with a word ------------------------------------------------------------------

@@ -61,12 +61,14 @@ async def set_free(
     actor: str,
     now: datetime,
     seen: Mapping[str, Any] | None = None,
+    redraw: bool = True,
     **changes: Any,
 ) -> tuple[Membership, int]:
     """Back to ACTIVE with all that was begun undone; also the record's number of this.
 
     A removal on its way is left to its last look: if it has just been carried out, its Receipt is
     still needed to bring them back. Where it is done already, they are asked back at once.
+    Whoever frees several draws the card once for all, with `redraw` false here.
     """
     on_card = member.state is not State.NOTICED
     so_far = await letting_go.progress(tx, member)
@@ -80,7 +82,7 @@ async def set_free(
     item = await removals.last_item(tx, member)
     if item is not None and not item.outcome:
         await tx.change(item, outcome="alive" if event is Event.ALIVE else "kept")
-    if on_card:
+    if on_card and redraw:
         await removals.refresh(tx, parts, now)
     return member, entry.sequence
 

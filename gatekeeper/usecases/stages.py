@@ -127,6 +127,7 @@ async def _delivered(
         notice_ref=receipt.ref,
         grace_ends_at=max(ends_at, told or ends_at),
         unreachable_since=None,
+        page=0,
     )
     await record(
         tx,

@@ -304,9 +304,13 @@ async def _next(parts: Parts, now: datetime) -> datetime | None:
             unreachable_since__gt=now - grace,
             order="unreachable_since",
         )
+        waits = await tx.first(Membership, state=State.PLANNED, page=0, order="planned_at")
     moments = [noticed.grace_ends_at] if noticed and noticed.grace_ends_at else []
     if unreached and unreached.unreachable_since:
         moments.append(unreached.unreachable_since + grace)
+    if waits and waits.planned_at:
+        shown_from = removals.shows_from(parts, waits.planned_at)
+        moments += [shown_from] if shown_from > now else []
     return min(moments, default=None)
 
 

@@ -1,21 +1,25 @@
 """What people press and say about removals: ✋, 🚩 on notices; ✅, ❌, `keep`, `remove`."""
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 
 from gatekeeper.domain.clubs import StandingCard
 from gatekeeper.domain.decisions import Decision, Lane, Post, Verdict
-from gatekeeper.domain.errors import Refused
+from gatekeeper.domain.errors import BadInput, Refused
 from gatekeeper.domain.events import Pressed, Wrote
-from gatekeeper.domain.identity import Account
+from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import STAGED, Event, Membership
+from gatekeeper.domain.pruning import silence
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import disputes, held, notices, removals, stage_ends, sweep, votes
+from gatekeeper.usecases import disputes, exempt, held, notices, removals, stage_ends, sweep, votes
+from gatekeeper.usecases.absences import LETTERS, last_moment, member_of
 from gatekeeper.usecases.naming import name_of, number_of, subject_of
 from gatekeeper.usecases.notices import HERE
 from gatekeeper.usecases.parts import Parts, once, order
 
 _WORD = re.compile(r"^\s*(keep|behalten|remove|entfernen)\s+(\S+)\s*(.*)$", re.I | re.S)
+_UNTIL = re.compile(r"[,;]?\s*\b(?:until|bis)\s+(\d{4}-\d{2}-\d{2})\s*$", re.I)
+_BECAUSE = re.compile(r"^\s*[,;:]?\s*(?:because|weil)\b\s*", re.I)
 _REMOVE = frozenset({"remove", "entfernen"})
 
 
@@ -60,8 +64,9 @@ async def _here(tx: Tx, parts: Parts, event: Pressed, card: StandingCard, now: d
 
 async def _shown(tx: Tx, event: Pressed, card: StandingCard) -> list[Membership]:
     """Those to be decided whom the presser saw on the card; nobody who was put on it after."""
-    ids = await removals.shown_at(tx, card, event.at)
-    found = await tx.find(Membership, id__in=tuple(ids), order="id") if ids else []
+    ids = await removals.shown_on_pages(tx, card, event.at)
+    found = await tx.find(Membership, id__in=tuple(ids)) if ids else []
+    found.sort(key=silence)  # the most silent goes first
     return [
         member
         for member in found
@@ -86,13 +91,21 @@ async def _keep_all(
 ) -> None:
     them = await _shown(tx, event, card)
     for member in them:
-        await keep(tx, parts, member, event, "", now)
+        await keep(tx, parts, member, str(event.who), "", now, redraw=False)
     if not them:
         await _refuse(tx, parts, event, "removals-changed", now)
+    await removals.refresh(tx, parts, now)
 
 
 async def keep(
-    tx: Tx, parts: Parts, member: Membership, event: Pressed | Wrote, reason: str, now: datetime
+    tx: Tx,
+    parts: Parts,
+    member: Membership,
+    by: str,
+    reason: str,
+    now: datetime,
+    *,
+    redraw: bool = True,
 ) -> None:
     """An admin keeps someone: silence is measured anew from here, and they are told."""
     told = member.noticed_at is not None
@@ -102,9 +115,10 @@ async def keep(
         member,
         Event.KEEP,
         Decision(Verdict.KEEP, "kept-by-admin"),
-        str(event.who),
+        by,
         now,
         seen={"reason": reason},
+        redraw=redraw,
         known_since=now,
     )
     if told:
@@ -136,9 +150,48 @@ async def replied(parts: Parts, event: Wrote, card: StandingCard, is_admin: bool
         elif word in _REMOVE:
             code = await _remove_by_name(tx, parts, member, event, now)
         else:
-            await keep(tx, parts, member, event, reason[:500], now)
-            code = "removals.kept-one"
+            code = await _keep_one(tx, parts, member, str(event.who), reason, now)
         await _answer(tx, parts, event, card, code, name, now)
+
+
+async def _keep_one(
+    tx: Tx, parts: Parts, member: Membership, by: str, reason: str, now: datetime
+) -> str:
+    """`keep @x because … until 2027-01-31` exempts them until then; without a date they are kept
+    this time. The code of the answer."""
+    day, reason = _UNTIL.search(reason), _BECAUSE.sub("", _UNTIL.sub("", reason)).strip()
+    if day is None:
+        await keep(tx, parts, member, by, reason[:LETTERS], now)
+        return "removals.kept-one"
+    try:
+        until = last_moment(date.fromisoformat(day.group(1)), parts.policy.club.spec.time_zone)
+        await exempt.add(tx, parts, member, reason, until, by, now)
+    except ValueError:
+        return "leave-bad-date"
+    except BadInput as bad:
+        return next(iter(bad.problems.values()))
+    await keep(tx, parts, member, by, reason[:LETTERS], now)
+    return "removals.kept-until"
+
+
+async def keep_by_command(
+    parts: Parts, identity: Identity, reason: str, until: datetime | None, by: str
+) -> None:
+    """The same by a command; whoever is at no stage can only be kept until a date.
+
+    Raises:
+        Refused: not-a-member, nothing-to-keep. BadInput: no reason, a date that cannot be taken.
+    """
+    async with parts.store.transaction(parts.club) as tx:
+        now, member = parts.clock.now(), await member_of(tx, identity)
+        if not reason.strip():
+            raise BadInput({"reason": "reason-required"})
+        if until is not None:
+            await exempt.add(tx, parts, member, reason, until, by, now)
+        if member.state in STAGED:
+            await keep(tx, parts, member, by, reason.strip()[:LETTERS], now)
+        elif until is None:
+            raise Refused("nothing-to-keep")
 
 
 async def _called(tx: Tx, name: str) -> Membership | None:
