@@ -184,7 +184,7 @@ def opposite(term: Term) -> Term:
         case Test(left, operator, right) if operator in {"==", "!="} or (
             operator in _OPPOSITE and right.kind != "float"
         ):
-            return Test(left, _OPPOSITE[operator], right)
+            return _in_steps(Test(left, _OPPOSITE[operator], right))
         case _:
             return Not(term)
 
@@ -220,10 +220,15 @@ def _test(left: Term, operator: str, right: Known) -> Term:
             return TRUE if held else FALSE
     if right.kind == "bool" and operator in {"==", "!="}:
         return left if (right.value is True) is (operator == "==") else opposite(left)
-    if right.kind == "int" and operator in {">", "<"}:  # whole numbers: > 2 is >= 3
-        step = 1 if operator == ">" else -1
-        return Test(_key(left), f"{operator}=", Known("int", right.value + step))
-    return Test(_key(left), operator, right)
+    return _in_steps(Test(_key(left), operator, right))
+
+
+def _in_steps(test: Test) -> Test:
+    """Whole numbers compared in one way: > 2 is >= 3."""
+    if test.right.kind != "int" or test.operator not in {">", "<"}:
+        return test
+    step = 1 if test.operator == ">" else -1
+    return Test(test.left, f"{test.operator}=", Known("int", test.right.value + step))
 
 
 def _holds(left: Known, operator: str, right: Known) -> bool | None:

@@ -1,6 +1,7 @@
 """Rules that can never decide, and conditions that are no question."""
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import yaml
 
@@ -9,6 +10,11 @@ from gatekeeper.policy.evaluation import CompiledRule, Rule, RuleSet
 from gatekeeper.policy.lints import MATCH, always
 from gatekeeper.policy.normal import FALSE, Normal, Term, constant_of, implies
 from gatekeeper.policy.places import Path, Sheet
+from gatekeeper.policy.together import Budget, covering
+
+NEAR = 60  # rules before one that are looked at together
+
+_Earlier: TypeAlias = list[tuple[CompiledRule, Term]]  # enforced rules, each with its term
 
 
 def check_repeats(sheet: Sheet, node: yaml.Node, spec: AdmissionSpec | PruningSpec) -> None:
@@ -32,7 +38,8 @@ def check_repeats(sheet: Sheet, node: yaml.Node, spec: AdmissionSpec | PruningSp
 def check_shadows(sheet: Sheet, node: yaml.Node, rules: RuleSet) -> None:
     """Findings about rules that an earlier one leaves nothing, and about constant conditions."""
     normal = Normal(rules.params, rules.variables)
-    earlier: list[tuple[CompiledRule, Term]] = []
+    earlier: _Earlier = []
+    budget = Budget()
     texts: Mapping[Path, tuple[CompiledRule, ...]] = {
         ("spec", "exclude"): rules.exclude,
         MATCH: rules.match,
@@ -45,26 +52,42 @@ def check_shadows(sheet: Sheet, node: yaml.Node, rules: RuleSet) -> None:
             if constant is not None and compiled.condition and not always(compiled.rule):
                 code = "condition-always" if constant else "condition-never"
                 sheet.at(node, (*here, "condition"), code, id=compiled.rule.id)
-            if _on_trial(compiled.rule):
+            if compiled.on_trial:
                 continue
-            before = _before(compiled, term, earlier) if constant is not False else None
-            if before:
-                values = {"id": compiled.rule.id, "before": before.id}
-                sheet.at(node, (*here, "id"), "rule-shadowed", **values)
+            if constant is not False:
+                _check_before(sheet, node, here, compiled, term, earlier, budget)
             earlier.append((compiled, FALSE if constant is False else term))
 
 
-def _before(
-    compiled: CompiledRule, term: Term, earlier: list[tuple[CompiledRule, Term]]
-) -> Rule | None:
-    """The first rule that matches wherever this one does, unless that was told already."""
+def _check_before(
+    sheet: Sheet,
+    node: yaml.Node,
+    here: Path,
+    compiled: CompiledRule,
+    term: Term,
+    earlier: _Earlier,
+    budget: Budget,
+) -> None:
+    """A finding where one rule, or some together, match before this one wherever it would."""
     found = next((one for one, other in earlier if implies(term, other)), None)
-    if found is None:
-        return None
+    if found is not None:
+        if not _is_told(compiled, found):
+            values = {"id": compiled.rule.id, "before": found.rule.id}
+            sheet.at(node, (*here, "id"), "rule-shadowed", **values)
+        return
+    near = earlier[-NEAR:]
+    some = covering(term, [other for _, other in near], budget)
+    if some:
+        before = ", ".join(near[place][0].rule.id for place in some)
+        sheet.at(node, (*here, "id"), "rule-covered", id=compiled.rule.id, before=before)
+
+
+def _is_told(compiled: CompiledRule, found: CompiledRule) -> bool:
+    """Whether it was told already that `found` leaves nothing to a rule."""
     listed = isinstance(found.rule, Exclusion) is isinstance(compiled.rule, Exclusion)
     told = listed and not isinstance(found.rule, Exclusion) and always(found.rule)
     same = listed and found.rule.condition.strip() == compiled.rule.condition.strip()
-    return None if told or same else found.rule
+    return told or same
 
 
 def _on_trial(rule: Rule) -> bool:
