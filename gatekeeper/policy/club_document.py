@@ -249,6 +249,11 @@ class ClubSpec(Model):
     signals: tuple[Kind, ...] = Field(
         tuple(Kind), description="Which signs count as life; default: all of them."
     )
+    bridged: tuple[Account, ...] = Field(
+        (),
+        description="Accounts that a bridge moves, with * for any letters, as in "
+        "matrix:@irc_*:example.org: that they come in is no sign of life.",
+    )
     audit: Audit = Field(default_factory=Audit, description="How the record is witnessed.")
 
 

@@ -16,6 +16,7 @@ from gatekeeper.usecases import (
     invitations,
     leave,
     limits,
+    observe,
     perform,
     presses,
     review,
@@ -84,5 +85,6 @@ async def tidy(parts: Parts) -> None:
     async with parts.store.transaction(parts.club) as tx:
         await limits.forget(tx, now)
         await trials.forget(tx, now)
+        await observe.forget(tx, now)
         await tx.remove(Handled, at__lt=now - KEEP_HANDLED)
         await tx.remove(Finding, ended_at__set=True, last_at__lt=now - KEEP_HANDLED)

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from enum import Enum
 from typing import Any
 
-from gatekeeper.domain.activity import Activity
+from gatekeeper.domain.activity import Activity, Tie
 from gatekeeper.domain.applications import OPEN, Application, Event, Question, Vote
 from gatekeeper.domain.applications import State as Standing
 from gatekeeper.domain.applications import advance as advance_application
@@ -68,6 +68,7 @@ async def export(parts: Parts, identity: Identity) -> dict[str, Any]:
             ("exemptions", Exemption),
             ("disputes", Dispute),
             ("activity", Activity),
+            ("ties", Tie),
             ("votes", Vote),
         ):
             kept[name] = await tx.find(kind, person_id=person.id)
@@ -283,6 +284,8 @@ async def _erase_rows(
     now: datetime,
 ) -> None:
     await tx.remove(Activity, person_id=person.id)
+    await tx.remove(Tie, person_id=person.id)
+    await tx.remove(Tie, to_id=person.id)
     for app in apps:
         for question in await tx.find(Question, application_id=app.id):
             await tx.change(question, text="", answer="", ended_at=question.ended_at or now)

@@ -1,25 +1,29 @@
 """Signs of life: gathered in memory, kept with the position they reach up to, in one transaction.
 
 A crash before a flush loses the signs and the position together, so that the platform tells them
-again; after it, neither comes twice.
+again. Whoever tells a sign twice, in whatever order and from whatever process, changes nothing:
+what was counted is noted, in the same transaction.
 """
 
 import asyncio
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 
-from gatekeeper.domain.activity import Coverage, Sign
+from gatekeeper.domain.activity import Counted, Coverage, Kind, Sign, Tie, mark_of, ties_of
 from gatekeeper.domain.clubs import Checkpoint
-from gatekeeper.domain.identity import Account, Identity
-from gatekeeper.domain.memberships import INSIDE, STAGED, Membership
-from gatekeeper.ports import Tx
+from gatekeeper.domain.identity import Identity
+from gatekeeper.domain.memberships import STAGED, Membership
+from gatekeeper.ports import Insider, Tx
 from gatekeeper.usecases import stage_ends
 from gatekeeper.usecases.parts import Parts, club_state
 
 QUIET = timedelta(seconds=5)  # how often a flush writes when nothing but time has passed
-REMEMBERED = 10_000  # event ids kept for each platform, so that a second telling is not counted
+MOST = 20_000  # signs gathered before they are written at once, whatever the time
+KEEP_COUNTED = timedelta(days=30)
+KEEP_TIES = timedelta(days=400)
 
 
 @dataclass(slots=True)
@@ -38,8 +42,6 @@ class Observer:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._buffers: defaultdict[str, _Buffer] = defaultdict(_Buffer)
-        self._known: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
-        self._counted: defaultdict[str, set[str]] = defaultdict(set)
         self._written: defaultdict[str, tuple[str, datetime | None]] = defaultdict(
             lambda: ("", None)
         )
@@ -55,12 +57,12 @@ class Observer:
         """
         buffer, now = self._buffers[platform], self._parts.clock.now()
         for sign in signs:
-            if sign.event_id not in self._counted[platform]:
-                buffer.signs[sign.event_id] = sign
+            buffer.signs[sign.event_id] = sign
         buffer.position, buffer.told_at = position, now
         if after_gap:
             buffer.gap_at = now
-        if any(sign.who in self._staged for sign in signs):
+        enough = len(buffer.signs) >= MOST
+        if enough or (self._staged and any(sign.who in self._staged for sign in signs)):
             await self.flush()
 
     async def position(self, platform: str) -> str:
@@ -90,7 +92,6 @@ class Observer:
                 raise
             for name, buffer in taken.items():
                 self._written[name] = (buffer.position or self._written[name][0], now)
-                self._remember(name, buffer.signs)
 
     def _worth(self, platform: str, buffer: _Buffer, now: datetime) -> bool:
         position, at = self._written[platform]
@@ -105,19 +106,11 @@ class Observer:
         fresh.told_at = fresh.told_at or old.told_at
         fresh.gap_at = old.gap_at or fresh.gap_at
 
-    def _remember(self, platform: str, event_ids: Iterable[str]) -> None:
-        known, counted = self._known[platform], self._counted[platform]
-        for event_id in event_ids:
-            if len(known) == known.maxlen:
-                counted.discard(known[0])
-            known.append(event_id)
-            counted.add(event_id)
-
     async def _write(self, taken: Mapping[str, _Buffer], now: datetime) -> None:
         parts = self._parts
         async with parts.store.transaction(parts.club) as tx:
             for platform, buffer in taken.items():
-                await _take_in(tx, parts, buffer.signs.values(), now)
+                await _take_in(tx, parts, platform, buffer.signs.values(), now)
                 await _keep_position(tx, platform, buffer.position)
                 await self._keep_coverage(tx, platform, buffer, now)
             staged = await tx.find(Membership, state__in=tuple(STAGED))
@@ -156,31 +149,66 @@ async def _keep_position(tx: Tx, platform: str, position: str | None) -> None:
         await tx.change(known, position=position)
 
 
-async def _take_in(tx: Tx, parts: Parts, signs: Iterable[Sign], now: datetime) -> None:
-    """Count the signs of members; a clock that runs ahead of ours cannot make anyone younger."""
-    counted = set(parts.policy.club.spec.signals)
-    by_identity: defaultdict[Identity, list[Sign]] = defaultdict(list)
-    for sign in signs:
-        if sign.kind in counted:
-            by_identity[sign.who].append(replace(sign, at=min(sign.at, now)))
-    merged: dict[int, list[Sign]] = {}
-    for who, theirs in by_identity.items():
-        account = await tx.first(Account, identity=who)
-        if account is None:
+async def _take_in(
+    tx: Tx, parts: Parts, platform: str, signs: Iterable[Sign], now: datetime
+) -> None:
+    """Count the signs of members, each once; whoever was thought silent and is not is free.
+
+    A clock that runs ahead of ours cannot make anyone younger.
+    """
+    wanted = _that_count(parts, signs)
+    named = {sign.who for sign in wanted}
+    named.update(other for sign in wanted for _, other in sign.towards)
+    inside = await tx.inside(named) if named else {}
+    theirs = {mark_of(tx.club, platform, sign.event_id): sign for sign in wanted}
+    theirs = {mark: sign for mark, sign in theirs.items() if sign.who in inside}
+    fresh = await tx.count_once(theirs, now.date()) if theirs else set()
+    by_person: defaultdict[int, list[Sign]] = defaultdict(list)
+    newest: dict[int, tuple[Insider, Sign]] = {}
+    for mark, sign in theirs.items():
+        if mark not in fresh:
             continue
-        member = await tx.first(Membership, person_id=account.person_id, state__in=tuple(INSIDE))
-        if member is not None:
-            merged.setdefault(member.person_id, []).extend(theirs)
-            await _seen(tx, parts, member, max(theirs, key=lambda sign: sign.at), now)
-    if merged:
-        await tx.merge_activity(merged)
-
-
-async def _seen(tx: Tx, parts: Parts, member: Membership, sign: Sign, now: datetime) -> None:
-    """Move the last sign forward, never back; whoever was thought silent and is not is free."""
-    member = await tx.get(Membership, member.id)
-    if member.last_seen_at is not None and sign.at <= member.last_seen_at:
+        if sign.at > now:
+            sign = replace(sign, at=now)
+        member = inside[sign.who]
+        by_person[member.person_id].append(sign)
+        known = newest.get(member.membership_id)
+        if known is None or known[1].at < sign.at:
+            newest[member.membership_id] = member, sign
+    if not by_person:
         return
-    await tx.change(member, last_seen_at=sign.at, last_kind=sign.kind.value, last_place=sign.place)
-    if sign.at > member.known_since:
-        await stage_ends.alive(tx, parts, member.person_id, now, "seen")
+    await tx.merge_activity(by_person)
+    people = {who: member.person_id for who, member in inside.items()}
+    await tx.merge_ties(ties_of(tx.club, by_person, people))
+    moved = [
+        (member, sign)
+        for member, sign in newest.values()
+        if member.last_seen_at is None or sign.at > member.last_seen_at
+    ]
+    await tx.move_last({member.membership_id: sign for member, sign in moved})
+    for member, sign in moved:
+        if member.state in STAGED and sign.at > member.known_since:
+            await stage_ends.alive(tx, parts, member.person_id, now, "seen")
+
+
+def _that_count(parts: Parts, signs: Iterable[Sign]) -> list[Sign]:
+    """Of the kinds that the policy names. A bridge lets its people in again whenever it starts:
+    that they come in says nothing of them."""
+    spec = parts.policy.club.spec
+    kinds = frozenset(spec.signals)
+    return [
+        sign
+        for sign in signs
+        if sign.kind in kinds
+        and not (sign.kind is Kind.JOIN and _is_bridged(sign.who, spec.bridged))
+    ]
+
+
+def _is_bridged(who: Identity, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(str(who), pattern) for pattern in patterns)
+
+
+async def forget(tx: Tx, now: datetime) -> None:
+    """No event is told again after so long; and who turned to whom a year ago is nobody's need."""
+    await tx.remove(Counted, day__lt=(now - KEEP_COUNTED).date())
+    await tx.remove(Tie, week__lt=(now - KEEP_TIES).date())

@@ -3,12 +3,13 @@ from datetime import timedelta
 
 import pytest
 
-from gatekeeper.domain.activity import Activity, Coverage, Kind
+from gatekeeper.domain.activity import Activity, Counted, Coverage, Kind, Relation, Tie
 from gatekeeper.domain.clubs import Checkpoint, ClubState
 from gatekeeper.domain.identity import Identity
 from gatekeeper.domain.memberships import State
+from gatekeeper.policy.parse import load_policy
 from gatekeeper.testing.builders import a_sign
-from gatekeeper.usecases import observe
+from gatekeeper.usecases import due, erase, observe
 from gatekeeper.usecases.observe import Observer
 from tests.usecases.conftest import QUIET
 
@@ -113,3 +114,84 @@ async def test_a_sign_of_someone_who_was_asked_is_not_kept_waiting(club):
     assert await club.state(carl) is State.NOTICED
     await club.platform.live(carl, Kind.REACTION)  # no flush by the clock
     assert await club.state(carl) is State.ACTIVE
+
+
+async def test_old_event_after_new_moves_nobody_back_and_is_counted_on_its_day(club):
+    """A tool overwrote the last sign by whatever came last, and a late event made people older."""
+    [eve] = await club.adopt("eve")
+    await club.observer.observe("matrix", [sign(club, eve, "new", ago=1)], "p1")
+    await club.observer.flush()
+    seen = await club.member(eve)
+    late = sign(club, eve, "old", ago=5 * 86_400, kind=Kind.FILE)
+    await club.observer.observe("matrix", [late], "p2")
+    await club.observer.flush()
+    now = await club.member(eve)
+    assert (now.last_seen_at, now.last_kind) == (seen.last_seen_at, "message")
+    assert {(day.kind, day.day) for day in await club.find(Activity)} == {
+        (Kind.MESSAGE, seen.last_seen_at.date()),
+        (Kind.FILE, late.at.date()),
+    }
+
+
+async def test_told_again_after_a_restart_or_by_another_worker_nothing_is_counted_twice(club):
+    [eve] = await club.adopt("eve")
+    told = [sign(club, eve, str(number), ago=number) for number in range(5)]
+    await club.observer.observe("matrix", told, "p1")
+    await club.observer.flush()
+    other = Observer(club.parts)
+    await other.observe("matrix", [*reversed(told), sign(club, eve, "6")], "p2")
+    await other.flush()
+    assert sum(day.count for day in await club.find(Activity)) == 6
+
+
+async def test_what_was_counted_long_ago_is_forgotten(club):
+    [eve, bob] = await club.adopt("eve", "bob")
+    towards = ((Relation.ANSWERED, bob),)
+    await club.observer.observe("matrix", [replace(sign(club, eve), towards=towards)], "p1")
+    await club.observer.flush()
+    for days, left in ((29, (1, 1)), (2, (0, 1)), (400, (0, 0))):
+        club.clock.advance(days=days)
+        await due.tidy(club.parts)
+        assert (len(await club.find(Counted)), len(await club.find(Tie))) == left
+
+
+async def test_a_bridge_that_lets_its_people_in_again_says_nothing_of_them(club):
+    """Its start is a join of everybody; what they say through it is theirs."""
+    spec = "\n  bridged: ['matrix:@irc_*:fake']"
+    text = club.parts.policy.text.replace("\nspec:", f"\nspec:{spec}", 1)
+    club.parts.shelf.use(load_policy(text, "bridged.yaml"))
+    ghost, eve = await club.adopt("irc_carl", "eve")
+    signs = [
+        sign(club, ghost, "g", kind=Kind.JOIN),
+        sign(club, eve, "e", kind=Kind.JOIN),
+    ]
+    await club.observer.observe("matrix", signs, "p1")
+    await club.observer.flush()
+    assert (await club.member(ghost)).last_seen_at is None
+    assert (await club.member(eve)).last_kind == "join"
+    await club.observer.observe("matrix", [sign(club, ghost, "said")], "p2")
+    await club.observer.flush()
+    assert (await club.member(ghost)).last_kind == "message"
+
+
+async def test_who_turned_to_whom_is_counted_by_week_and_between_members_only(club):
+    eve, bob = await club.adopt("eve", "bob")
+    stranger = Identity("matrix", "@mallory:fake")
+    towards = ((Relation.ANSWERED, bob), (Relation.MENTIONED, bob), (Relation.MENTIONED, eve))
+    said = [
+        replace(sign(club, eve, str(number)), towards=(*towards, (Relation.REACTED, stranger)))
+        for number in range(2)
+    ]
+    for _ in range(2):
+        await club.observer.observe("matrix", said, "p1")
+        await club.observer.flush()
+    found = await club.find(Tie)
+    people = [(await club.member(who)).person_id for who in (eve, bob)]
+    assert {(tie.person_id, tie.to_id, tie.relation, tie.count) for tie in found} == {
+        (*people, Relation.ANSWERED, 2),
+        (*people, Relation.MENTIONED, 2),
+    }
+    today = club.clock.now().date()
+    assert {tie.week for tie in found} == {today - timedelta(days=today.weekday())}
+    await erase.erase(club.parts, bob, "operator:root")
+    assert not await club.find(Tie)
