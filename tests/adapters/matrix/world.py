@@ -7,6 +7,7 @@ from typing import Any
 
 from gatekeeper.domain.decisions import Action, Admit, Remove, Retract, ShowCard, Tell
 from gatekeeper.domain.identity import Identity
+from gatekeeper.ports import Clock
 from gatekeeper.testing.platform_contract import RecordingDesk, Seen, until
 from gatekeeper_matrix import MatrixPlatform
 from tests.support.people import MatrixPerson
@@ -39,11 +40,12 @@ class DictVault:
 class MatrixWorld:
     """One club: its bot behind a proxy, its founder, and whoever else is asked for."""
 
-    def __init__(self, synapse: Synapse, **settings: Any) -> None:
-        self.synapse = synapse
+    def __init__(self, synapse: Synapse, clock: Clock | None = None, **settings: Any) -> None:
+        self.synapse, self.clock = synapse, clock or Now()
         self.slug = f"c{next(_NUMBERS)}-{id(self) % 99991}"
         self.proxy = Proxy(synapse.url)
-        self.desk, self.vault = RecordingDesk(), DictVault()
+        self.desk: Any = RecordingDesk()
+        self.vault = DictVault()
         self.people: dict[Identity, MatrixPerson] = {}
         self.settings = settings
         self.changes: Mapping[str, Any] = {}
@@ -53,7 +55,7 @@ class MatrixWorld:
         self.bot = self.synapse.register(f"gatekeeper-{self.slug}")
         self.founder = await self._add("founder")
         self.platform = self.make()
-        await self.platform.start(self.desk)
+        await self.listen()
         founder = self.people[self.founder]
         for room in (self.scene.space, self.scene.admins):
             await founder.wait_for_invite(lambda invitation, room=room: invitation.room == room)
@@ -65,6 +67,10 @@ class MatrixWorld:
         for person in self.people.values():
             await person.close()
         await self.proxy.__aexit__()
+
+    async def listen(self) -> None:
+        """Start the platform on the desk."""
+        await self.platform.start(self.desk)
 
     def make(self, **settings: Any) -> MatrixPlatform:
         """A platform of this club, not started."""
@@ -89,7 +95,7 @@ class MatrixWorld:
                 **self.changes,
             },
             vault=self.vault,
-            clock=Now(),
+            clock=self.clock,
         )
 
     @property
@@ -110,7 +116,7 @@ class MatrixWorld:
     # ---- PlatformWorld
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        return self.clock.now()
 
     async def person(self) -> Identity:
         return await self._add("person")
@@ -236,7 +242,7 @@ class MatrixWorld:
     async def restart(self, **settings: Any) -> None:
         await self.platform.stop()
         self.platform = self.make(**settings)
-        await self.platform.start(self.desk)
+        await self.listen()
 
     async def healthy(self, code: str = "", timeout: float = 15.0) -> None:
         """Until health says `code` ("" for being well)."""
