@@ -22,7 +22,7 @@ from gatekeeper.storage.store import TortoiseStore
 from gatekeeper.usecases import sweep, sweep_plan
 from gatekeeper.usecases.member_facts import Outlook
 from gatekeeper.usecases.parts import club_state
-from tests.bench import crowd
+from tests.bench import crowd, removals
 from tests.bench.crowd import CLUB, KINDS, MEMBERS, NOW, Crowd, Kind
 from tests.bench.frame import Bar, Row
 
@@ -37,12 +37,12 @@ class GivenUp(Exception):
 
 
 async def rows(say: Say) -> list[Row]:
-    """SQLite, then PostgreSQL, where it is there."""
+    """Plans on SQLite and on PostgreSQL; then removals on a homeserver."""
     made: list[Row] = []
     for kind in databases():
         with crowd.crowds(kind) as make:
             made += await _rows(kind, make, say)
-    return made
+    return [*made, *await removals.rows(say)]
 
 
 def databases() -> list[Kind]:
