@@ -114,7 +114,7 @@ def coverage_of(policy: Policy, looks: Iterable[Look]) -> Coverage:
         names = [one.rule.id for one in rules.all] + [_name(name) for name in _told(rules)]
         seen[subject] = {name: _Seen() for name in names}
     for look in looks:
-        _note(seen[look.subject], look, _on_trial(policy.rules_for(look.subject)))
+        _note(seen[look.subject], look, policy.rules_for(look.subject).on_trial)
     count, missing = 0, list[Missing]()
     for subject, known in seen.items():
         wanted = tuple(_wanted(subject, policy.rules_for(subject), known))
@@ -132,19 +132,14 @@ def _name(variable: str) -> str:
     return f"variables.{variable}"
 
 
-def _on_trial(rules: RuleSet) -> frozenset[str]:
-    """The rules that never decide, because they themselves are on trial."""
-    return frozenset(one.rule.id for one in rules.match if one.on_trial)
-
-
-def _note(seen: Mapping[str, _Seen], look: Look, on_trial: frozenset[str]) -> None:
+def _note(seen: Mapping[str, _Seen], look: Look, on_trial: frozenset[int]) -> None:
     """Add what one look shows; the first rule that matches decides, also of a policy on trial."""
     decided = False
-    for each in look.inspection.rules:
+    for place, each in enumerate(look.inspection.rules):
         rule = seen[each.rule]
         rule.matched |= each.matched is True
         rule.passed |= each.matched is False
-        if not decided and each.rule not in on_trial:
+        if not decided and place not in on_trial:
             decided = each.matched is not False  # a fault decides too: for no rule
             rule.fired |= each.matched is True
         rule.note(each.atoms)

@@ -57,6 +57,11 @@ def code_of(rule: Rule) -> str:
             return rule.output.message or CODES[VERDICTS[rule.output.action]]
 
 
+def is_on_trial(rule: Rule) -> bool:
+    """Whether a rule is shown and never applied."""
+    return not isinstance(rule, Exclusion) and rule.mode is Mode.AUDIT
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledRule:
     """A rule with its condition (None: always true) and its explanation (None: none)."""
@@ -68,7 +73,7 @@ class CompiledRule:
     @property
     def on_trial(self) -> bool:
         """Whether it is shown and never applied."""
-        return not isinstance(self.rule, Exclusion) and self.rule.mode is Mode.AUDIT
+        return is_on_trial(self.rule)
 
 
 @dataclass(frozen=True, slots=True)

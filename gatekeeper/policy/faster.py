@@ -1,4 +1,6 @@
-"""A policy that judges by generated code, for simulations and sweeps over many.
+"""A policy that judges by generated code, for simulations of a long past.
+
+Decisions are the library's alone: a sweep judges few, once `superset` has left out all others.
 
 The library stays the authority: it judges what the code cannot, whatever had a fault in it, and
 one in so many besides; at the first difference the code is given up, loudly.

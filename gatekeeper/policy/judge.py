@@ -7,7 +7,7 @@ a member is kept, and the fault is shown.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from gatekeeper.domain.decisions import Quorum, RuleResult, Ruling, Verdict
 from gatekeeper.domain.errors import Value
@@ -38,6 +38,8 @@ from gatekeeper.policy.evaluation import (
 from gatekeeper.policy.facts import ApplicationFacts, Facts, MemberFacts, Subject, subject_of
 from gatekeeper.policy.texts import languages, names_in, sentence
 
+RuleKind: TypeAlias = Literal["AdmissionPolicy", "PruningPolicy"]  # documents of rules
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -48,7 +50,7 @@ class Trial:
         name: metadata.name of its document.
     """
 
-    kind: Literal["AdmissionPolicy", "PruningPolicy"]
+    kind: RuleKind
     name: str
     spec: AdmissionSpec | PruningSpec
     rules: RuleSet

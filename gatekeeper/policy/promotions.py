@@ -5,16 +5,17 @@ Nothing of this comes into force by an edit alone: an admin sees first what it w
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from gatekeeper.domain.errors import Value
 from gatekeeper.policy.document import AdmissionSpec, Mode, PruningSpec
 from gatekeeper.policy.evaluation import RuleSet
 from gatekeeper.policy.facts import Subject
-from gatekeeper.policy.judge import Policy
+from gatekeeper.policy.judge import Policy, RuleKind, Trial
 from gatekeeper.policy.texts import DEFAULT, sentence
 
-ADMISSION, PRUNING = "AdmissionPolicy", "PruningPolicy"
+ADMISSION: Final = "AdmissionPolicy"
+PRUNING: Final = "PruningPolicy"
 
 Spec: TypeAlias = AdmissionSpec | PruningSpec
 
@@ -52,7 +53,7 @@ def can_remove(policy: Policy) -> bool:
     return any(r.output.action == "remove" and r.mode is Mode.ENFORCE for r in spec.rule.match)
 
 
-def _document(before: Policy, after: Policy, kind: str) -> list[Promotion]:
+def _document(before: Policy, after: Policy, kind: RuleKind) -> list[Promotion]:
     """A document that was in audit mode, alone or beside the one in force, and now decides."""
     name, was = _name(after, kind), _name(before, kind)
     promoted = [trial for trial in before.trials if trial.kind == kind and trial.name == name]
@@ -65,7 +66,7 @@ def _document(before: Policy, after: Policy, kind: str) -> list[Promotion]:
     return [Promotion("promotion.document", trial, {"kind": kind, "name": name})]
 
 
-def _rules(before: Policy, after: Policy, kind: str) -> list[Promotion]:
+def _rules(before: Policy, after: Policy, kind: RuleKind) -> list[Promotion]:
     """Rules that were in audit mode, or in a document on trial alone, by their ids."""
     rules = _spec(before, kind).rule.match
     tried = {rule.id for rule in rules if rule.mode is Mode.AUDIT}
@@ -79,11 +80,11 @@ def _rules(before: Policy, after: Policy, kind: str) -> list[Promotion]:
     ]
 
 
-def _spec(policy: Policy, kind: str) -> Spec:
+def _spec(policy: Policy, kind: RuleKind) -> Spec:
     return policy.admission if kind == ADMISSION else policy.pruning
 
 
-def _name(policy: Policy, kind: str) -> str:
+def _name(policy: Policy, kind: RuleKind) -> str:
     return policy.admission_name if kind == ADMISSION else policy.pruning_name
 
 
@@ -100,7 +101,7 @@ class Shadow:
     """
 
     name: str
-    kind: str
+    kind: RuleKind
     policy: Policy
 
     @property
@@ -138,16 +139,16 @@ def _shadows(policy: Policy) -> Iterator[Shadow]:
         spec = _spec(policy, kind)
         if spec.mode_in_force is Mode.AUDIT:  # its rules are tried with it
             name = f"document:{_name(policy, kind)}"
-            yield Shadow(name, kind, _enforced(policy, kind, _rule_set(policy, kind)))
+            yield Shadow(name, kind, _with_rules(policy, kind, _rule_set(policy, kind)))
             continue
         for index, compiled in enumerate(_rule_set(policy, kind).match):
             if compiled.on_trial:
                 rules = _with_rule(_rule_set(policy, kind), index)
                 name = f"rule:{compiled.rule.id}"
-                yield Shadow(name, kind, _enforced(policy, kind, rules))
+                yield Shadow(name, kind, _with_rules(policy, kind, rules))
 
 
-def _rule_set(policy: Policy, kind: str) -> RuleSet:
+def _rule_set(policy: Policy, kind: RuleKind) -> RuleSet:
     return policy.admission_rules if kind == ADMISSION else policy.pruning_rules
 
 
@@ -159,9 +160,7 @@ def _with_rule(rules: RuleSet, index: int) -> RuleSet:
     return replace(rules, match=match)
 
 
-def _enforced(policy: Policy, kind: str, rules: RuleSet) -> Policy:
-    if kind == ADMISSION:
-        admission = policy.admission.model_copy(update={"mode": Mode.ENFORCE})
-        return replace(policy, admission=admission, admission_rules=rules)
-    pruning = policy.pruning.model_copy(update={"mode": Mode.ENFORCE})
-    return replace(policy, pruning=pruning, pruning_rules=rules)
+def _with_rules(policy: Policy, kind: RuleKind, rules: RuleSet) -> Policy:
+    """The policy with these rules in force in the document of a kind."""
+    trial = Trial(kind, _name(policy, kind), _spec(policy, kind), rules)
+    return policy.promoted(trial)

@@ -5,8 +5,8 @@ from typing import TypeAlias
 
 import yaml
 
-from gatekeeper.policy.document import AdmissionSpec, Exclusion, Mode, PruningSpec
-from gatekeeper.policy.evaluation import CompiledRule, Rule, RuleSet
+from gatekeeper.policy.document import AdmissionSpec, Exclusion, PruningSpec
+from gatekeeper.policy.evaluation import CompiledRule, Rule, RuleSet, is_on_trial
 from gatekeeper.policy.lints import MATCH, always
 from gatekeeper.policy.normal import FALSE, Normal, Term, constant_of, implies
 from gatekeeper.policy.places import Path, Sheet
@@ -26,7 +26,7 @@ def check_repeats(sheet: Sheet, node: yaml.Node, spec: AdmissionSpec | PruningSp
         seen: dict[str, Rule] = {}
         for index, rule in enumerate(rules):
             condition = rule.condition.strip()
-            if _on_trial(rule) or condition in {"", "true"}:
+            if is_on_trial(rule) or condition in {"", "true"}:
                 continue
             first = seen.setdefault(condition, rule)
             if first is not rule:
@@ -88,10 +88,6 @@ def _is_told(compiled: CompiledRule, found: CompiledRule) -> bool:
     told = listed and not isinstance(found.rule, Exclusion) and always(found.rule)
     same = listed and found.rule.condition.strip() == compiled.rule.condition.strip()
     return told or same
-
-
-def _on_trial(rule: Rule) -> bool:
-    return not isinstance(rule, Exclusion) and rule.mode is Mode.AUDIT
 
 
 def _output(rule: Rule) -> object:

@@ -122,9 +122,7 @@ def enforced(policy: Policy) -> Policy | None:
     """A policy as it would prune without audit mode; None where that is not what it is in."""
     if policy.pruning.mode_in_force is not Mode.AUDIT:
         return None
-    name = f"document:{policy.pruning_name}"
-    tried = [each.policy for each in _of_kind(policy, PRUNING) if each.name == name]
-    return tried[-1]
+    return policy.enforced()
 
 
 def _of_kind(policy: Policy, kind: str) -> list[Shadow]:
