@@ -14,6 +14,7 @@ from gatekeeper.domain.identity import ClubId
 from gatekeeper.policy.findings import PolicyError
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.parse import load_policy
+from gatekeeper.reading import read_text
 from gatekeeper.usecases.readings import OtherClub, Reading
 
 T = TypeVar("T")
@@ -57,16 +58,6 @@ def _look(file: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
-
-
-def read_text(file: Path) -> str:
-    """A file's text; SettingsError where it cannot be read."""
-    try:
-        return file.read_text("utf-8")
-    except OSError as fault:
-        raise SettingsError((f"policy: {file}: {fault.strerror}",)) from None
-    except UnicodeDecodeError:
-        raise SettingsError((f"policy: {file}: is not UTF-8 text",)) from None
 
 
 def read_policy(file: Path) -> Policy:

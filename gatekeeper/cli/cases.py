@@ -7,7 +7,8 @@ import typer
 
 from gatekeeper.cli import frame, render
 from gatekeeper.cli.frame import STATE, Json
-from gatekeeper.domain.errors import GatekeeperError, SettingsError
+from gatekeeper.domain.errors import BadInput, GatekeeperError, SettingsError
+from gatekeeper.reading import Unreadable, read_text
 from gatekeeper.settings import find_place
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def run_its_cases(
     as_json: Json = False,
 ) -> None:
     """Try the cases that lie beside a policy, or beside each policy of a folder."""
+    language = frame.tongue(language)
     folder = Path(file) if file else None
     whole = folder is not None and folder.is_dir()
     if folder and whole:
@@ -63,7 +65,7 @@ def run_its_cases(
         if path.name.endswith(ENDING):
             path, cases = _policy_of(path), cases or str(path)
         pairs = [(path, Path(cases) if cases else path.with_name(f"{path.stem}{ENDING}"))]
-    reports = {path.name: _tried(path, beside) for path, beside in pairs}
+    reports = {path.name: _tried(path, beside, whole) for path, beside in pairs}
     if as_json:
         plain = {name: _plain(one, coverage) for name, one in reports.items()}
         render.show_json(plain if whole else next(iter(plain.values())))
@@ -77,25 +79,28 @@ def _policy_of(cases: Path) -> Path:
     return cases.with_name(cases.name.removesuffix(ENDING) + ".yaml")
 
 
-def _tried(path: Path, beside: Path) -> "Report | PolicyError":
+def _tried(path: Path, beside: Path, whole: bool) -> "Report | PolicyError":
     from gatekeeper.policy.cases import run_cases
-    from gatekeeper.policy.findings import PolicyError
+    from gatekeeper.policy.findings import Finding, PolicyError
     from gatekeeper.policy.parse import load_policy
 
-    rules, cases = _text(path, "policy"), _text(beside, "cases")
+    try:
+        rules, cases = read_text(path), _cases(path, beside)
+    except Unreadable as fault:
+        if not whole:
+            raise
+        values = {"name": path.name, "detail": str(fault.faults[0])}
+        return PolicyError(path.name, [Finding(str(path), 1, 1, "file-unreadable", values)])
     try:
         return run_cases(load_policy(rules, str(path)), cases, str(beside))
     except PolicyError as wrong:
         return wrong
 
 
-def _text(path: Path, what: str) -> str:
-    try:
-        return path.read_text("utf-8")
-    except OSError as fault:
-        raise SettingsError((f"{what}: {path}: {fault.strerror}",)) from None
-    except UnicodeDecodeError:
-        raise SettingsError((f"{what}: {path}: is not UTF-8 text",)) from None
+def _cases(path: Path, beside: Path) -> str:
+    if not beside.exists():
+        raise BadInput({"cases": "cases-missing"}, name=path.name, file=str(beside))
+    return read_text(beside, "cases")
 
 
 def _good(tried: "Report | PolicyError", wanted: float | None) -> bool:

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -13,6 +14,7 @@ from gatekeeper.cli.frame import Json
 from gatekeeper.domain.applications import Application
 from gatekeeper.domain.errors import BadInput, NotFound, Value
 from gatekeeper.domain.memberships import Membership
+from gatekeeper.reading import Unreadable, read_text
 
 if TYPE_CHECKING:
     from gatekeeper.policy.explain import Explanation
@@ -67,15 +69,23 @@ def explain(
         raise BadInput({"policy explain": "explain-what"})
     if facts:
         policy = _policy(file)
+        language = _tongue(policy, language)
         found, now = _given(policy, Path(facts))
+        _note_answers(policy, found)
         head = [_head(policy, "explain.given", now, language, file=Path(facts).name)]
         _show(policy, found, now, head, {}, language, as_json)
         return
     seen = frame.run(_find(application, member))
     policy = _policy(file) if file else seen.policy
+    language = _tongue(policy, language)
     head = _origin(seen, policy, language)
     extra = {"entry": seen.entry, "laws": seen.laws}
     _show(policy, seen.facts, seen.at, head, extra, language, as_json)
+
+
+def _tongue(policy: "Policy", language: str) -> str:
+    texts = policy.club.spec.texts.values()
+    return frame.tongue(language, {policy.club.spec.language, *(t for each in texts for t in each)})
 
 
 async def _find(application: int | None, member: str) -> "Seen":
@@ -177,8 +187,11 @@ def _given(policy: "Policy", path: Path) -> "tuple[Facts, datetime]":
     """
     whole = _read(path)
     now = _moment(path, whole.get("now") or whole.get("at"))
+    given = [name for name in ("application", "member") if name in whole]
+    if len(given) == 2 and "cases" not in whole:
+        raise BadInput({str(path): "facts-both"})
     for name in ("application", "member", "facts"):
-        inner = whole.get(name)
+        inner = {} if name in given and whole[name] is None else whole.get(name)
         if isinstance(inner, Mapping):
             subject: Subject = "application" if name == "application" else "member"
             return _facts(policy, inner, _subject(inner) if name == "facts" else subject, now), now
@@ -187,20 +200,59 @@ def _given(policy: "Policy", path: Path) -> "tuple[Facts, datetime]":
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    import yaml
-
     try:
-        text = path.read_text("utf-8")
-        try:
-            whole = json.loads(text)
-        except json.JSONDecodeError:
-            whole = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as fault:
-        detail = " ".join(str(fault).split())
-        raise BadInput({str(path): "facts-file"}, detail=detail) from None
+        text = read_text(path, "facts")
+    except Unreadable as fault:
+        raise BadInput({str(path): "facts-file"}, detail=fault.detail) from None
+    try:
+        whole = json.loads(text, object_pairs_hook=_once)
+    except (ValueError, RecursionError):  # the reader of YAML says where, of JSON too
+        whole = _yaml(text, path)
     if not isinstance(whole, Mapping):
         raise BadInput({str(path): "facts-file"}, detail=type(whole).__name__)
     return whole
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; ValueError where a name stands in it twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands here twice")
+    return found
+
+
+def _yaml(text: str, path: Path) -> Any:
+    """The one document of a text; PolicyError with the places of what is wrong."""
+    from gatekeeper.policy.findings import PolicyError
+    from gatekeeper.policy.places import Enough, Sheet
+
+    sheet, found = Sheet(text, str(path)), list[Any]()
+    with suppress(Enough):
+        found = [data for _, data in sheet.documents()]
+    if sheet.findings:
+        raise PolicyError(path.name, sheet.sorted())
+    if len(found) != 1:
+        raise BadInput({str(path): "facts-file"}, detail=f"YAML × {len(found)}")
+    return found[0]
+
+
+def _note_answers(policy: "Policy", facts: "Facts") -> None:
+    """Say what of the answers does not fit the questions: a slip there is found by nothing else."""
+    from gatekeeper.policy.outcomes import close
+    from gatekeeper.policy.texts import sentence
+
+    answers: Mapping[str, Any] | None = getattr(facts, "answers", None)
+    if answers is None:
+        return
+    known = [question.id for question in policy.form.questions]
+    for name in answers:
+        if name not in known:
+            values = {"name": name, "known": close(name, known)}
+            render.note(f"warning: {sentence('facts-no-question', values)} [facts-no-question]")
+    for question in policy.form.questions:
+        if question.required and question.id not in answers:
+            values = {"name": question.id}
+            render.note(f"warning: {sentence('facts-no-answer', values)} [facts-no-answer]")
 
 
 def _subject(facts: Mapping[str, Any]) -> "Subject":
@@ -222,10 +274,15 @@ def _moment(path: Path, given: object) -> datetime:
     try:
         moment = given if isinstance(given, datetime) else datetime.fromisoformat(str(given))
     except ValueError:
-        raise BadInput({str(path): "facts-now"}, text=str(given)) from None
-    if moment.tzinfo is None:
-        raise BadInput({str(path): "facts-now"}, text=str(given))
-    return moment
+        _no_moment(path, given)
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else _no_moment(path, given)
+    except OverflowError:  # in the first or last hours that there are
+        return _no_moment(path, given)
+
+
+def _no_moment(path: Path, given: object) -> NoReturn:
+    raise BadInput({str(path): "facts-now"}, text=str(given)[:100])
 
 
 def _facts(
@@ -241,7 +298,7 @@ def _facts(
     except (ValueError, TypeError, OverflowError) as wrong:
         try:
             return MODELS[subject].model_validate(given)
-        except ValidationError:
+        except (ValidationError, OverflowError):
             raise _wrong(wrong, MODELS[subject].model_fields) from None
 
 

@@ -4,7 +4,7 @@ import asyncio
 import getpass
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +86,23 @@ def settings() -> Settings:
     found = load_settings(STATE.settings_file)
     logs.configure("warning" if found.log_level == "info" else found.log_level, found.log_format)
     return found
+
+
+def tongue(code: str, own: Iterable[str] = ()) -> str:
+    """A language that was named, as the catalogue calls it: de_AT of de-AT.
+
+    Args:
+        own: others that the club has texts in.
+
+    Raises:
+        BadInput: `unknown-language`, for nobody should read English and not know why.
+    """
+    from gatekeeper.policy.texts import languages
+
+    named, known = code.replace("-", "_"), sorted({*languages(), *own})
+    if named and not {named, named.split("_")[0]} & set(known):
+        raise BadInput({"language": "unknown-language"}, value=code, known=", ".join(known))
+    return named
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -10,7 +10,7 @@ import typer
 
 from gatekeeper.cli import cases, explain, frame, invariants, render, simulate, versions
 from gatekeeper.cli.frame import STATE, Json
-from gatekeeper.domain.errors import SettingsError
+from gatekeeper.reading import Unreadable, read_text
 from gatekeeper.settings import find_place
 
 if TYPE_CHECKING:
@@ -42,12 +42,7 @@ def add_to(app: typer.Typer) -> None:
 def read(file: str = "") -> tuple[Path, str]:
     """A policy's place and text; "" is the one that the settings name. SettingsError."""
     path = Path(file) if file else find_place("policy", STATE.settings_file)
-    try:
-        return path, path.read_text("utf-8")
-    except OSError as fault:
-        raise SettingsError((f"policy: {path}: {fault.strerror}",)) from None
-    except UnicodeDecodeError:
-        raise SettingsError((f"policy: {path}: is not UTF-8 text",)) from None
+    return path, read_text(path)
 
 
 # ---- check -----------------------------------------------------------------------------------
@@ -55,12 +50,18 @@ def read(file: str = "") -> tuple[Path, str]:
 
 @dataclass(slots=True)
 class _Checked:
-    """One file and what was found in it; `policy` is None for cases and for what is wrong."""
+    """One file and what was found in it.
+
+    Attributes:
+        policy: None for cases, and for what is wrong.
+        lost: it could not be read at all.
+    """
 
     path: Path
     findings: Sequence["Finding"]
     text: str = ""
     policy: "Policy | None" = None
+    lost: bool = False
     held: list[Any] = field(default_factory=list)
 
 
@@ -90,6 +91,7 @@ def check(
     1), `code`, `level` (error or warning), `values`, `sentence`, `remedy`. With --invariants as
     well an object: that list as `findings`, and `invariants`.
     """
+    language = frame.tongue(language)
     checked = [_checked(file) for file in files or [""]]
     for each in checked:
         if stated and each.policy:
@@ -104,10 +106,22 @@ def check(
         for each in checked:
             _show(each, language)
     bad = any(strict or each.level == "error" for each in findings)
-    frame.leave(1 if bad or not all(one.passed for one in held) else 0)
+    no = 1 if bad or not all(one.passed for one in held) else 0
+    frame.leave(2 if any(each.lost for each in checked) else no)
 
 
 def _checked(file: str) -> _Checked:
+    from gatekeeper.policy.findings import Finding
+
+    try:
+        return _looked_at(file)
+    except Unreadable as fault:  # the other files are looked at all the same
+        path = Path(file or find_place("policy", STATE.settings_file))
+        values = {"name": path.name, "detail": fault.detail}
+        return _Checked(path, [Finding(str(path), 1, 1, "file-unreadable", values)], lost=True)
+
+
+def _looked_at(file: str) -> _Checked:
     from gatekeeper.policy.parse import check_policy, load_policy
 
     if file.endswith(cases.ENDING):
@@ -190,6 +204,7 @@ def diff(old: Version, new: Version, language: Language = "en", as_json: Json = 
     """
     from gatekeeper.policy.compare import compare, words
 
+    language = frame.tongue(language)
     before, after = _version(old), _version(new)
     if as_json:
         found = compare(before, after)

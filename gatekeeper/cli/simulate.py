@@ -14,7 +14,8 @@ import typer
 from gatekeeper.cli import frame, render
 from gatekeeper.cli.frame import Json
 from gatekeeper.domain.decisions import Verdict
-from gatekeeper.domain.errors import BadInput, PlatformError, SettingsError
+from gatekeeper.domain.errors import BadInput, PlatformError
+from gatekeeper.reading import read_text
 
 if TYPE_CHECKING:
     from gatekeeper.policy.forecast import Forecast, Forecaster
@@ -149,12 +150,7 @@ def _read(file: str) -> "Policy":
     """The policy in a file; PolicyError with all that is wrong with it."""
     from gatekeeper.policy.parse import load_policy
 
-    try:
-        return load_policy(Path(file).read_text("utf-8"), file)
-    except OSError as fault:
-        raise SettingsError((f"policy: {file}: {fault.strerror}",)) from None
-    except UnicodeDecodeError:
-        raise SettingsError((f"policy: {file}: is not UTF-8 text",)) from None
+    return load_policy(read_text(Path(file)), file)
 
 
 def _span(name: str, text: str, most: timedelta) -> timedelta:

@@ -8,6 +8,7 @@ from gatekeeper.cli import frame, render
 from gatekeeper.cli.frame import STATE, Json, Yes, actor
 from gatekeeper.domain.clubs import ClubState
 from gatekeeper.domain.errors import BadInput, SettingsError
+from gatekeeper.reading import read_text
 from gatekeeper.settings import find_place
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def _file_digest() -> str:
     from gatekeeper import policy_file
 
     try:
-        text = policy_file.read_text(find_place("policy", STATE.settings_file))
+        text = read_text(find_place("policy", STATE.settings_file))
     except SettingsError:
         return ""
     return policy_file.digest_of(text)

@@ -54,9 +54,12 @@ def application_facts(policy: Policy, given: Given, now: datetime) -> Applicatio
         "server": "example.org",
         **_moments("application", given, now),
     }
+    given_answers = values.get("answers") or {}
+    if not isinstance(given_answers, Mapping):
+        raise ValueError("answers hold questions by their ids, each with what was answered")
     answers = {
         name: _plain(answer)
-        for name, answer in (values.get("answers") or {}).items()
+        for name, answer in given_answers.items()
         if answer is not None  # not answered after all
     }
     text = typed_text(policy.form, answers, str(values.get("reason", "")))

@@ -85,7 +85,7 @@ def test_what_cannot_be_explained(gatekeeper, words, code, said):
 
 
 FILES = [
-    ("{", "facts-file"),
+    ("{", "yaml-syntax"),
     ("- 1", "facts-file"),
     ("now: yesterday\napplication: {}", "facts-now"),
     ("now: 2026-03-01T12:00:00\napplication: {}", "facts-now"),

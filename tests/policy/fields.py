@@ -33,8 +33,8 @@ FINDERS: Final = tuple(
 )  # fmt: skip
 FINDS: Final = (*FINDERS, "cli/rules.py")
 REFUSERS: Final = (
-    "cli/explain.py", "cli/simulate.py", "policy/faster.py", "policy/what_if.py",
-    "policy_file.py", "usecases/past.py", "usecases/pending.py", "usecases/readings.py",
+    "cli/cases.py", "cli/explain.py", "cli/frame.py", "cli/simulate.py", "policy/faster.py",
+    "policy/what_if.py", "policy_file.py", "usecases/past.py", "usecases/pending.py", "usecases/readings.py",
     "usecases/versions.py",
 )  # fmt: skip
 
