@@ -14,7 +14,7 @@ from datetime import datetime
 from gatekeeper.domain.errors import Value
 from gatekeeper.policy.atoms import AtomValue
 from gatekeeper.policy.evaluation import Inspection, RuleSet
-from gatekeeper.policy.facts import Facts, Subject, Type, subject_of, values_of
+from gatekeeper.policy.facts import Facts, Subject, Type, subject_of
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.outcomes import WORDS
 from gatekeeper.policy.scope import Condition
@@ -97,11 +97,10 @@ def look_at(policy: Policy, facts: Facts, now: datetime) -> Look:
     """Look into one subject."""
     subject = subject_of(facts)
     rules = policy.rules_for(subject)
-    values = values_of(facts, rules.conditions.subject_schema)
     told = _told(rules)
     variables: Mapping[str, tuple[AtomValue, ...]] = {}
     if told:
-        scope = rules.conditions.scope(values, rules.variables, now)
+        scope = rules.scope(facts, now)
         variables = {name: scope.atoms(condition) for name, condition in told.items()}
     return Look(subject, policy.look_into(facts, now), variables)
 

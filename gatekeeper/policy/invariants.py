@@ -24,7 +24,7 @@ from gatekeeper.policy.boundaries import constants
 from gatekeeper.policy.case_facts import Given, facts_of, given_of
 from gatekeeper.policy.document import AdmissionSpec
 from gatekeeper.policy.evaluation import VERDICTS, CompiledInvariant
-from gatekeeper.policy.facts import Facts, Subject, subject_of, values_of
+from gatekeeper.policy.facts import Facts, Subject, subject_of
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.made_up import Chance, Maker, as_given
 from gatekeeper.policy.outcomes import WORDS
@@ -358,9 +358,8 @@ def _scope(
     policy: Policy, one: CompiledInvariant, facts: Facts, now: datetime, words: Mapping[str, str]
 ) -> Scope:
     """What the invariants of one document are evaluated on: they share their environment."""
-    values = values_of(facts, one.conditions.subject_schema)
     variables = policy.rules_for(subject_of(facts)).variables
-    return one.conditions.scope(values, variables, now, words)
+    return one.conditions.scope(facts, variables, now, words)
 
 
 def _fault(one: CompiledInvariant, scope: Scope) -> str | None:

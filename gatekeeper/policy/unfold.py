@@ -5,7 +5,7 @@ from datetime import datetime
 
 from gatekeeper.policy.atoms import AtomValue, Shape
 from gatekeeper.policy.evaluation import Inspection, RuleLook, RuleSet
-from gatekeeper.policy.facts import Facts, subject_of, values_of
+from gatekeeper.policy.facts import Facts, subject_of
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.scope import Scope
 
@@ -20,8 +20,7 @@ def look_into(policy: Policy, facts: Facts, now: datetime) -> Inspection:
     inspection = policy.look_into(facts, now)
     if not any(condition.type.scalar is bool for condition in rules.variables.values()):
         return inspection
-    values = values_of(facts, rules.conditions.subject_schema)
-    scope = rules.conditions.scope(values, rules.variables, now)
+    scope = rules.scope(facts, now)
     looks = tuple(_unfolded(look, rules, scope) for look in inspection.rules)
     return replace(inspection, rules=looks)
 
