@@ -5,12 +5,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 import structlog
+from hypothesis import HealthCheck
+from hypothesis import settings as laws
 
 from tests.support.parts import SYNAPSE_PYTHON, all_required, missing
 from tests.support.people import MatrixPerson
 from tests.support.postgres import Database, Postgres
 from tests.support.proxy import Proxy
 from tests.support.synapse import Synapse
+
+# A law holds on a slow machine, too: how long an example takes is measured elsewhere.
+laws.register_profile("club", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+laws.load_profile("club")
 
 
 @pytest.hookimpl(wrapper=True)

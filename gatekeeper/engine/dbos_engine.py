@@ -282,6 +282,10 @@ class DbosEngine:
     async def _close(self, grace: float) -> None:
         """DBOS stops claiming at once and waits for what runs; we break it off after `grace`."""
         self._phase = Phase.STOPPING
+        # DBOS put its own threads behind this loop's asyncio.to_thread. They go now, while others
+        # in this process, who are stopped after us, still look names up by them.
+        mine = ThreadPoolExecutor(thread_name_prefix="asyncio")
+        self._loop.set_default_executor(mine)
         with ThreadPoolExecutor(1, "engine-stop") as thread:
             ended = self._loop.run_in_executor(
                 thread,
@@ -293,8 +297,7 @@ class DbosEngine:
             for task in self._running:
                 task.cancel()
             await ended
-        # DBOS put its own threads, which are gone, behind this loop's asyncio.to_thread.
-        self._loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="asyncio"))
+        self._loop.set_default_executor(mine)  # a job in its last seconds may have set DBOS's
         if self._file:
             self._file.dispose()
         if self._lock:

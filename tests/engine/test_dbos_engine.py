@@ -115,6 +115,29 @@ async def test_a_second_engine_in_the_process_is_refused(file: Path, tmp_path: P
         assert second.health().ok
 
 
+async def test_others_may_use_threads_while_it_stops(file: Path) -> None:
+    """Intake is stopped after the engine; whoever connects looks a name up in a thread."""
+    failed: list[BaseException] = []
+
+    async def look_up() -> None:
+        while True:
+            try:
+                await asyncio.to_thread(time.sleep, 0.001)
+            except RuntimeError as fault:  # cannot schedule new futures after shutdown
+                failed.append(fault)
+                return
+
+    async with at_work(DbosEngine(clock=WallClock(), path=file, grace=0.5)) as engine:
+        await engine.enqueue("none", key="x", now=True)  # DBOS takes the loop's threads
+        lookers = [asyncio.create_task(look_up()) for _ in range(4)]
+        await asyncio.sleep(0.2)
+    await asyncio.sleep(0.1)
+    for each in lookers:
+        each.cancel()
+    await asyncio.gather(*lookers, return_exceptions=True)
+    assert failed == []
+
+
 async def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(EngineFault, match="nowhere"):
         await DbosEngine(clock=WallClock(), path=tmp_path / "nowhere" / "engine").start()
