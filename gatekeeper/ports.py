@@ -198,6 +198,18 @@ class FrontDesk(Protocol):
         """
         ...
 
+    async def blind(self, platform: str, places: Mapping[str, datetime]) -> None:
+        """These places of the club, and no others, do not reach us now, each since when.
+
+        To be told at each start and whenever it changes. A place is named as in signs; one that
+        we never saw yet, or that is the club's no more, is none of them.
+        """
+        ...
+
+    async def missed(self, platform: str, place: str, start: datetime, end: datetime) -> None:
+        """What came from a place ("": from anywhere) in this time was lost; once is enough."""
+        ...
+
     async def position(self, platform: str) -> str:
         """The last committed position, "" for none."""
         ...

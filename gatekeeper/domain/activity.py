@@ -171,6 +171,18 @@ class Coverage:
     end: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlindSpot:
+    """A time in which a place, or a whole platform (""), did not reach us; no `end` till now."""
+
+    id: int = 0
+    club: ClubId
+    platform: str
+    place: str
+    start: datetime
+    end: datetime | None = None
+
+
 def seen(coverage: Iterable[Span], start: datetime, end: datetime) -> timedelta:
     """How much of `start` to `end` lies inside `coverage`; overlapping spans count once."""
     total, reached = timedelta(0), start

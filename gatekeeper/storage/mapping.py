@@ -35,6 +35,7 @@ MODELS: Final[Mapping[type[Any], type[tables.Row]]] = {
     activity.Counted: tables.Counted,
     activity.Tie: tables.Tie,
     activity.Coverage: tables.Coverage,
+    activity.BlindSpot: tables.BlindSpot,
     decisions.Order: tables.Order,
     clubs.ClubState: club_tables.ClubState,
     clubs.PolicyVersion: club_tables.PolicyVersion,

@@ -290,6 +290,17 @@ class Coverage(Row):
         indexes = (Index(fields=("club", "platform", "end")),)
 
 
+class BlindSpot(Row):
+    platform = fields.TextField()
+    place = fields.TextField()
+    start = fields.DatetimeField()
+    end = moment()
+
+    class Meta:
+        table = "blind_spots"
+        indexes = (Index(fields=("club", "platform", "end")),)
+
+
 class Order(Row):
     platform = fields.TextField()
     action = fields.TextField()

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 
-from gatekeeper.domain.activity import Activity, Counted, Coverage, Tie
+from gatekeeper.domain.activity import Activity, BlindSpot, Counted, Coverage, Tie
 from gatekeeper.domain.applications import Application, Question, Vote
 from gatekeeper.domain.applications import State as ApplicationState
 from gatekeeper.domain.clubs import (
@@ -80,6 +80,7 @@ KINDS: Final[frozenset[type[Any]]] = frozenset(
         SweepItem,
         Coverage,
         Counted,
+        BlindSpot,
     }
     | {StandingCard, Proof, PolicyChange}
 )

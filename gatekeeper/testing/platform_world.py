@@ -1,7 +1,7 @@
 """What the laws of the Platform port need: a desk that records, and the hands of people."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -29,6 +29,8 @@ class RecordingDesk:
         self.events: list[Event] = []
         self.signs: list[Sign] = []
         self.gaps = 0
+        self.blind_now: dict[str, datetime] = {}
+        self.lost: list[tuple[str, datetime, datetime]] = []
         self.place = ""
         self.fail: list[Exception] = []
         self.is_paused = False
@@ -46,6 +48,14 @@ class RecordingDesk:
         self.signs.extend(signs)
         self.place = position
         self.gaps += after_gap
+
+    async def blind(self, platform: str, places: Mapping[str, datetime]) -> None:
+        """Keep which places are not seen now."""
+        self.blind_now = dict(places)
+
+    async def missed(self, platform: str, place: str, start: datetime, end: datetime) -> None:
+        """Keep what was lost."""
+        self.lost.append((place, start, end))
 
     async def position(self, platform: str) -> str:
         """The last one told."""

@@ -3,7 +3,15 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from gatekeeper.domain.activity import Activity, Counted, Coverage, Kind, Relation, Tie
+from gatekeeper.domain.activity import (
+    Activity,
+    BlindSpot,
+    Counted,
+    Coverage,
+    Kind,
+    Relation,
+    Tie,
+)
 from gatekeeper.domain.applications import Application, Question, Vote
 from gatekeeper.domain.applications import Choice as VoteChoice
 from gatekeeper.domain.applications import State as ApplicationState
@@ -230,6 +238,8 @@ def samples(club: ClubId) -> list[Any]:
             count=3,
         ),
         Coverage(club=club, platform="matrix", start=NOON, end=later(1)),
+        BlindSpot(club=club, platform="matrix", place="lobby", start=NOON),
+        BlindSpot(club=club, platform="matrix", place="", start=NOON, end=later(1)),
         *(order(club, f"sample-{n}", action=action) for n, action in enumerate(ACTIONS)),
         order(
             club,

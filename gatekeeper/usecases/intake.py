@@ -1,6 +1,6 @@
 """The front desk: platforms call in, and each event finds the use case it is for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import structlog
@@ -90,6 +90,14 @@ class Desk:
     ) -> None:
         """Take in signs of life up to `position`; kept in memory until the next flush."""
         await self._observer.observe(platform, signs, position, after_gap=after_gap)
+
+    async def blind(self, platform: str, places: Mapping[str, datetime]) -> None:
+        """These places, and no others, do not reach us now; committed when it returns."""
+        await self._observer.blind(platform, places)
+
+    async def missed(self, platform: str, place: str, start: datetime, end: datetime) -> None:
+        """What came from a place in this time was lost; committed when it returns."""
+        await self._observer.missed(platform, place, start, end)
 
     async def position(self, platform: str) -> str:
         """The last committed position, "" for none."""

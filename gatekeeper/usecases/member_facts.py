@@ -6,12 +6,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from gatekeeper.domain.activity import SPOKEN, Activity, Kind, Span, seen, seen_enough_at
+from gatekeeper.domain.activity import (
+    SPOKEN,
+    Activity,
+    BlindSpot,
+    Coverage,
+    Kind,
+    Span,
+    seen,
+    seen_enough_at,
+)
 from gatekeeper.domain.decisions import Decision
 from gatekeeper.domain.errors import Value
 from gatekeeper.domain.identity import Account, ClubId, Identity
 from gatekeeper.domain.memberships import Dispute, Exemption, Leave, Membership, State
 from gatekeeper.domain.pruning import Candidate, grace_over, judge
+from gatekeeper.domain.sight import Gap, Sight, sight, together
 from gatekeeper.policy.facts import MemberFacts
 from gatekeeper.policy.judge import Policy
 from gatekeeper.ports import PAGE, Standing, Tx
@@ -19,6 +29,7 @@ from gatekeeper.usecases import rights
 from gatekeeper.usecases.parts import Parts, club_state
 
 MONTH = timedelta(days=30)
+GAPS_TOLD = 5
 FRESH = timedelta(minutes=1)  # an intake that listens now has seen this much of the near past
 
 
@@ -48,11 +59,19 @@ def outlook_on(parts: Parts, who: Identity, standing: Standing | None) -> Outloo
     return Outlook(admins=(who,) if admin else (), inside=(who,))
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What could be seen of a person: a Sight, and its spans made once for all who share it."""
+
+    sight: Sight
+    spans: Sequence[Span]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
     """The rows that bear on the memberships to be judged, read once."""
 
-    coverage: Mapping[str, Sequence[Span]]
+    sights: Mapping[int, View]  # by person
     leaves: Mapping[int, Sequence[Leave]]
     exemptions: Mapping[int, Sequence[Exemption]]
     activity: Mapping[int, Sequence[Activity]]  # of the last 30 days
@@ -88,14 +107,45 @@ async def look_at(
     return looks
 
 
-async def coverage_of(tx: Tx, parts: Parts, platform: str, start: datetime) -> list[Span]:
-    """What we could see since `start`; up to this moment where the intake listens right now."""
-    spans = await tx.coverage(platform, start)
-    now = parts.clock.now()
+async def sight_of(tx: Tx, parts: Parts, platform: str, start: datetime) -> Sight:
+    """What we could see of a platform since `start`; up to this moment where it listens now."""
+    spans, now = await tx.coverage(platform, start), parts.clock.now()
     listening = platform in parts.platforms and parts.platforms[platform].health().ok
     if spans and listening and now - spans[-1].end <= FRESH:
         spans = [*spans[:-1], Span(spans[-1].start, max(spans[-1].end, now))]
-    return spans
+    first = await tx.first(Coverage, order="start", platform=platform)
+    spots = [
+        *await tx.find(BlindSpot, platform=platform, end=None),
+        *await tx.find(BlindSpot, platform=platform, end__gt=start),
+    ]
+    return sight(platform, first.start if first else None, spans, spots, now)
+
+
+async def views_of(
+    tx: Tx,
+    parts: Parts,
+    members: Sequence[Membership],
+    accounts: Sequence[Account],
+    start: datetime,
+) -> dict[int, View]:
+    """What we could see since `start` of each member, by person, wherever they have an account.
+
+    A platform on which the club is no more says nothing, wherever else we listen.
+    """
+    where = {member.person_id: {member.identity.platform} for member in members}
+    for account in accounts:
+        if not parts.platforms or account.identity.platform in parts.platforms:
+            where[account.person_id].add(account.identity.platform)
+    sights = {
+        name: await sight_of(tx, parts, name, start)
+        for name in sorted(set().union(*where.values()))
+    }
+    made: dict[frozenset[str], View] = {}
+    for names in map(frozenset, where.values()):
+        if names not in made:
+            seen_there = together([sights[name] for name in sorted(names)])
+            made[names] = View(seen_there, seen_there.spans())
+    return {person: made[frozenset(names)] for person, names in where.items()}
 
 
 async def read_book(
@@ -104,7 +154,6 @@ async def read_book(
     only: dict[str, Any] = {"person_id__in": tuple(member.person_id for member in members)}
     since = min(_silent_from(member) for member in members)
     since = min([since, *(member.noticed_at for member in members if member.noticed_at)])
-    platforms = {member.identity.platform for member in members}
     leaves, exemptions = defaultdict(list), defaultdict(list)
     for leave in await tx.find(Leave, **only):
         leaves[leave.person_id].append(leave)
@@ -115,12 +164,13 @@ async def read_book(
         activity[day.person_id].append(day)
     roles: dict[int, tuple[str, ...]] = {}
     admins = set()
-    for account in await tx.find(Account, **only):
+    accounts = await tx.find(Account, **only)
+    for account in accounts:
         roles[account.person_id] = (*roles.get(account.person_id, ()), *account.roles)
         if decides(parts, account.identity, outlook):
             admins.add(account.person_id)
     return Book(
-        coverage={name: await coverage_of(tx, parts, name, since) for name in platforms},
+        sights=await views_of(tx, parts, members, accounts, since),
         leaves=leaves,
         exemptions=exemptions,
         activity=activity,
@@ -144,15 +194,15 @@ def _silent_from(member: Membership) -> datetime:
 async def _look(
     tx: Tx, parts: Parts, member: Membership, book: Book, outlook: Outlook, now: datetime
 ) -> Look:
-    spans = book.coverage[member.identity.platform]
-    member = await stretched(tx, parts, member, spans, now)
+    view = book.sights[member.person_id]
+    member = await stretched(tx, parts, member, view.spans, now)
     facts, protected = facts_from(parts, member, book, outlook, now)
     ruling = parts.policy.judge_member(facts, now)
     candidate = Candidate(
         membership=member,
         ruling=ruling,
         protected=protected,
-        evidence=_evidence(member, ruling.rule, facts.silent, facts.seen_share),
+        evidence=_evidence(member, ruling.rule, facts, view.sight.blind(_silent_from(member), now)),
     )
     return Look(candidate=candidate, facts=facts)
 
@@ -169,7 +219,7 @@ def facts_from(
 
     `more` is seen time of silence that is not in the book yet: what is still to come.
     """
-    spans = book.coverage[member.identity.platform]
+    spans = book.sights[member.person_id].spans
     absences = book.leaves.get(member.person_id, ())
     came_back = [leave.ended_at for leave in absences if leave.ended_at and leave.ended_at <= now]
     start = max([_silent_from(member), *came_back])
@@ -275,15 +325,27 @@ def _lasts(last: Mapping[Kind, datetime]) -> dict[str, datetime]:
     return {**lasts, "last_spoke_at": max(spoken)} if spoken else lasts
 
 
-def _evidence(member: Membership, rule: str, silent: timedelta, share: float) -> dict[str, Value]:
-    """Plain values; names and words of people are not among them."""
+def _evidence(
+    member: Membership, rule: str, facts: MemberFacts, blind: Sequence[Gap]
+) -> dict[str, Value]:
+    """Plain values; names and words of people are not among them.
+
+    `blind`: when we could not see, the longest times, each as start/end and the place, "" for all
+    of the platform.
+    """
+    longest = sorted(blind, key=lambda gap: gap.start - gap.end)[:GAPS_TOLD]
     return {
         "last_seen": member.last_seen_at.isoformat() if member.last_seen_at else "",
         "last_kind": member.last_kind,
         "last_place": member.last_place,
         "known_since": member.known_since.isoformat(),
-        "silent": int(silent.total_seconds()),
-        "seen_share": round(share, 4),
+        "silent": int(facts.silent.total_seconds()),
+        "seen_share": round(facts.seen_share, 4),
+        "blind": ", ".join(
+            f"{gap.start.isoformat(timespec='seconds')}/{gap.end.isoformat(timespec='seconds')}"
+            f" {gap.platform}{':' * bool(gap.place)}{gap.place}"
+            for gap in sorted(longest)
+        ),
         "rule": rule,
     }
 

@@ -12,7 +12,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
-from gatekeeper.domain.activity import Counted, Coverage, Kind, Sign, Tie, mark_of, ties_of
+from gatekeeper.domain.activity import (
+    BlindSpot,
+    Counted,
+    Coverage,
+    Kind,
+    Sign,
+    Tie,
+    mark_of,
+    ties_of,
+)
 from gatekeeper.domain.clubs import Checkpoint
 from gatekeeper.domain.identity import Identity
 from gatekeeper.domain.memberships import STAGED, Membership
@@ -46,6 +55,7 @@ class Observer:
             lambda: ("", None)
         )
         self._staged: frozenset[Identity] = frozenset()
+        self._blind: dict[str, set[str]] = {}  # places, as they stand in the table
         self._flushing = asyncio.Lock()
 
     async def observe(
@@ -70,6 +80,37 @@ class Observer:
         async with self._parts.store.look(self._parts.club) as tx:
             found = await tx.first(Checkpoint, platform=platform)
         return found.position if found else ""
+
+    async def blind(self, platform: str, places: Mapping[str, datetime]) -> None:
+        """These places, and no others, do not reach us now; kept at once."""
+        if self._blind.get(platform) == set(places):
+            return
+        async with self._parts.store.transaction(self._parts.club) as tx:
+            now = self._parts.clock.now()
+            known = set()
+            for spot in await tx.find(BlindSpot, platform=platform, end=None):
+                known.add(spot.place)
+                if spot.place not in places:
+                    await tx.change(spot, end=max(spot.start, now))
+            for place in sorted(places.keys() - known):
+                start = min(places[place], now)
+                await tx.add(BlindSpot(club=tx.club, platform=platform, place=place, start=start))
+        self._blind[platform] = set(places)
+
+    async def missed(self, platform: str, place: str, start: datetime, end: datetime) -> None:
+        """What came from a place in this time was lost; kept at once, and once."""
+        async with self._parts.store.transaction(self._parts.club) as tx:
+            now = self._parts.clock.now()
+            spot = BlindSpot(
+                club=tx.club,
+                platform=platform,
+                place=place,
+                start=min(start, now),
+                end=min(max(start, end), now),
+            )
+            known = await tx.find(BlindSpot, platform=platform, place=place, start=spot.start)
+            if all(each.end != spot.end for each in known):
+                await tx.add(spot)
 
     async def flush(self) -> None:
         """Commit all that was gathered; after a failure it is still there for the next flush."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias, TypeVar
 
-from gatekeeper.domain.activity import Activity, Span, seen
+from gatekeeper.domain.activity import Activity, seen
 from gatekeeper.domain.decisions import Verdict
 from gatekeeper.domain.errors import NotFound
 from gatekeeper.domain.identity import Account
@@ -38,10 +38,11 @@ from gatekeeper.usecases.member_facts import (
     MONTH,
     Book,
     Outlook,
-    coverage_of,
+    View,
     decides,
     facts_from,
     stretched,
+    views_of,
 )
 from gatekeeper.usecases.parts import Parts, club_state
 from gatekeeper.usecases.past import Known, Progress, silently
@@ -65,7 +66,7 @@ class _Rows:
     activity: Mapping[int, Sequence[Activity]]  # by time
     roles: Mapping[int, tuple[str, ...]]
     admins: frozenset[int]
-    coverage: Mapping[str, Sequence[Span]]
+    sights: Mapping[int, View]
     watched_since: datetime | None
 
     def book(self, person: int, at: datetime) -> Book:
@@ -74,7 +75,7 @@ class _Rows:
         until = bisect_right(days, at, key=lambda day: day.last_at)
         since = (at - MONTH).date()
         return Book(
-            coverage=self.coverage,
+            sights=self.sights,
             leaves={
                 person: [_as_of(one, at) for one in self.leaves.get(person, ()) if one.since <= at]
             },
@@ -138,11 +139,11 @@ async def _rows(
         activity[day.person_id].append(day)
     roles: dict[int, tuple[str, ...]] = {}
     admins = set()
-    for account in await tx.find(Account, **them):
+    accounts = await tx.find(Account, **them)
+    for account in accounts:
         roles[account.person_id] = (*roles.get(account.person_id, ()), *account.roles)
         if decides(parts, account.identity, outlook):
             admins.add(account.person_id)
-    platforms = {member.identity.platform for member in members}
     return _Rows(
         members=members,
         leaves=leaves,
@@ -150,7 +151,7 @@ async def _rows(
         activity=activity,
         roles=roles,
         admins=frozenset(admins),
-        coverage={name: await coverage_of(tx, parts, name, BEGINNING) for name in platforms},
+        sights=await views_of(tx, parts, members, accounts, BEGINNING),
         watched_since=(await club_state(tx)).watched_since,
     )
 
@@ -297,7 +298,7 @@ async def lives(
     async def batch(tx: Tx, rows: _Rows) -> list[Life]:
         made = []
         for member in rows.members:
-            going = _Going(parts, outlook, rows, now, _pace(rows, member.identity.platform, now))
+            going = _Going(parts, outlook, rows, now, _pace(rows, member, now))
             if member.state in STAGED:
                 member = await _with_grace(tx, parts, rows, member, now)
             made.append(Life(membership=member, facts=going.facts, pace=going.pace))
@@ -312,15 +313,19 @@ async def _with_grace(
 ) -> Membership:
     """With its Grace stretched; as it stands where its version cannot be read any more."""
     try:
-        return await stretched(tx, parts, member, rows.coverage[member.identity.platform], now)
+        return await stretched(tx, parts, member, rows.sights[member.person_id].spans, now)
     except (NotFound, PolicyError):
         return member
 
 
-def _pace(rows: _Rows, platform: str, now: datetime) -> float:
+def _pace(rows: _Rows, member: Membership, now: datetime) -> float:
     """The share of the last 30 days, or since we watch, in which we listened."""
     start = max(now - MONTH, rows.watched_since or now)
-    return seen(rows.coverage[platform], start, now) / (now - start) if start < now else 1.0
+    return (
+        seen(rows.sights[member.person_id].spans, start, now) / (now - start)
+        if start < now
+        else 1.0
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@ from datetime import timedelta
 
 import pytest
 
-from gatekeeper.domain.activity import Activity, Counted, Coverage, Kind, Relation, Tie
+from gatekeeper.domain.activity import Activity, BlindSpot, Counted, Coverage, Kind, Relation, Tie
 from gatekeeper.domain.clubs import Checkpoint, ClubState
-from gatekeeper.domain.identity import Identity
+from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import State
 from gatekeeper.policy.parse import load_policy
-from gatekeeper.testing.builders import a_sign
-from gatekeeper.usecases import due, erase, observe
+from gatekeeper.testing.builders import NOW, a_sign
+from gatekeeper.testing.fakes import FakePlatform
+from gatekeeper.usecases import due, erase, member_facts, observe
 from gatekeeper.usecases.observe import Observer
 from tests.usecases.conftest import QUIET
 
@@ -195,3 +196,75 @@ async def test_who_turned_to_whom_is_counted_by_week_and_between_members_only(cl
     assert {tie.week for tie in found} == {today - timedelta(days=today.weekday())}
     await erase.erase(club.parts, bob, "operator:root")
     assert not await club.find(Tie)
+
+
+async def share(club, who):
+    """The evidence about a member: the share that was seen, and when nothing was."""
+    members = [await club.member(who)]
+    outlook = await member_facts.look_out(club.parts)
+    async with club.store.look(club.parts.club) as tx:
+        [look] = await member_facts.look_at(tx, club.parts, members, outlook, club.clock.now())
+    return look.facts.seen_share, look.candidate.evidence["blind"]
+
+
+async def test_what_a_room_that_was_shut_to_us_hid_is_nobody_s_silence(club):
+    [eve] = await club.adopt("eve")
+    await club.pass_time(seconds=100)
+    assert await share(club, eve) == (1.0, "")
+    start = club.clock.now()
+    for _ in range(2):  # told at a restart too
+        await club.desk.blind("matrix", {"lobby": start})
+        await club.pass_time(seconds=50)
+    assert (await club.one(BlindSpot)).end is None
+    seen_share, blind = await share(club, eve)
+    assert seen_share == pytest.approx(0.5, abs=0.01)
+    assert blind.startswith(f"{start.isoformat(timespec='seconds')}/")
+    assert blind.endswith(" matrix:lobby")
+    await Observer(club.parts).blind("matrix", {})  # another process, or after a crash
+    assert (await club.one(BlindSpot)).end == club.clock.now()
+    await club.pass_time(seconds=100)
+    assert (await share(club, eve))[0] == pytest.approx(2 / 3, abs=0.01)
+
+
+async def test_what_was_lost_on_its_way_to_us_is_kept_once(club):
+    [eve] = await club.adopt("eve")
+    await club.pass_time(seconds=100)
+    now = club.clock.now()
+    for _ in range(2):
+        await club.desk.missed("matrix", "", now - 30 * SECOND, now - 5 * SECOND)
+        await club.desk.missed("matrix", "", now - 5 * SECOND, now + 99 * SECOND)
+    assert [spot.end for spot in await club.find(BlindSpot)] == [now - 5 * SECOND, now]
+    assert (await share(club, eve))[0] == pytest.approx(0.7, abs=0.01)
+
+
+async def test_a_blind_spot_on_any_platform_of_theirs_is_one(club):
+    """Whoever has an account on two platforms may have been alive on either."""
+    [eve, bob] = await club.adopt("eve", "bob")
+    other = Identity("other", "U1")
+    club.parts = replace(
+        club.parts, platforms={**club.parts.platforms, "other": FakePlatform(club.clock, "other")}
+    )
+    async with club.store.transaction(club.parts.club) as tx:
+        person = (await club.member(eve)).person_id
+        await tx.add(
+            Account(club=tx.club, person_id=person, identity=other, name="", first_seen_at=NOW)
+        )
+        now = club.clock.now()
+        for start, end in ((0, 50), (75, 100)):  # 25 seconds in which it was not there for us
+            await tx.add(
+                Coverage(
+                    club=tx.club,
+                    platform="other",
+                    start=now + start * SECOND,
+                    end=now + end * SECOND,
+                )
+            )
+    await club.pass_time(seconds=100)
+    assert (await share(club, bob))[0] == 1.0
+    seen_share, blind = await share(club, eve)
+    assert seen_share == pytest.approx(0.75, abs=0.02)
+    assert blind.endswith(" other")
+    signs = [replace(sign(club, other, "there"), event_id="$there")]
+    await club.observer.observe("other", signs, "p")
+    await club.observer.flush()
+    assert (await club.member(eve)).last_seen_at == club.clock.now()

@@ -168,6 +168,24 @@ class Migration(migrations.Migration):
             bases=["Row"],
         ),
         ops.CreateModel(
+            name="BlindSpot",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True)),
+                ("club", fields.TextField()),
+                ("platform", fields.TextField()),
+                ("place", fields.TextField()),
+                ("start", fields.DatetimeField()),
+                ("end", fields.DatetimeField(null=True)),
+            ],
+            options={
+                "table": "blind_spots",
+                "app": "gatekeeper",
+                "indexes": [Index(fields=["club", "platform", "end"])],
+                "pk_attr": "id",
+            },
+            bases=["Row"],
+        ),
+        ops.CreateModel(
             name="Counted",
             fields=[
                 ("id", fields.BigIntField(generated=True, primary_key=True)),
