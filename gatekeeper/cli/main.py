@@ -20,6 +20,7 @@ from gatekeeper.cli import (
     rules,
     service,
     setup,
+    sweeps,
 )
 from gatekeeper.cli.frame import STATE
 from gatekeeper.domain.errors import (
@@ -59,7 +60,7 @@ def _all(
     STATE.settings_file = settings or None
 
 
-for part in (setup, service, rules, applications, members, record, reconcile):
+for part in (setup, service, rules, applications, members, sweeps, record, reconcile):
     part.add_to(app)
 
 
