@@ -215,6 +215,7 @@ def test_no_row_is_lost_whatever_is_asked(source, look):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @given(st.one_of(conditions, any_conditions), st.lists(looks(), min_size=20, max_size=20))
 @settings(max_examples=5_000, **FUZZ)
 def test_no_row_is_lost_for_long(source, several):
