@@ -150,7 +150,8 @@ async def erase(parts: Parts, identity: Identity, by: str, *, remove: bool = Fal
         accounts = await tx.find(Account, person_id=person.id)
         apps = await tx.find(Application, person_id=person.id)
         members = await tx.find(Membership, person_id=person.id)
-        inside = [member.identity for member in members if member.state in INSIDE]
+        is_inside = any(member.state in INSIDE for member in members)
+        inside = [one.identity for one in accounts] if is_inside else []
         invited = [app.identity for app in apps if app.state in INVITED]
         invited += [member.identity for member in members if member.back_invited_at]
         nobody = {one.identity: _nobody(one.identity, person) for one in accounts}
@@ -176,14 +177,15 @@ async def erase(parts: Parts, identity: Identity, by: str, *, remove: bool = Fal
 
 
 async def _order(tx: Tx, person: Person, action: Remove | Retract, now: datetime) -> None:
+    subject = f"{SUBJECT}{person.id}"
     platform, purpose = action.who.platform, "removal" if isinstance(action, Remove) else "retract"
     await order(
         tx,
         action,
         platform=platform,
-        key=f"{SUBJECT}{person.id}/{purpose}/{platform}",
+        key=f"{subject}/{purpose}/{platform}/{await tx.count(Order, subject=subject)}",
         purpose=purpose,
-        subject=f"{SUBJECT}{person.id}",
+        subject=subject,
         lane=Lane.REMOVAL,
         now=now,
     )

@@ -41,6 +41,7 @@ from gatekeeper.usecases.parts import Parts, by_number, cancel, record
 CLUB, PAGE = "club", "club:page-"
 PER_PAGE, PAGES = 20, 25  # an update has each text four times, and an event has 64 KB
 ROOM = PER_PAGE * PAGES
+NAME = 40  # letters of a name, so that a page of long ones still goes into an event
 DECIDED = (State.PLANNED, State.CONFIRMED)  # on the card by a decision
 CONFIRM, KEEP = "✅", "❌"
 _NUMBERED = re.compile(r"^#(\d+) ")
@@ -219,7 +220,8 @@ def choices(parts: Parts) -> tuple[Choice, ...]:
 
 
 def _label(member: Membership) -> str:
-    return f"#{member.id} {member.name} · {member.identity.account}"
+    name = member.name if len(member.name) <= NAME else f"{member.name[: NAME - 1]}…"
+    return f"#{member.id} {name} · {member.identity.account}"
 
 
 async def _fact(tx: Tx, parts: Parts, known: _Told, member: Membership) -> str:

@@ -8,7 +8,7 @@ from gatekeeper.domain.clubs import Pass
 from gatekeeper.domain.decisions import Entry
 from gatekeeper.domain.errors import Refused
 from gatekeeper.domain.identity import Identity
-from gatekeeper.domain.memberships import Dispute, Membership, State
+from gatekeeper.domain.memberships import Dispute, Leave, Membership, State
 from gatekeeper.testing.fakes import FakeStore, ManualClock
 from gatekeeper.testing.fakes_platform import Message
 from gatekeeper.usecases import adopt, erase, links, sweep
@@ -68,6 +68,30 @@ async def club() -> AsyncIterator[Quiet]:
         for admin in (found.alice, found.boris, found.fay):
             found.platform.people[admin.account].takes_chats = True
         yield found
+
+
+FOUR = ["still here", "press ✋", "away until 2027-01-31", "this is wrong"]
+
+
+@pytest.mark.parametrize("words", FOUR)
+async def test_a_notice_tells_its_evidence_its_date_and_four_ways_to_answer(
+    club: Quiet, words: str
+) -> None:
+    [carl] = await club.asked("carl")
+    text = club.told(carl)[-1].text
+    assert words in text
+    assert "by 1 March 2026, 12:00" in text
+    assert "20 seconds of silence; we could see 100 %" in text
+
+
+async def test_away_until_a_day_answers_a_notice(club: Quiet) -> None:
+    [carl] = await club.asked("carl")
+    await club.platform.write(carl, "I am away until 2026-06-30, at sea")
+    await club.settle()
+    assert await club.state(carl) is State.ACTIVE
+    assert (await club.one(Leave)).until.date().isoformat() == "2026-06-30"
+    await club.pass_time(seconds=2 * QUIET)
+    assert (await sweep.preview(club.parts)).counts["on-leave"] == 1
 
 
 WAYS = ["press", "word", "words", "link"]

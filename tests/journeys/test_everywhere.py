@@ -2,19 +2,28 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from gatekeeper.domain.decisions import Admit, Entry, Order, Progress, Remove
+from gatekeeper.domain.decisions import (
+    Action,
+    Admit,
+    Entry,
+    Order,
+    Progress,
+    Receipt,
+    Remove,
+)
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import Membership, State
 from gatekeeper.testing.fakes import FakePlatform, FakeStore, ManualClock
-from gatekeeper.usecases import adopt, links, sweep
+from gatekeeper.usecases import adopt, erase, links, sweep
 from gatekeeper.usecases.intake import Desk
 from gatekeeper.usecases.observe import Observer
 from gatekeeper.usecases.perform import Performer
 from tests.journeys.club import CLUB, Club, a_club
+from tests.journeys.test_killed import Reaper
 
 QUIET, GRACE = 20, 7  # seconds
 
@@ -275,6 +284,46 @@ async def test_an_account_that_was_never_inside_is_not_asked_in(club: Both) -> N
     await club.settle()
     assert await club.state(here) is State.ACTIVE
     assert not [one for _, one in club.also.performed if isinstance(one, Admit)]
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_however_often_it_is_killed_everyone_is_out_everywhere_once(
+    club: Both, seed: int
+) -> None:
+    here, _ = await to_planned(club, "carl")
+    other, _ = await club.a_member("dana")  # came in just now: nobody asks them
+    reaper = Reaper(club, seed)
+    answer = club.also.perform
+
+    async def deadly(action: Action, key: str, ordered_at: datetime) -> Receipt:
+        reaper.strike()
+        receipt = await answer(action, key, ordered_at)
+        reaper.strike()
+        return receipt
+
+    club.also.perform = deadly  # type: ignore[method-assign]
+    await reaper.until_done(club.confirm, again=False)
+    for _ in range(4):
+        await reaper.until_done(club.settle)
+        club.clock.advance(seconds=40)
+    reaper.armed = False
+    await club.settle()
+    assert await club.state(here) is State.REMOVED
+    for platform in (club.platform, club.also):
+        assert len([one for _, one in platform.performed if isinstance(one, Remove)]) == 1
+    codes = await club.codes(here)
+    assert codes.count("removal-confirmed") == codes.count("removed-for-silence") == 1
+    assert len([m for m in club.told(here) if m.links and m.links[0].label == "Come back"]) == 1
+    assert club.inside(other)
+    assert await club.store.verify(CLUB) > 0
+
+
+async def test_erased_and_taken_out_they_are_out_everywhere(club: Both) -> None:
+    here, there = await club.a_member("carl")
+    await erase.erase(club.parts, here, "operator:test", remove=True)
+    await club.settle()
+    assert not club.inside(here)
+    assert not club.inside(there)
 
 
 async def test_an_admin_of_the_other_platform_is_not_put_out_of_this_one(club: Both) -> None:
