@@ -1,11 +1,11 @@
 """What the homeserver tells, as events and signs of life; pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from gatekeeper.domain import events
-from gatekeeper.domain.activity import Kind, Sign
+from gatekeeper.domain.activity import Kind, Relation, Sign
 from gatekeeper.domain.events import Event
 from gatekeeper.domain.identity import Identity
 from gatekeeper_matrix.scene import CHAT, PLACE, Scene
@@ -39,7 +39,9 @@ FILTER: Final = {
     },
 }
 _FILES: Final = frozenset({"m.image", "m.file", "m.video", "m.audio"})
-_TALK: Final = frozenset({"m.room.message", "m.room.encrypted", "m.sticker"})
+MENTIONS: Final = 20  # of one message; whoever names more speaks to nobody
+NOBODY: Final[Mapping[str, str]] = {}
+TALK: Final = frozenset({"m.room.message", "m.room.encrypted", "m.sticker"})
 
 
 def happening(scene: Scene, room: str, raw: Raw, now: datetime) -> Event | None:
@@ -133,23 +135,63 @@ def _wrote(scene: Scene, room: str, raw: Raw, now: datetime) -> Event | None:
     )
 
 
-def sign(scene: Scene, room: str, raw: Raw, now: datetime) -> Sign | None:
-    """The sign of life in a place of the club; None for our own, edits and bots' notices."""
+def sign(
+    scene: Scene, room: str, raw: Raw, now: datetime, authors: Mapping[str, str] = NOBODY
+) -> Sign | None:
+    """The sign of life in a place of the club or in a chat with us.
+
+    None for our own, edits, bots' notices, and changes of what is not alive: state, deletions,
+    profiles, and who is invited or put out by others.
+
+    Args:
+        authors: of messages, by their id, as far as known.
+    """
     sender, kind = str(raw.get("sender", "")), raw.get("type")
-    if sender == scene.me or room not in scene.inside():
+    theirs = sender == (scene.chats.get(room) or scene.opened.get(room))
+    if sender == scene.me or not (theirs or room in scene.inside()):
         return None
     life: Kind | None = None
     if kind == "m.room.member":
-        joined = content(raw).get("membership") == "join"
+        joined = content(raw).get("membership") == "join" and not theirs
         if joined and _before(raw).get("membership") != "join" and raw.get("state_key") == sender:
             life = Kind.JOIN
-    elif kind == "m.reaction":
-        life = Kind.REACTION if _relation(raw) else None
-    elif kind in _TALK:
+    elif kind == "m.reaction" and _relation(raw).get("rel_type") == "m.annotation":
+        ours = theirs or authors.get(str(_relation(raw).get("event_id"))) == scene.me
+        life = Kind.PRESS if ours else Kind.REACTION
+    elif kind in TALK:
         life = _talk(raw)
+        life = Kind.COMMAND if life and theirs else life
     if life is None:
         return None
-    return Sign(**_stamp(sender, raw, now), kind=life, place=scene.place(room) or room)
+    return Sign(
+        **_stamp(sender, raw, now),
+        kind=life,
+        place=scene.place(room) or room,
+        towards=_towards(raw, authors, {sender, scene.me}),
+    )
+
+
+def _towards(
+    raw: Raw, authors: Mapping[str, str], but: Collection[str]
+) -> tuple[tuple[Relation, Identity], ...]:
+    """Whom an event answers, reacts to or mentions. Clients mention whom they answer: that counts
+    as an answer alone."""
+    relation = _relation(raw)
+    found: dict[str, Relation] = {}
+    if raw.get("type") == "m.reaction":
+        to, how = relation.get("event_id"), Relation.REACTED
+    else:
+        to, how = _dict(relation.get("m.in_reply_to")).get("event_id"), Relation.ANSWERED
+        if relation.get("rel_type") == "m.thread" and (not to or relation.get("is_falling_back")):
+            to = relation.get("event_id")
+    author = authors.get(to) if isinstance(to, str) else None
+    if author:
+        found[author] = how
+    named = _dict(content(raw).get("m.mentions")).get("user_ids")
+    for user in named[:MENTIONS] if isinstance(named, list) else ():
+        if isinstance(user, str) and user:
+            found.setdefault(user, Relation.MENTIONED)
+    return tuple((how, Identity(NAME, user)) for user, how in found.items() if user not in but)
 
 
 def _talk(raw: Raw) -> Kind | None:
@@ -198,8 +240,13 @@ def content(raw: Raw) -> dict[str, Any]:
     return _dict(raw.get("content"))
 
 
+def moment(raw: Raw, now: datetime) -> datetime:
+    """When an event was, by its server; never one to come."""
+    return _at(raw.get("origin_server_ts"), now)
+
+
 def _stamp(user: str, raw: Raw, now: datetime) -> dict[str, Any]:
-    at = _at(raw.get("origin_server_ts"), now)
+    at = moment(raw, now)
     return {"who": Identity(NAME, user), "at": at, "event_id": str(raw.get("event_id", ""))}
 
 

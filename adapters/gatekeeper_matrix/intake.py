@@ -20,6 +20,7 @@ from gatekeeper.domain.events import Event, Pressed
 from gatekeeper.ports import Clock, FrontDesk, Health
 from gatekeeper_matrix import events
 from gatekeeper_matrix.acts import Ours
+from gatekeeper_matrix.blind import Authors, Blind
 from gatekeeper_matrix.chats import Chats
 from gatekeeper_matrix.patience import Held, back_off, passing
 from gatekeeper_matrix.places import Places
@@ -32,7 +33,6 @@ log = logging.getLogger(__name__)
 POLL: Final = 30.0  # seconds that the homeserver may hold an empty answer back
 _SEARCH: Final = timedelta(minutes=1)
 _REMEMBER: Final = timedelta(hours=1)  # how long health tells of an event passed over
-_BLIND: Final = frozenset({"put-out", "shut"})  # people may live there, and we do not see it
 _FULL: Final = 5.0  # seconds until we look again, when no more can be held
 _TRIES: Final = 5  # of an event that fails, but not for storage's sake
 
@@ -69,6 +69,11 @@ class Intake:
     _poisoned_at: datetime | None = None
     _searched_at: datetime | None = None
     _held: Held = field(default_factory=Held)
+    _authors: Authors = field(default_factory=Authors)
+    _blind: Blind = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._blind = Blind(self.plan, self.scene)
 
     async def run(self) -> None:
         """Listen until `stopping` is set."""
@@ -138,7 +143,6 @@ class Intake:
     async def _turn(self) -> None:
         """One answer of the homeserver, taken in whole."""
         first, gap = self._full, not self._since
-        blind = not _BLIND.isdisjoint(self.scene.lost.values())
         await self._search()
         await self._tell_held()
         if self._held.full():
@@ -169,7 +173,8 @@ class Intake:
         position = str(told["next_batch"])
         await self._tell_held()  # an invitation may have brought the place back
         self._held.signs += signs
-        self._held.gap |= gap or not _BLIND.isdisjoint(self.scene.lost.values()) or blind
+        self._held.gap |= gap
+        await self._tell_blind()
         if gap or not self._held.events:  # who knocks is looked up anew by each start
             kept, unseen = self._held.take()
             await self._insist(
@@ -242,13 +247,16 @@ class Intake:
         raws = list(timeline.get("events", []))
         if timeline.get("limited") and self._since and timeline.get("prev_batch"):
             raws = await self._missing(room, str(timeline["prev_batch"])) + raws
+        for lost in self._blind.see(room, raws, self.clock.now()):
+            await self._insist(partial(self.desk.missed, NAME, *lost), f"missed in {room}")
         signs, seen = [], set()
         for raw in raws:
             event_id, now = str(raw.get("event_id", "")), self.clock.now()
             if not event_id or event_id in seen:
                 continue
             seen.add(event_id)
-            sign = events.sign(self.scene, room, raw, now)
+            self._authors.note(raw)
+            sign = events.sign(self.scene, room, raw, now, self._authors.known)
             if sign is not None:
                 signs.append(sign)
             event = events.happening(self.scene, room, raw, now)
@@ -328,6 +336,15 @@ class Intake:
             self._fault = None
 
     # ---- our own comings and goings --------------------------------------------------------
+
+    async def _tell_blind(self) -> None:
+        """Tell which places do not reach us, where that is not told yet."""
+        now = self.clock.now()
+        places = self._blind.changed(now)
+        if places is not None:
+            await self._insist(partial(self.desk.blind, NAME, places), "blind")
+            self._blind.told(places)
+        self._blind.heard_at = now
 
     async def _put_out_of(self, room: str) -> None:
         self.scene.joined.discard(room)

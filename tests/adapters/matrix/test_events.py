@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from gatekeeper.domain import events as told
-from gatekeeper.domain.activity import Kind
+from gatekeeper.domain.activity import Kind, Relation
+from gatekeeper_matrix.blind import Authors, Blind
 from gatekeeper_matrix.events import happening, plain_symbol, reads, sign
-from gatekeeper_matrix.scene import Scene
+from gatekeeper_matrix.scene import Plan, Scene
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BOT, ADA, BOB, FRAN = "@bot:gk.test", "@ada:gk.test", "@bob:gk.test", "@fran:gk.test"
@@ -160,7 +161,130 @@ SIGNS = [
 def test_signs_of_life(scene: Scene, raw: dict[str, Any], kind: Kind | None) -> None:
     found = sign(scene, "!lobby", raw, NOW)
     assert (found.kind if found else None) is kind
-    assert sign(scene, "!chat", raw, NOW) is None
+    assert sign(scene, "!elsewhere", raw, NOW) is None
+
+
+IN_CHAT = {Kind.JOIN: None, Kind.REACTION: Kind.PRESS, None: None}
+
+
+@pytest.mark.parametrize(("raw", "kind"), SIGNS)
+def test_what_is_said_to_us_is_a_sign_and_going_there_is_none(
+    scene: Scene, raw: dict[str, Any], kind: Kind | None
+) -> None:
+    """Many clients take up a chat by themselves."""
+    found = sign(scene, "!chat", raw, NOW)
+    assert (found.kind if found else None) is IN_CHAT.get(kind, Kind.COMMAND)
+    assert sign(scene, "!hers", raw, NOW) is None  # in somebody else's
+
+
+def test_a_reaction_to_a_message_of_ours_is_a_press(scene: Scene) -> None:
+    for author, kind in ((BOT, Kind.PRESS), (BOB, Kind.REACTION)):
+        found = sign(scene, "!admins", message(ADA, "m.reaction", **REACTION), NOW, {"$r": author})
+        assert found is not None
+        assert found.kind is kind
+
+
+REPLY = {"m.in_reply_to": {"event_id": "$b"}}
+MENTIONS = {"m.mentions": {"user_ids": [BOB, FRAN, ADA, BOT, 7], "room": True}}
+TURNED = [
+    ({"m.relates_to": REPLY}, [(Relation.ANSWERED, BOB)]),
+    ({"m.relates_to": REPLY, **MENTIONS}, [(Relation.ANSWERED, BOB), (Relation.MENTIONED, FRAN)]),
+    (MENTIONS, [(Relation.MENTIONED, BOB), (Relation.MENTIONED, FRAN)]),
+    ({"m.relates_to": {"m.in_reply_to": {"event_id": "$old"}}}, []),
+    ({"m.relates_to": {"m.in_reply_to": {"event_id": "$own"}}}, []),
+    (
+        {"m.relates_to": {"rel_type": "m.thread", "event_id": "$r", **REPLY}},
+        [(Relation.ANSWERED, BOB)],
+    ),
+    (
+        {
+            "m.relates_to": {
+                "rel_type": "m.thread",
+                "event_id": "$r",
+                "is_falling_back": True,
+                **REPLY,
+            }
+        },
+        [(Relation.ANSWERED, FRAN)],
+    ),
+    (THREAD, [(Relation.ANSWERED, FRAN)]),
+    ({"m.mentions": {"user_ids": "@bob:gk.test"}}, []),
+    ({"m.mentions": 5, "m.relates_to": {"m.in_reply_to": {"event_id": []}}}, []),
+]
+
+
+@pytest.mark.parametrize(("content", "towards"), TURNED)
+def test_whom_a_message_turns_to(scene: Scene, content: Any, towards: Any) -> None:
+    authors = {"$b": BOB, "$r": FRAN, "$own": ADA, "$ours": BOT}
+    for kind in ("m.room.message", "m.room.encrypted"):
+        found = sign(scene, "!lobby", message(ADA, kind, **content), NOW, authors)
+        assert found is not None
+        assert [(how, who.account) for how, who in found.towards] == towards
+
+
+def test_whom_a_reaction_turns_to(scene: Scene) -> None:
+    found = sign(scene, "!lobby", message(ADA, "m.reaction", **REACTION), NOW, {"$r": FRAN})
+    assert found is not None
+    assert [(how, who.account) for how, who in found.towards] == [(Relation.REACTED, FRAN)]
+
+
+def test_authors_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Authors, "MOST", 2)
+    authors = Authors()
+    for number in range(4):
+        authors.note({**message(ADA), "event_id": f"${number}"})
+    authors.note(member(BOB, "join"))
+    assert authors.known == {"$2": ADA, "$3": ADA}
+
+
+# ---- What we do not see ------------------------------------------------------------------------
+
+
+def plan() -> Plan:
+    return Plan.read(
+        "club",
+        {
+            "space": {"alias": "club"},
+            "rooms": [{"alias": "lobby"}],
+            "adminRoom": {"alias": "board"},
+        },
+    )
+
+
+def test_a_place_is_blind_from_our_going_to_our_return(scene: Scene) -> None:
+    blind, went = Blind(plan(), scene), NOW - timedelta(seconds=1)
+    assert blind.changed(NOW) == {}  # told at each start
+    blind.told({})
+    assert blind.changed(NOW) is None
+    assert blind.see("!lobby", [member(BOT, "leave", by=FRAN, old="join")], NOW) == []
+    scene.lost["lobby"] = "put-out"
+    assert blind.changed(NOW) == {"lobby": went}
+    blind.told({"lobby": went})
+    assert blind.changed(NOW + timedelta(days=1)) is None
+    del scene.lost["lobby"]
+    assert blind.changed(NOW) == {}
+    blind.told({})
+    assert blind.see("!lobby", [member(BOT, "join", old="invite")], NOW) == []
+
+
+def test_out_and_back_while_we_were_away(scene: Scene) -> None:
+    blind = Blind(plan(), scene)
+    back = {**member(BOT, "join"), "origin_server_ts": int(NOW.timestamp() * 1000)}
+    missed = blind.see("!lobby", [member(BOT, "ban", by=FRAN), member(ADA, "join"), back], NOW)
+    assert missed == [("lobby", NOW - timedelta(seconds=1), NOW)]
+    assert blind.see("!elsewhere", [member(BOT, "leave"), back], NOW) == []
+
+
+def test_no_clock_of_a_server_makes_us_blind_for_what_we_heard(scene: Scene) -> None:
+    blind = Blind(plan(), scene, heard_at=NOW - timedelta(milliseconds=10))
+    blind.see("!lobby", [{**member(BOT, "leave"), "origin_server_ts": 0}], NOW)
+    scene.lost["lobby"] = "put-out"
+    assert blind.changed(NOW) == {"lobby": NOW - timedelta(milliseconds=10)}
+
+
+def test_a_place_that_is_gone_hides_nobody(scene: Scene) -> None:
+    scene.lost |= {"lobby": "gone", "board": "shut"}
+    assert Blind(plan(), scene).changed(NOW) == {"admins": NOW}
 
 
 def test_reading_is_a_sign(scene: Scene) -> None:

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from gatekeeper.domain import events
-from gatekeeper.domain.activity import Kind
+from gatekeeper.domain.activity import Kind, Relation
 from gatekeeper.domain.decisions import Admit, Card, Choice, Post, ShowCard, Tell
 from gatekeeper.domain.errors import PlatformDown, PlatformRefused, StorageError, WrongState
 from gatekeeper.testing.platform_contract import until
@@ -65,6 +66,60 @@ async def test_life_of_every_kind(world: MatrixWorld) -> None:
     await until(lambda: {s.kind for s in world.desk.signs if s.who == ada} == kinds, "all kinds")
     assert [s.kind for s in world.desk.signs if s.who == ada].count(Kind.MESSAGE) == 1
     assert not world.desk.of(events.Pressed)  # that message was not ours
+
+
+async def test_out_of_a_room_and_back_while_we_were_away(world: MatrixWorld) -> None:
+    """What was said meanwhile never reaches us: it is told as missed."""
+    (lobby, *_) = world.scene.rooms
+    founder = world.hands(world.founder)
+    await founder.join(lobby)
+    await until(lambda: any(s.who == world.founder for s in world.desk.signs), "the join")
+    await world.stop()
+    client, token = "/_matrix/client/v3", world.bot.token
+    began = world.now() - timedelta(seconds=1)
+    world.synapse.call("POST", f"{client}/rooms/{lobby}/leave", {}, token=token)
+    unheard = await founder.say(lobby, "is the bot gone?")
+    await founder.invite(lobby, world.bot.user_id)
+    world.synapse.call("POST", f"{client}/join/{lobby}", {}, token=token)
+    heard = await founder.say(lobby, "it is back")
+    await world.restart()
+    await until(lambda: world.desk.lost, "what was missed")
+    [(place, start, end)] = world.desk.lost
+    assert place == world.scene.rooms[lobby]
+    assert began <= start < end <= world.now()
+    await until(lambda: heard in {s.event_id for s in world.desk.signs}, "what came after")
+    assert unheard not in {s.event_id for s in world.desk.signs}
+    assert not world.desk.blind_now
+
+
+async def test_who_turns_to_whom_and_what_is_no_life(world: MatrixWorld) -> None:
+    ada, bob = await inside(world), await inside(world)
+    (lobby, *_) = world.scene.rooms
+    one, two = world.hands(ada), world.hands(bob)
+    first = await one.say(lobby, "hello")
+    await until(lambda: first in {s.event_id for s in world.desk.signs}, "the first")
+    picture = {"msgtype": "m.image", "url": "mxc://gk.test/x"}
+    turned = {
+        await two.reply(lobby, first, "to you"): (Kind.REPLY, Relation.ANSWERED),
+        await two.reply_in_thread(lobby, first, "and more"): (Kind.THREAD, Relation.ANSWERED),
+        await two.react(lobby, first, "👍"): (Kind.REACTION, Relation.REACTED),
+        await two.say(lobby, "look", **picture, **{"m.mentions": {"user_ids": [ada.account]}}): (
+            Kind.FILE,
+            Relation.MENTIONED,
+        ),
+    }
+    wrong = await two.say(lobby, "wrogn")
+    nothing = {
+        await two.edit(lobby, wrong, "wrong"),
+        await two.redact(lobby, wrong),
+        await two.say(lobby, "I am a program", msgtype="m.notice"),
+    }
+    last = await one.say(lobby, "the end")
+    await until(lambda: last in {s.event_id for s in world.desk.signs}, "the last")
+    found = {s.event_id: s for s in world.desk.signs if s.who == bob}
+    for event_id, (kind, relation) in turned.items():
+        assert (found[event_id].kind, found[event_id].towards) == (kind, ((relation, ada),))
+    assert nothing.isdisjoint(found)
 
 
 async def test_an_event_is_kept_until_the_desk_can_take_it(
@@ -150,16 +205,21 @@ async def test_put_out_of_a_room_we_say_so(world: MatrixWorld) -> None:
     (lobby, *_) = world.scene.rooms
     founder = world.hands(world.founder)
     await founder.join(lobby)
+    began = world.now() - timedelta(seconds=1)
     # as creator of a room of version 12 nobody can put us out: we leave as if it had happened
     path = f"/_matrix/client/v3/rooms/{lobby}/leave"
     world.synapse.call("POST", path, {}, token=world.bot.token)
     await world.healthy("put-out")
+    await until(lambda: world.desk.blind_now, "the room is told")
+    (name,) = world.desk.blind_now
+    assert began <= world.desk.blind_now[name] <= world.now()
     who = await world.person()
     await world.knock(who, "please")
     await world.desk.wait_for(events.Knocked, who)
     await founder.invite(lobby, world.bot.user_id)
     await world.healthy()
-    assert world.desk.gaps > 1  # nobody is silent for what we could not see
+    await until(lambda: not world.desk.blind_now, "seeing again")
+    assert world.desk.gaps == 1  # what came from the other places was seen all the time
 
 
 async def test_we_take_no_invitation_but_to_a_direct_chat(world: MatrixWorld) -> None:
