@@ -39,7 +39,9 @@ from gatekeeper.usecases.naming import said_by, subject_of
 from gatekeeper.usecases.parts import Parts, by_number, cancel, record
 
 CLUB, PAGE = "club", "club:page-"
-PER_PAGE, PAGES = 20, 25  # an update has each text four times, and an event has 64 KB
+# So many names go into one message of any platform, however long they are: a ✅ confirms them all,
+# so that none may be cut off.
+PER_PAGE, PAGES = 15, 30
 ROOM = PER_PAGE * PAGES
 NAME = 40  # letters of a name, so that a page of long ones still goes into an event
 DECIDED = (State.PLANNED, State.CONFIRMED)  # on the card by a decision
