@@ -199,6 +199,17 @@ class Settings(BaseSettings):
         return env_settings, _SecretFiles(settings_cls), init_settings
 
 
+class _OfTables(Settings):
+    """The same without the platforms: whatever is said of them is not looked at."""
+
+    matrix: None = None
+
+    @field_validator("matrix", mode="before")
+    @classmethod
+    def _not_looked_at(cls, _said: object) -> None:
+        return None
+
+
 class _SecretFiles(PydanticBaseSettingsSource):
     """Reads `x` from the file that `x_file` names; an unreadable one is a fault of `x_file`."""
 
@@ -232,8 +243,12 @@ def find_file(named: str | Path | None = None) -> Path | None:
     return here if here.is_file() else None
 
 
-def load_settings(named: str | Path | None = None) -> Settings:
+def load_settings(named: str | Path | None = None, *, logins: bool = True) -> Settings:
     """Read the environment and the file.
+
+    Args:
+        named: the file; else as `find_file` finds it.
+        logins: those of platforms, too; without, whoever only reads tables needs no token.
 
     Raises:
         SettingsError: with all faults, a sentence each; no value of a setting is repeated in one.
@@ -241,7 +256,9 @@ def load_settings(named: str | Path | None = None) -> Settings:
     values, faults, defaults = _gathered(named)
     faults += _unknown_names()
     try:
-        settings = Settings(**{**defaults, **_contents(values), **_deep(values)})
+        settings = (Settings if logins else _OfTables)(
+            **{**defaults, **_contents(values), **_deep(values)}
+        )
     except ValidationError as wrong:
         faults += [_sentence(each) for each in wrong.errors()]
     except SourceError as wrong:

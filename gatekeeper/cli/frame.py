@@ -72,8 +72,11 @@ def has_club() -> bool:
     return told or find_file(named) is not None or find_place("policy", named).is_file()
 
 
-def settings() -> Settings:
+def settings(*, logins: bool = True) -> Settings:
     """The settings of this command; logs go where they say.
+
+    Args:
+        logins: those of platforms, too.
 
     Raises:
         SettingsError: they cannot be used, or this folder is no club's.
@@ -83,7 +86,7 @@ def settings() -> Settings:
     if not has_club():
         advice = "go to your club's folder, name its file with --settings, or `gatekeeper init`"
         raise SettingsError((f"{Path.cwd()} holds no club, no {FILE_NAME} is here: {advice}",))
-    found = load_settings(STATE.settings_file)
+    found = load_settings(STATE.settings_file, logins=logins)
     logs.configure("warning" if found.log_level == "info" else found.log_level, found.log_format)
     return found
 
@@ -115,10 +118,10 @@ async def club(*, platforms: bool = False, connect: bool = False) -> AsyncIterat
     """The club opened for a moment.
 
     Args:
-        platforms: make them, to read what a person typed.
+        platforms: make them, to read what a person typed; without, no login need be set.
         connect: log in as well, to look things up.
     """
-    found = settings()
+    found = settings(logins=platforms or connect)
     from gatekeeper import wire
 
     async with wire.opened(found, platforms=platforms or connect) as opened:

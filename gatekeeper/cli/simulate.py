@@ -1,11 +1,11 @@
 """policy simulate: a policy on the recorded past, on the coming weeks, with other params."""
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
@@ -13,6 +13,7 @@ import typer
 
 from gatekeeper.cli import frame, render
 from gatekeeper.cli.frame import Json
+from gatekeeper.cli.meter import Meter
 from gatekeeper.domain.decisions import Verdict
 from gatekeeper.domain.errors import BadInput, PlatformError
 from gatekeeper.reading import read_text
@@ -94,6 +95,7 @@ class Found:
     until: datetime
     applications: "Simulation"
     members: "Simulation"
+    trials: tuple[tuple[str, "Simulation"], ...]  # with what NEW has on trial in force as well
     known: "Known"
     params: tuple["Param", ...] = ()
     rows: tuple[Row, ...] = ()
@@ -113,12 +115,12 @@ def simulate(
 ) -> None:
     """What NEW would have decided on the recorded past, and would do in the coming weeks."""
     from gatekeeper.cli import simulated
-    from gatekeeper.policy.what_if import parse_param, variants
+    from gatekeeper.policy.what_if import parse_param
 
     params = tuple(parse_param(text) for text in param or ())
     place = _picture(picture, len(params))
     policy = _read(new)
-    tried = tuple(variants(policy, params)) if params else ()
+    tried = _tried(policy, params) if params else ()
     ask = Ask(
         new=policy,
         old=old,
@@ -138,6 +140,21 @@ def simulate(
     simulated.show(found, say)
     if place is not None:
         render.say(say("simulate.picture", {"file": str(place)}))
+
+
+def _tried(policy: "Policy", params: Sequence["Param"]) -> tuple["Variant", ...]:
+    """NEW with each combination of values, compiled; many take many seconds."""
+    from gatekeeper.policy.what_if import variants
+
+    meter, made = Meter(policy.say), list["Variant"]()
+    tell, whole = meter.of("simulate.compiling"), prod(len(each.values) for each in params)
+    try:
+        for one in variants(policy, params):
+            made.append(one)
+            tell(len(made), whole)
+    finally:
+        meter.end()
+    return tuple(made)
 
 
 def file_of(named: str) -> Path | None:
@@ -197,16 +214,19 @@ async def _found(ask: Ask, tried: Sequence["Variant"]) -> tuple[Found, Say]:
 
 
 async def _work(parts: "Parts", ask: Ask, tried: Sequence["Variant"], quick: Quick) -> Found:
+    from gatekeeper.policy.promotions import shadows
     from gatekeeper.policy.simulate import Simulator
     from gatekeeper.usecases import past
 
     old = await _old(parts, ask.old)
     now = parts.clock.now()
-    new, since = quick(ask.new.enforced()), now - ask.since
+    whole = ask.new.enforced()
+    new, since = quick(whole), now - ask.since
+    trials = [(one.name, one.subject, quick(one.policy)) for one in shadows(whole)]
     rows = [Row(policy=quick(one.policy.enforced()), values=one.values) for one in tried]
-    known, meter = past.Known(), Meter(parts)
+    known, meter = past.Known(), Meter(parts.say)
     about = _about(ask)
-    simulator = Simulator(quick(old), new)
+    simulator = Simulator(quick(old), new, trials=trials)
     async for judged in past.recorded(parts, since, known, meter.of("simulate.reading")):
         simulator.add(judged)
         if judged.kind == "application" and "AdmissionPolicy" in about:
@@ -224,6 +244,7 @@ async def _work(parts: "Parts", ask: Ask, tried: Sequence["Variant"], quick: Qui
         until=now + (ask.ahead or timedelta(0)),
         applications=simulator.result("application"),
         members=simulator.result("member"),
+        trials=simulator.trials(),
         known=known,
         params=ask.params,
         rows=tuple(rows),
@@ -355,35 +376,3 @@ def sweeps(policy: "Policy", now: datetime, until: datetime) -> tuple[datetime, 
         return found
     step = max(timedelta(days=1), (until - now) / SWEEPS)
     return tuple(now + step * n for n in range(1, int((until - now) / step) + 1))
-
-
-# ---- Progress ----------------------------------------------------------------------------------
-
-
-def on_terminal() -> bool:
-    """Whether somebody watches."""
-    return sys.stderr.isatty()
-
-
-class Meter:
-    """How far long work is, on a terminal; quiet in a pipe."""
-
-    def __init__(self, parts: "Parts") -> None:
-        self._say, self._last = parts.say, ""
-        self._shown = on_terminal()
-
-    def of(self, code: str) -> Callable[[int, int], None]:
-        """What tells one part of the work: how many are done, of how many."""
-
-        def tell(done: int, of: int) -> None:
-            text = self._say(code, {"done": done, "of": of})
-            if self._shown and text != self._last:
-                self._last = text
-                print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-
-        return tell
-
-    def end(self) -> None:
-        """Clear the line."""
-        if self._last:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)

@@ -34,6 +34,7 @@ def show(found: "Found", say: "Say") -> None:
         render.say(say("simulate.on-trial", {"name": kind}))
     _show_kind(found.applications, APPLICATIONS, say)
     _show_kind(found.members, MEMBERS, say)
+    _show_trials(found, say)
     _show_known(found, say)
     if found.forecast is not None:
         _show_forecast(found, found.forecast, say)
@@ -60,17 +61,33 @@ def _show_kind(simulation: "Simulation", verdicts: Sequence[Verdict], say: "Say"
             if any(counts.get((old, new)) for new in verdicts)
         ],
     )
-    changed = [cell for cell in simulation.cells if cell.old is not cell.new]
     told = say("simulate.changed", {"count": simulation.changed})
-    render.say(told if changed else say("simulate.same"))
-    for cell in changed:
-        pair = {"old": _word(say, cell.old), "new": _word(say, cell.new)}
-        render.say(say("simulate.cell", {**pair, "number": cell.count}))
-        _show_cases(cell.cases, say)
+    render.say(told if simulation.changed else say("simulate.same"))
+    _show_changed(simulation, say)
     if simulation.unlike_record:
         render.say(say("simulate.unlike-record", {"count": simulation.unlike_record}))
     _show_agreement(simulation, say)
     _show_rules(simulation, say)
+
+
+def _show_trials(found: "Found", say: "Say") -> None:
+    """What would change besides if what NEW has on trial were in force, too."""
+    for name, simulation in found.trials:
+        what, _, label = name.partition(":")
+        values = {"trial": say(f"trial.{what}", {"name": label}), "count": simulation.changed}
+        render.say("")
+        render.say(say("simulate.trial" if simulation.changed else "simulate.trial-none", values))
+        _show_changed(simulation, say)
+    if found.trials and (found.forecast is not None or found.rows):
+        render.say(say("simulate.trials-past-only"))
+
+
+def _show_changed(simulation: "Simulation", say: "Say") -> None:
+    for cell in simulation.cells:
+        if cell.old is not cell.new:
+            pair = {"old": _word(say, cell.old), "new": _word(say, cell.new)}
+            render.say(say("simulate.cell", {**pair, "number": cell.count}))
+            _show_cases(cell.cases, say)
 
 
 def _word(say: "Say", verdict: Verdict) -> str:
@@ -141,8 +158,9 @@ def _show_known(found: "Found", say: "Say") -> None:
     known = found.known
     told = []
     if known.sweeps:
-        names = ("sweeps", "let_be", "looked_at", "rebuilt", "staged", "unknown")
-        told.append(say("simulate.let-be", {name: getattr(known, name) for name in names}))
+        names = ("let_be", "looked_at", "rebuilt", "staged", "unknown")
+        values = {name: getattr(known, name) for name in names}
+        told.append(say("simulate.let-be", {"count": known.sweeps, **values}))
     if known.rebuilt:
         told.append(say("simulate.as-today"))
     if known.no_platform:
@@ -249,6 +267,7 @@ def as_json(found: "Found") -> dict[str, Any]:
         "until": found.now,
         "applications": _simulation(found.applications),
         "members": _simulation(found.members),
+        "trials": [{"trial": name, **_simulation(one)} for name, one in found.trials],
         "known": found.known,
         "slower": found.slower,
         "forecast": _forecast(found.forecast, found.until) if found.forecast else None,

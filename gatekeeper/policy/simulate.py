@@ -237,14 +237,26 @@ class Simulator:
     Args:
         old, new: the policies; each judges exactly as it is, see `Policy.enforced`.
         samples: how many cases are kept of each sort.
+        trials: what is on trial in `new`: its name, whom it judges, and `new` with it in force.
     """
 
-    def __init__(self, old: Policy, new: Policy, samples: int = SAMPLES) -> None:
+    def __init__(
+        self,
+        old: Policy,
+        new: Policy,
+        samples: int = SAMPLES,
+        trials: Iterable[tuple[str, Subject, Policy]] = (),
+    ) -> None:
         self._old, self._new = old, new
         self._same: dict[Subject, bool] = {  # then nothing can come out otherwise
             "application": old.admission == new.admission and old.form == new.form,
             "member": old.pruning == new.pruning,
         }
+        for kind in self._same:
+            self._same[kind] &= _rules(old, kind) == _rules(new, kind)
+        self._trials = [
+            (name, kind, Simulator(new, other, samples)) for name, kind, other in trials
+        ]
         self._tallies: dict[Subject, _Tally] = {
             "application": _Tally(samples),
             "member": _Tally(samples),
@@ -255,10 +267,22 @@ class Simulator:
         old = answer(self._old, judged)
         new = old if self._same[judged.kind] else answer(self._new, judged)
         self._tallies[judged.kind].add(judged, old, new)
+        for _, kind, other in self._trials:
+            if kind == judged.kind:
+                other.add(judged)
 
     def result(self, kind: Subject) -> Simulation:
         """What was found of one kind."""
         return self._tallies[kind].simulation(kind, self._new.rules_for(kind))
+
+    def trials(self) -> tuple[tuple[str, Simulation], ...]:
+        """NEW beside NEW with each thing in force that is on trial in it."""
+        return tuple((name, other.result(kind)) for name, kind, other in self._trials)
+
+
+def _rules(policy: Policy, kind: Subject) -> list[object]:
+    """The rules as they are judged: a trial in force is in the rules, not in the document."""
+    return [one.rule for one in policy.rules_for(kind).all]
 
 
 def simulate(inputs: Iterable[Judged], old: Policy, new: Policy) -> tuple[Simulation, Simulation]:

@@ -262,11 +262,44 @@ def test_nothing_is_changed(past, new, gatekeeper):
 
 
 def test_long_work_shows_progress_on_a_terminal(past, new, gatekeeper, monkeypatch):
-    monkeypatch.setattr("gatekeeper.cli.simulate.on_terminal", lambda: True)
+    monkeypatch.setattr("gatekeeper.cli.meter.on_terminal", lambda: True)
     _, _, err = gatekeeper("policy", "simulate", new, "--forecast", "1d")
     assert "Making members again: 5 of 5" in err
     assert "Foreseeing members: 5 of 5" in err
     assert err.endswith("\r\033[K")
+
+
+def test_reading_many_variants_shows_progress_on_a_terminal(past, new, gatekeeper, monkeypatch):
+    monkeypatch.setattr("gatekeeper.cli.meter.on_terminal", lambda: True)
+    _, _, err = gatekeeper("policy", "simulate", new, "--param", "fewest_letters=0..20/5")
+    assert "Reading the policy with other values: 3 of 5" in err
+    assert err.endswith("\r\033[K")
+
+
+CHATTY = """\
+      - id: chatty
+        condition: size(application.answers.why) > 50
+        output: {decision: admit}
+        mode: audit
+"""
+
+
+def test_what_is_on_trial_in_the_new_file_is_tried_too(past, gatekeeper):
+    text = (past.folder / "house-rules.yaml").read_text()
+    default = "      - id: default"
+    (past.folder / "trial.yaml").write_text(text.replace(default, CHATTY + default, 1))
+    code, out, _ = gatekeeper("policy", "simulate", "trial.yaml", "--forecast", "1d")
+    assert code == 0
+    assert "With rule chatty in force as well, 2 answers would change:" in out
+    assert "What is on trial is tried on the past alone" in out
+    told = json.loads(gatekeeper("policy", "simulate", "trial.yaml", "--json")[1])
+    [trial] = told["trials"]
+    assert (trial["trial"], trial["changed"], trial["kind"]) == ("rule:chatty", 2, "application")
+    assert told["applications"]["changed"] == 0
+
+
+def test_one_sweep_is_said_as_one(past, new, gatekeeper):
+    assert "In 1 sweep members" in gatekeeper("policy", "simulate", new)[1]
 
 
 WHEN = [("0 6 * * MON", 5), ("0 6 * * *", 30), ("*/5 * * * *", 30), ("0 0 1 1 *", 0)]

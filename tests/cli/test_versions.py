@@ -113,6 +113,25 @@ def test_before_the_first_start_there_is_nothing_to_tell(gatekeeper):
     assert "gatekeeper policy history" in err
 
 
+def test_what_reads_tables_alone_needs_no_login(club, gatekeeper, monkeypatch):
+    """Whoever looks after the rules need not have the bot's token."""
+    with club.served():
+        pass
+    monkeypatch.delenv("GATEKEEPER_MATRIX__ACCESS_TOKEN")
+    assert not (club.folder / "matrix-token").exists()
+    [version] = json.loads(gatekeeper("policy", "history", "--json")[1])["history"]
+    known = version["digest"][:8]
+    for words in (("trials",), ("promote",), ("show", known), ("diff", known, known)):
+        code, _, err = gatekeeper("policy", *words)
+        assert (code, err) == (0, ""), words
+    assert gatekeeper("policy", "rollback", "--release", "--yes")[0] == 0
+    monkeypatch.setenv("GATEKEEPER_MATRIX__ADMIN_API", "perhaps")
+    assert gatekeeper("policy", "history")[0] == 0
+    monkeypatch.setenv("GATEKEEPER_BIND_PORT", "none")  # what is not a login is still looked at
+    assert gatekeeper("policy", "history")[0] == 2
+    assert "access_token" in gatekeeper("members", "adopt")[2]
+
+
 def test_the_way_back_and_its_traces(club, gatekeeper):
     assert gatekeeper("policy", "rollback")[0] == 2
     with club.served():
