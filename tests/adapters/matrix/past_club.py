@@ -1,11 +1,12 @@
 """A club whose months pass in a test: its clock stands in the past and is moved by hand.
 
 The homeserver's own clock is real, and events that people have sent "then" are dated back by an
-application service. Our clock never runs ahead of the homeserver's: what an event is dated that
-nobody has dated back lies in the future for us, and is taken as of now.
+application service. Our clock never runs ahead of the homeserver's: an event that nobody has dated
+back lies in the future for us, and is taken as of now whenever it is told.
 """
 
 import asyncio
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,7 @@ from tests.support.people import together
 from tests.support.synapse import Synapse
 
 T = TypeVar("T")
+_NUMBERS = itertools.count(1)
 CLUB = ClubId("lighthouse")
 BACK = timedelta(days=300)  # where our clock begins: more than any story passes
 SILENT, GRACE = timedelta(days=90), timedelta(days=14)
@@ -135,6 +137,11 @@ class PastClub(MatrixWorld):
         await adopt.adopt(self.parts, "operator:root")
         return them
 
+    async def enter(self, who: Identity) -> None:
+        """Into the space and every room, at our now: a room that we come back to tells it again."""
+        for room in (self.scene.space, *self.scene.rooms):
+            await asyncio.to_thread(self.synapse.join_at, self.now(), who.account, room)
+
     async def dated(
         self,
         who: Identity,
@@ -144,7 +151,9 @@ class PastClub(MatrixWorld):
         **content: Any,
     ) -> str:
         """Someone sends an event that is dated `at`, our now by default; its id."""
-        told: Mapping[str, Any] = content or {"msgtype": "m.text", "body": "hello"}
+        # two of one moment with the same words would be one event to the homeserver
+        words = {"msgtype": "m.text", "body": f"hello {next(_NUMBERS)}"}
+        told: Mapping[str, Any] = content or words
         account = who.account
         return await asyncio.to_thread(
             self.synapse.send_at, at or self.moment.now(), account, room, told, kind

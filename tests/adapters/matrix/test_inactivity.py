@@ -23,27 +23,6 @@ async def club(synapse: Synapse, tmp_path: Path) -> AsyncIterator[PastClub]:
         yield club
 
 
-async def test_who_spoke_100_days_ago_is_asked_and_who_did_10_days_ago_is_not(
-    club: PastClub,
-) -> None:
-    ada, bob = await club.from_before("ada", "bob")
-    lobby, talk = club.scene.rooms
-    await club.pass_days(5)
-    await club.dated(ada, lobby)
-    await club.pass_days(90)
-    await club.dated(bob, talk)
-    await club.pass_days(10)
-    await club.sweep()
-    assert await club.state(ada) is State.NOTIFYING
-    assert await club.state(bob) is State.ACTIVE
-    await club.take_chat(ada)
-    await club.settle()
-    assert await club.state(ada) is State.NOTICED
-    assert (await club.member(ada)).last_seen_at == club.now() - timedelta(days=100)
-    await club.notice(ada)
-    assert not await club.chats(bob)
-
-
 async def asked(club: PastClub, *names: str):
     """Members who said nothing for 100 days, were asked, and have read it."""
     them = await club.from_before(*names)
@@ -52,7 +31,8 @@ async def asked(club: PastClub, *names: str):
     for who in them:
         await club.take_chat(who)
     await club.settle()
-    assert [await club.state(who) for who in them] == [State.NOTICED] * len(them)
+    states = [await club.state(who) for who in them]
+    assert states == [State.NOTICED] * len(them), await club.codes(them[0])
     return them
 
 
@@ -148,19 +128,23 @@ async def test_what_was_said_while_we_were_down_is_neither_lost_nor_doubled(
 
 async def test_no_grace_is_over_while_we_are_out_of_a_room(club: PastClub) -> None:
     """What we cannot see is nobody's silence: the grace is as long as what we saw of it."""
-    (carl,) = await asked(club, "carl")
-    _, talk = club.scene.rooms
+    carl, dan = await asked(club, "carl", "dan")
+    lobby, talk = club.scene.rooms
     await club.hands(club.founder).join(talk)
     await club.pass_days(2)
     path = f"/_matrix/client/v3/rooms/{talk}/leave"
     club.synapse.call("POST", path, {}, token=club.bot.token)
     await club.healthy("put-out")
-    await club.pass_days(30)
-    assert await club.state(carl) is State.NOTICED
+    await club.pass_days(10)
+    await club.dated(dan, lobby)
+    await club.heard()
+    assert await club.state(dan) is State.ACTIVE, "elsewhere we see people all the while"
+    await club.pass_days(20)
+    assert await club.state(carl) is State.NOTICED, await club.codes(carl)
     await club.hands(club.founder).invite(talk, club.bot.user_id)
     await club.healthy()
     await club.pass_days(10)
-    assert await club.state(carl) is State.NOTICED
+    assert await club.state(carl) is State.NOTICED, await club.codes(carl)
     await club.pass_days(3)
     assert await club.state(carl) is State.PLANNED
 
@@ -192,10 +176,17 @@ async def test_a_young_club_judges_nobody_and_its_first_run_stops_at_the_brake(
 
 async def test_a_sweep_from_the_question_to_the_way_back(club: PastClub) -> None:
     """Three are asked: one answers, one never reads it, one is let go and comes back."""
-    ada, bob, carl = await club.from_before("ada", "bob", "carl")
-    lobby, _ = club.scene.rooms
-    await club.pass_days(100)
+    ada, bob, carl, dora = await club.from_before("ada", "bob", "carl", "dora")
+    lobby, talk = club.scene.rooms
+    await club.pass_days(5)
+    await club.dated(ada, lobby)
+    await club.pass_days(90)
+    await club.dated(dora, talk)
+    await club.pass_days(10)
     await club.sweep()
+    assert (await club.member(ada)).last_seen_at == club.now() - timedelta(days=100)
+    assert [await club.state(who) for who in (ada, bob, carl)] == [State.NOTIFYING] * 3
+    assert (await club.state(dora), await club.chats(dora)) == (State.ACTIVE, 0)
     for who in (ada, carl):
         await club.take_chat(who)
     await club.settle()
@@ -204,7 +195,7 @@ async def test_a_sweep_from_the_question_to_the_way_back(club: PastClub) -> None
     await club.dated(ada, lobby)
     await club.settle()
     assert await club.state(ada) is State.ACTIVE
-    assert await club.state(carl) is State.NOTICED
+    assert await club.state(carl) is State.NOTICED, await club.codes(carl)
     await club.pass_days(1)
     assert await club.state(carl) is State.PLANNED
     assert await club.places(carl) == 3
