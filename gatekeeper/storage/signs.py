@@ -56,10 +56,12 @@ class SignsTx:
         known = table.column("known_since").codec.decode
         named = {clean(str(identity)): identity for identity in identities}
         rows = await self._session.rows(
+            # CROSS JOIN keeps SQLite from walking all accounts for each name.
             "SELECT a.identity, m.id, m.person_id, m.state, m.known_since, m.last_seen_at"
             f" FROM ({self._each('text')}) AS named"
-            " JOIN accounts AS a ON a.club = ? AND a.identity = named.one"
-            " JOIN memberships AS m ON m.club = a.club AND m.person_id = a.person_id"
+            " CROSS JOIN accounts AS a CROSS JOIN memberships AS m"
+            " WHERE a.club = ? AND a.identity = named.one"
+            " AND m.club = a.club AND m.person_id = a.person_id"
             f" AND m.state IN ({_INSIDE})",
             [self._all(list(named)), self.club],
         )
