@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from gatekeeper.cli import frame, render
+from gatekeeper.cli import frame, lifeline, render
 from gatekeeper.cli.frame import WAIT, All, Json, Wait, Yes, actor
 from gatekeeper.domain.activity import Activity
 from gatekeeper.domain.errors import BadInput, NotFound, Refused
@@ -70,10 +70,11 @@ def list_members(every: All = False, as_json: Json = False) -> None:
 
 @members.command("show")
 def show_member(who: Who, as_json: Json = False) -> None:
-    """One member: last sign, leaves, exemptions, and what was decided about them."""
+    """One member: their last 90 days and our blind spots, leaves, exemptions, decisions."""
+    from gatekeeper.usecases.life import Life, life_of
     from gatekeeper.usecases.naming import said_by
 
-    async def work() -> tuple[dict[str, Any], dict[str, str], str]:
+    async def work() -> tuple[dict[str, Any], dict[str, str], str, Life, datetime]:
         async with frame.club(platforms=True) as club:
             zone = club.parts.policy.club.spec.time_zone
             identity = frame.identity(club.parts, who)
@@ -84,6 +85,8 @@ def show_member(who: Who, as_json: Json = False) -> None:
                 person = member.person_id
                 leaves = await tx.find(Leave, person_id=person)
                 exemptions = await tx.find(Exemption, person_id=person)
+                now = club.parts.clock.now()
+                life = await life_of(tx, club.parts, member, now)
                 actors = {each.by for each in leaves} | {each.author for each in exemptions}
                 return (
                     {
@@ -96,11 +99,13 @@ def show_member(who: Who, as_json: Json = False) -> None:
                     },
                     {one: await said_by(tx, one) for one in actors},
                     zone,
+                    life,
+                    now,
                 )
 
-    found, names, zone = frame.run(work())
+    found, names, zone, life, now = frame.run(work())
     if as_json:
-        render.show_json(found)
+        render.show_json({**found, "life": lifeline.as_json(life)})
         return
     member = found["membership"]
     rows = [
@@ -125,6 +130,9 @@ def show_member(who: Who, as_json: Json = False) -> None:
         *((each.at, each.sentence) for each in found["record"]),
     ]
     render.table(("", f"member {member.id}"), rows)
+    render.say("\n" + "\n".join(lifeline.lines(life, now)))
+    for text in lifeline.gap_lines(life.gaps):
+        render.say(f"unseen  {text}")
 
 
 def _absence(until: datetime, zone: str, why: str, by: str) -> str:

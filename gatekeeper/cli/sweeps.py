@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gatekeeper.cli import frame, render
+from gatekeeper.cli import frame, lifeline, render
 from gatekeeper.cli.frame import WAIT, Json, Wait, actor
 from gatekeeper.domain.clubs import ClubState
 from gatekeeper.domain.memberships import Sweep, SweepItem
@@ -66,7 +66,7 @@ def plan(as_json: Json = False) -> None:
         if lines:
             render.say(f"{title}: {len(lines)}")
             render.table(
-                ("who", "last sign", "where", "rule", "seen of the time", "why"),
+                ("who", "last sign", "where", "rule", "seen of the time", "not seen", "why"),
                 [_row(each, texts) for each in lines],
             )
     kept = sum(found.counts.values()) - len(found.notify) - len(found.remove)
@@ -85,6 +85,7 @@ def _row(line: Line, texts: dict[str, str]) -> tuple[Any, ...]:
         member.last_place or None,
         line.candidate.ruling.rule,
         f"{float(evidence.get('seen_share', 0)):.0%}",
+        lifeline.days_unseen(str(evidence.get("blind", ""))) or None,
         texts[str(member.id)],
     )
 
