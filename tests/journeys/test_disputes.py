@@ -1,7 +1,5 @@
 """“This is wrong”: it stops whatever was begun, and an admin who did not decide it answers."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from gatekeeper.domain.clubs import Pass
@@ -9,10 +7,9 @@ from gatekeeper.domain.decisions import Entry
 from gatekeeper.domain.errors import Refused
 from gatekeeper.domain.identity import Identity
 from gatekeeper.domain.memberships import Dispute, Leave, Membership, State
-from gatekeeper.testing.fakes import FakeStore, ManualClock
 from gatekeeper.testing.fakes_platform import Message
 from gatekeeper.usecases import adopt, erase, links, sweep
-from tests.journeys.club import CLUB, Club, a_club
+from tests.journeys.club import CLUB, Club
 
 QUIET, GRACE = 20, 7
 
@@ -61,13 +58,12 @@ class Quiet(Club):
 
 
 @pytest.fixture
-async def club() -> AsyncIterator[Quiet]:
-    async with a_club(FakeStore(ManualClock())) as found:
-        found.__class__ = Quiet
-        assert isinstance(found, Quiet)
-        for admin in (found.alice, found.boris, found.fay):
-            found.platform.people[admin.account].takes_chats = True
-        yield found
+def club(club: Club) -> Quiet:
+    club.__class__ = Quiet
+    assert isinstance(club, Quiet)
+    for admin in (club.alice, club.boris, club.fay):
+        club.platform.people[admin.account].takes_chats = True
+    return club
 
 
 FOUR = ["still here", "press ✋", "away until 2027-01-31", "this is wrong"]

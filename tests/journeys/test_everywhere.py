@@ -17,12 +17,12 @@ from gatekeeper.domain.decisions import (
 )
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import Membership, State
-from gatekeeper.testing.fakes import FakePlatform, FakeStore, ManualClock
+from gatekeeper.testing.fakes import FakePlatform
 from gatekeeper.usecases import adopt, erase, links, sweep
 from gatekeeper.usecases.intake import Desk
 from gatekeeper.usecases.observe import Observer
 from gatekeeper.usecases.perform import Performer
-from tests.journeys.club import CLUB, Club, a_club
+from tests.journeys.club import CLUB, Club
 from tests.journeys.test_killed import Reaper
 
 QUIET, GRACE = 20, 7  # seconds
@@ -89,13 +89,12 @@ class Both(Club):
 
 
 @pytest.fixture
-async def club(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Both]:
-    async with a_club(FakeStore(ManualClock())) as found:
-        found.__class__ = Both
-        assert isinstance(found, Both)
-        await found.begin()
-        yield found
-        await found.also.stop()
+async def club(club: Club) -> AsyncIterator[Both]:
+    club.__class__ = Both
+    assert isinstance(club, Both)
+    await club.begin()
+    yield club
+    await club.also.stop()
 
 
 async def to_planned(club: Both, name: str) -> tuple[Identity, Identity]:
