@@ -3,7 +3,7 @@
 import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 import yaml
@@ -156,7 +156,7 @@ def _too_deep(text: str) -> yaml.Mark:
         starts = isinstance(event, yaml.CollectionStartEvent)
         depth += starts - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEPTH:
-            return event.start_mark or mark
+            return cast(yaml.Mark, event.start_mark)
     return mark
 
 
