@@ -1,9 +1,11 @@
 """The admins' card: many names on pages, single ones kept out, the rest confirmed by one ✅."""
 
 import json
+import os
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +14,12 @@ from gatekeeper.domain.decisions import Order, Progress, Remove
 from gatekeeper.domain.errors import BadInput, Refused
 from gatekeeper.domain.identity import Identity
 from gatekeeper.domain.memberships import Exemption, Membership, State
+from gatekeeper.storage.store import TortoiseStore
 from gatekeeper.testing.fakes import FakeStore, ManualClock
 from gatekeeper.testing.fakes_platform import Message
 from gatekeeper.usecases import adopt, removals, sweep, words_on_removals
 from tests.journeys.club import CLUB, Club, a_club
+from tests.storage.fresh import RECORD_KEY, fresh_sqlite
 
 QUIET, GRACE = 20, 7
 MANY = {"maxAffected: {count: 5, percent: null}": "maxAffected: {percent: null, timesUsual: null}"}
@@ -71,13 +75,19 @@ class Crowd(Club):
 
 
 @pytest.fixture
-async def crowd(request: pytest.FixtureRequest) -> AsyncIterator[Crowd]:
+async def crowd(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Crowd]:
     changes: dict[str, Any] = MANY | getattr(request, "param", {})
     at = datetime(2026, 3, 2, 12, tzinfo=UTC)
-    async with a_club(FakeStore(ManualClock(at)), at, **changes) as found:
+    store: Any = FakeStore(ManualClock(at))
+    if os.environ.get("GATEKEEPER_TEST_ALL_STORES"):
+        store = TortoiseStore(fresh_sqlite(tmp_path), RECORD_KEY, ManualClock(at))
+        await store.open()
+    async with a_club(store, at, **changes) as found:
         found.__class__ = Crowd
         assert isinstance(found, Crowd)
         yield found
+    if isinstance(store, TortoiseStore):
+        await store.close()
 
 
 async def removed(crowd: Crowd) -> list[str]:
