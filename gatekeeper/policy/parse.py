@@ -195,18 +195,17 @@ class _Reader:
         read = club.document if club and isinstance(club.document, Club) else None
         if isinstance(part.document, AdmissionPolicy):
             check_admission(self.sheet, part.node, part.document, read)
-            if club and not read:
+            if not read:
                 return  # without the form, answers cannot be checked
-            form = read.spec.form if read else Form()
-            part.rules = compile_rules(self.sheet, part.node, part.document.spec, form)
+            part.rules = compile_rules(self.sheet, part.node, part.document.spec, read.spec.form)
         elif isinstance(part.document, PruningPolicy):
             check_pruning(self.sheet, part.node, part.document)
             part.rules = compile_rules(self.sheet, part.node, part.document.spec, Form())
 
     def texts(self, club: _Part | None) -> None:
-        if club and not isinstance(club.document, Club):
+        if not club or not isinstance(club.document, Club):
             return  # its own texts are not known
-        own = (club.node, club.document) if club and isinstance(club.document, Club) else None
+        own = (club.node, club.document)
         read = [(part.node, part.document) for part in self.parts if part.document]
         check_texts(self.sheet, own, read)
 

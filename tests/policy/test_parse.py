@@ -178,11 +178,17 @@ def test_every_kind_of_finding_is_tried_and_has_sentence_and_remedy():
         for code in codes()
         if code.startswith(("condition-", "bad-", "kind-", "yaml-", "field-", "unknown-", "rule-u"))
     }
-    assert named - {"bad-input", "unknown-put-out"} <= tried
+    assert named - {"bad-input", "unknown-language", "unknown-put-out"} <= tried
     assert tried >= WARNINGS
     for code in tried:
         assert f"{code}.remedy" in codes(), code
         assert f"{code}.remedy" in codes("de"), code
+
+
+def test_a_misspelt_kind_leads_to_no_untrue_findings():
+    """Without the club nobody knows its questions, so nothing is said of answers."""
+    found = {one.code for one in check_policy(policy_text(("kind: Club", "kind: Klub")))}
+    assert found - WARNINGS == {"kind-unknown", "kind-missing"}
 
 
 def test_a_sound_policy_has_no_findings_and_a_digest():
