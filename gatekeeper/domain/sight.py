@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from gatekeeper.domain.activity import BlindSpot, Span
@@ -92,6 +92,6 @@ def together(sights: Sequence[Sight]) -> Sight:
         return begun[0]
     return Sight(
         min((each.begins for each in begun if each.begins is not None), default=None),
-        max((each.until for each in sights), default=datetime.min),
+        max((each.until for each in sights), default=datetime.min.replace(tzinfo=UTC)),
         tuple(sorted(gap for each in begun for gap in each.gaps)),
     )

@@ -14,7 +14,7 @@ from gatekeeper.usecases.parts import Parts
 SUBJECT: Final = "reconcile:club"
 FIX: Final = "✅"
 LEAVE: Final = "leave"  # the answer that lets it be as it is
-SHOWN: Final = 30
+SHOWN: Final = 15
 
 
 def is_open(row: Finding) -> bool:

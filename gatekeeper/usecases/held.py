@@ -14,7 +14,7 @@ from gatekeeper.usecases.parts import Parts
 
 PREFIX = "club:sweep-"  # subject of its card; in front of it the kind of all cards about removals
 SWEEPS_COMPARED = 10  # the last ones, of which the median is what is usual
-SHOWN = 30  # names on the card; a plan over the brake can be long
+SHOWN = 15  # names on the card: more rows than that are cut by some clients' limits
 
 
 def card_subject(sweep: Sweep) -> str:

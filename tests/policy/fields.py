@@ -34,8 +34,8 @@ FINDERS: Final = tuple(
 FINDS: Final = (*FINDERS, "cli/rules.py")
 REFUSERS: Final = (
     "cli/cases.py", "cli/explain.py", "cli/frame.py", "cli/simulate.py", "policy/faster.py",
-    "policy/what_if.py", "policy_file.py", "usecases/past.py", "usecases/pending.py", "usecases/readings.py",
-    "usecases/versions.py",
+    "policy/what_if.py", "policy_file.py", "usecases/past.py", "usecases/pending.py",
+    "usecases/readings.py", "usecases/versions.py",
 )  # fmt: skip
 
 # Every function that conditions may use: its family, how it is written, what it gives. The
