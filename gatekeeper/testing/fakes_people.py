@@ -199,7 +199,7 @@ class FakePeople:
             **self._stamp(who), ref=ref, symbol=_plain(symbol), place=message.place
         )
         message.presses[event.event_id] = (who.account, symbol)
-        return await self._tell(event)
+        return await self._tell(event, self._sign(who, Kind.PRESS, message.place, event.event_id))
 
     async def take_back_press(self, who: Identity, press_id: str) -> str:
         """Take a press back."""
@@ -220,8 +220,7 @@ class FakePeople:
         if place == ADMINS and account.places.get(ADMINS) != "join":
             raise DoorShut(f"{who} is not in the admins' room")
         stamp = self._stamp(who)
-        if place == ADMINS:
-            self.history.append(self._sign(who, Kind.MESSAGE, ADMINS, f"{stamp['event_id']}"))
+        kind = Kind.MESSAGE if place == ADMINS else Kind.COMMAND
         return await self._tell(
             events.Wrote(
                 **stamp,
@@ -230,7 +229,8 @@ class FakePeople:
                 thread=thread,
                 room=f"!{place}" if place == ADMINS else f"!{place}-{who.account}",
                 unreadable=unreadable,
-            )
+            ),
+            self._sign(who, kind, place, stamp["event_id"]),
         )
 
     async def live(self, who: Identity, kind: Kind = Kind.MESSAGE, place: str = "") -> str:
@@ -272,8 +272,9 @@ class FakePeople:
     def _sign(self, who: Identity, kind: Kind, place: str, event_id: str) -> Sign:
         return Sign(who=who, kind=kind, place=place, at=self.clock.now(), event_id=event_id)
 
-    async def _tell(self, event: Event) -> str:
-        self.history.append(event)
+    async def _tell(self, event: Event, *signs: Sign) -> str:
+        """What decides comes first, as from a real intake."""
+        self.history += [event, *signs]
         await self.deliver()
         return event.event_id
 

@@ -315,6 +315,16 @@ class PlatformContract:
         accounts = {sign.who.account for sign in world.desk.signs}
         assert not any("gatekeeper" in account for account in accounts)
 
+    async def test_what_is_said_to_us_and_pressed_is_life(self, world: PlatformWorld) -> None:
+        """Each with its kind, whatever it decides besides."""
+        who, admin = await self.reached(world), await world.admin()
+        await world.write(who, "still here")
+        card = Card(title="Eve", status="waits", choices=(YES,))
+        ref = (await self.do(world, ShowCard(place="admins", card=card), "lively")).ref
+        await world.press(admin, ref, "✅")
+        wanted = {(who, Kind.COMMAND), (admin, Kind.PRESS)}
+        await until(lambda: wanted <= {(s.who, s.kind) for s in world.desk.signs}, "signs")
+
     async def test_a_place_that_is_not_there(self, world: PlatformWorld) -> None:
         """Is a final no, with its reason."""
         post = Post(place="nowhere", text="Hello?")

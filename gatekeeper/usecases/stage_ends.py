@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from gatekeeper.domain.activity import Kind
 from gatekeeper.domain.decisions import Admit, Decision, Order, Progress, Verdict
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import INSIDE, STAGED, Event, Membership, State, advance
@@ -38,7 +39,8 @@ async def alive(tx: Tx, parts: Parts, person_id: int, now: datetime, how: str) -
         return None
     if how not in NOT_SIGNS:
         at = max(now, member.last_seen_at or now)
-        member = await tx.change(member, last_seen_at=at, last_kind="press", last_place="")
+        kind = Kind.COMMAND if how == "chat" else Kind.PRESS
+        member = await tx.change(member, last_seen_at=at, last_kind=kind.value, last_place="")
     if member.state not in STAGED:
         return None
     decision = Decision(Verdict.KEEP, "alive", {"how": how})
