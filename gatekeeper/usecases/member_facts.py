@@ -311,6 +311,8 @@ _COUNTED = {kind: f"{kind}s_30d" for kind in Kind} | {
 
 def _counts(days: Sequence[Activity]) -> dict[str, int]:
     """Of the last 30 days. Nobody means their receipts one by one: days are counted there."""
+    if not days:
+        return {}  # as of nearly everybody whom a sweep looks at
     counts = dict.fromkeys(_COUNTED.values(), 0)
     for day in days:
         counts[_COUNTED[day.kind]] += 1 if day.kind is Kind.READ else day.count
