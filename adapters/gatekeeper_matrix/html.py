@@ -23,6 +23,8 @@ _MATRIX_LINK: Final = re.compile(r"(matrix)(\.to\b|:(?=[ur]/|roomid/))", re.IGNO
 
 def marked(text: str) -> str:
     """`text` with control, bidi and other invisible characters shown as marks like ⟨U+202E⟩."""
+    if text.isprintable():  # most texts are: their letters need not be looked up one by one
+        return text
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
     return "".join(f"⟨U+{ord(c):04X}⟩" if _hidden(c) else c for c in text)
 

@@ -83,7 +83,7 @@ def test_every_card_can_be_sent(card: Card) -> None:
 
 @pytest.mark.parametrize("letter", ["x", '"', "💚", "@room ", "\u202e", "<"])
 def test_what_is_too_long_is_cut_with_a_mark(letter: str) -> None:
-    card = Card(title=letter * 9, status="s", facts=tuple([(letter, letter * 50_000)] * 60))
+    card = Card(title=letter * 9, status="s", facts=tuple([(letter, letter * 20_000)] * 30))
     content = edit_of("$card", card_content(card))
     assert len(json.dumps(content, ensure_ascii=False).encode()) < 60_000
     assert "[…]" in content["body"]

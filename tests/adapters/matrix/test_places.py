@@ -141,7 +141,9 @@ async def test_limited_invitations_are_tried_again(
         missing("the environment that holds Synapse", "make it with: make environments")
     monkeypatch.setattr(places, "_AGAIN", timedelta(seconds=1))
     monkeypatch.setattr(intake, "_SEARCH", timedelta(seconds=1))
-    synapse = Synapse(tmp_path / "hs", limits="default")
+    # Synapse's own limits, but with a shorter wait for who sent too much.
+    sends = {"rc_message": {"per_second": 1, "burst_count": 10}}
+    synapse = Synapse(tmp_path / "hs", limits="default", settings=sends)
     synapse.start()
     try:
         world = MatrixWorld(synapse, poll_seconds=0.5)
