@@ -76,6 +76,7 @@ class FakePlatform(FakePeople):
         """Listen: from the desk's position; without one what was before is not told."""
         position = await desk.position(self.name)
         self._desk = desk
+        await desk.blind(self.name, {})
         if position:
             self._told = int(position)
             await self.deliver()

@@ -306,6 +306,14 @@ class PlatformContract:
         assert len(again) >= 2
         assert world.desk.gaps <= 1
 
+    async def test_what_is_not_seen_is_told_at_each_start(self, world: PlatformWorld) -> None:
+        """Also that it is nothing: before, it may have been otherwise."""
+        await until(lambda: world.desk.blind_now == {}, "all is seen")
+        await world.stop()
+        world.desk.blind_now = None
+        await world.restart()
+        await until(lambda: world.desk.blind_now == {}, "all is seen")
+
     async def test_life_is_seen(self, world: PlatformWorld) -> None:
         """Coming in is a sign; our own doings are none."""
         who = await self.admitted(world)

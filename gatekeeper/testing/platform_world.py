@@ -29,7 +29,7 @@ class RecordingDesk:
         self.events: list[Event] = []
         self.signs: list[Sign] = []
         self.gaps = 0
-        self.blind_now: dict[str, datetime] = {}
+        self.blind_now: dict[str, datetime] | None = None  # until something is told
         self.lost: list[tuple[str, datetime, datetime]] = []
         self.place = ""
         self.fail: list[Exception] = []
