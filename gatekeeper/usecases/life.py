@@ -10,8 +10,8 @@ from gatekeeper.domain.identity import Account
 from gatekeeper.domain.memberships import Membership
 from gatekeeper.domain.sight import Gap
 from gatekeeper.ports import Tx
-from gatekeeper.usecases.member_facts import views_of
 from gatekeeper.usecases.parts import Parts
+from gatekeeper.usecases.sights import views_of
 
 DAYS = 90
 

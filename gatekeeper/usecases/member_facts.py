@@ -9,8 +9,6 @@ from typing import Any
 from gatekeeper.domain.activity import (
     SPOKEN,
     Activity,
-    BlindSpot,
-    Coverage,
     Kind,
     Span,
     seen,
@@ -21,16 +19,17 @@ from gatekeeper.domain.errors import Value
 from gatekeeper.domain.identity import Account, ClubId, Identity
 from gatekeeper.domain.memberships import Dispute, Exemption, Leave, Membership, State
 from gatekeeper.domain.pruning import Candidate, grace_over, judge
-from gatekeeper.domain.sight import Gap, Sight, sight, together
+from gatekeeper.domain.sight import Gap
 from gatekeeper.policy.facts import MemberFacts
 from gatekeeper.policy.judge import Policy
-from gatekeeper.ports import PAGE, Standing, Tx
+from gatekeeper.ports import Standing, Tx
 from gatekeeper.usecases import rights
 from gatekeeper.usecases.parts import Parts, club_state
+from gatekeeper.usecases.sights import View, views_of
 
 MONTH = timedelta(days=30)
+JUDGED = 2_000  # members judged at once: what bears on them takes a dozen questions each time
 GAPS_TOLD = 5
-FRESH = timedelta(minutes=1)  # an intake that listens now has seen this much of the near past
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,14 +56,6 @@ def outlook_on(parts: Parts, who: Identity, standing: Standing | None) -> Outloo
     """The outlook on one member whose standing was looked up; they may be outside already."""
     admin = rights.is_admin(parts, who, standing)
     return Outlook(admins=(who,) if admin else (), inside=(who,))
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What could be seen of a person: a Sight, and its spans made once for all who share it."""
-
-    sight: Sight
-    spans: Sequence[Span]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,52 +91,11 @@ async def look_at(
 ) -> list[Look]:
     """Judge memberships by the policy in force, a page at a time; reads only."""
     looks = []
-    for start in range(0, len(members), PAGE):
-        page = members[start : start + PAGE]
+    for start in range(0, len(members), JUDGED):
+        page = members[start : start + JUDGED]
         book = await read_book(tx, parts, page, outlook, now)
         looks += [await _look(tx, parts, member, book, outlook, now) for member in page]
     return looks
-
-
-async def sight_of(tx: Tx, parts: Parts, platform: str, start: datetime) -> Sight:
-    """What we could see of a platform since `start`; up to this moment where it listens now."""
-    spans, now = await tx.coverage(platform, start), parts.clock.now()
-    listening = platform in parts.platforms and parts.platforms[platform].health().ok
-    if spans and listening and now - spans[-1].end <= FRESH:
-        spans = [*spans[:-1], Span(spans[-1].start, max(spans[-1].end, now))]
-    first = await tx.first(Coverage, order="start", platform=platform)
-    spots = [
-        *await tx.find(BlindSpot, platform=platform, end=None),
-        *await tx.find(BlindSpot, platform=platform, end__gt=start),
-    ]
-    return sight(platform, first.start if first else None, spans, spots, now)
-
-
-async def views_of(
-    tx: Tx,
-    parts: Parts,
-    members: Sequence[Membership],
-    accounts: Sequence[Account],
-    start: datetime,
-) -> dict[int, View]:
-    """What we could see since `start` of each member, by person, wherever they have an account.
-
-    A platform on which the club is no more says nothing, wherever else we listen.
-    """
-    where = {member.person_id: {member.identity.platform} for member in members}
-    for account in accounts:
-        if not parts.platforms or account.identity.platform in parts.platforms:
-            where[account.person_id].add(account.identity.platform)
-    sights = {
-        name: await sight_of(tx, parts, name, start)
-        for name in sorted(set().union(*where.values()))
-    }
-    made: dict[frozenset[str], View] = {}
-    for names in map(frozenset, where.values()):
-        if names not in made:
-            seen_there = together([sights[name] for name in sorted(names)])
-            made[names] = View(seen_there, seen_there.spans())
-    return {person: made[frozenset(names)] for person, names in where.items()}
 
 
 async def read_book(

@@ -38,14 +38,13 @@ from gatekeeper.usecases.member_facts import (
     MONTH,
     Book,
     Outlook,
-    View,
     decides,
     facts_from,
     stretched,
-    views_of,
 )
 from gatekeeper.usecases.parts import Parts, club_state
 from gatekeeper.usecases.past import Known, Progress, silently
+from gatekeeper.usecases.sights import View, views_of
 
 T = TypeVar("T")
 
