@@ -174,13 +174,13 @@ def _write(
 
 def _uncounted(many: Crowd, cursor: Any, marks: list[int]) -> Iterable[int]:
     """Notes events as counted; gives those that were not before."""
-    each, given = "SELECT value FROM json_each(?)", json.dumps(sorted(marks))
-    if many.kind != "sqlite":
-        each, given = "SELECT unnest(%s::bigint[])", sorted(marks)
+    ordered = sorted(marks)
+    sqlite = many.kind == "sqlite"
+    each = "SELECT value FROM json_each(?)" if sqlite else "SELECT unnest(%s::bigint[])"
     cursor.execute(
         f"INSERT INTO counted (id, club, day) SELECT one.*, '{CLUB}', '{NOW.date()}'"
         f" FROM ({each}) AS one WHERE true ON CONFLICT DO NOTHING RETURNING id",
-        [given],
+        [json.dumps(ordered) if sqlite else ordered],
     )
     return [number for (number,) in cursor.fetchall()]
 
