@@ -337,6 +337,10 @@ class Tx(Protocol):
         """Those of the accounts whose persons are members now, on whatever account of theirs."""
         ...
 
+    async def staged(self) -> frozenset[Identity]:
+        """The accounts of all members in a stage of a removal, by which they are members."""
+        ...
+
     async def count_once(self, marks: Collection[int], day: date) -> set[int]:
         """Note events (see `mark_of`) as counted; those that were not before."""
         ...

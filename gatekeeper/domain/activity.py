@@ -108,7 +108,9 @@ def by_day(club: ClubId, signs: Mapping[int, Iterable[Sign]]) -> list[Activity]:
     days: dict[tuple[int, date, Kind], list[Any]] = {}
     for person, theirs in signs.items():
         for sign in theirs:
-            key = (person, sign.at.astimezone(UTC).date(), sign.kind)
+            # Nearly all moments are in UTC already, and this runs for every sign there is.
+            at = sign.at if sign.at.tzinfo is UTC else sign.at.astimezone(UTC)
+            key = (person, at.date(), sign.kind)
             known = days.get(key)
             if known is None:
                 days[key] = [1, sign.at, sign.place]

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from gatekeeper.domain.activity import Activity, Coverage, Kind, Sign, Span, Tie, by_day
 from gatekeeper.domain.errors import StorageError
 from gatekeeper.domain.identity import ClubId, Identity
-from gatekeeper.domain.memberships import INSIDE, Membership, State
+from gatekeeper.domain.memberships import INSIDE, STAGED, Membership, State
 from gatekeeper.ports import Insider
 from gatekeeper.storage.connections import Session
 from gatekeeper.storage.mapping import Mapper, clean, mapper
@@ -36,6 +36,7 @@ _TIES: Final = {
     "count": "bigint",
 }
 _INSIDE: Final = ", ".join(f"'{state}'" for state in sorted(INSIDE))
+_STAGED: Final = ", ".join(f"'{state}'" for state in sorted(STAGED))
 
 
 class SignsTx:
@@ -75,6 +76,14 @@ class SignsTx:
             )
             for row in rows
         }
+
+    async def staged(self) -> frozenset[Identity]:
+        """The accounts of all members in a stage of a removal, by which they are members."""
+        self._check_reading()
+        rows = await self._session.rows(
+            f"SELECT identity FROM memberships WHERE club = ? AND state IN ({_STAGED})", [self.club]
+        )
+        return frozenset(Identity.parse(row["identity"]) for row in rows)
 
     async def count_once(self, marks: Collection[int], day: date) -> set[int]:
         """Note events as counted; those that were not before."""

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from gatekeeper.domain.activity import Activity, Coverage, Kind, Sign, Span, Tie, by_day
 from gatekeeper.domain.identity import Account, Identity
-from gatekeeper.domain.memberships import INSIDE, Membership
+from gatekeeper.domain.memberships import INSIDE, STAGED, Membership
 from gatekeeper.ports import Insider, Tx
 
 
@@ -29,6 +29,11 @@ class FakeSigns:
                     member.last_seen_at,
                 )
         return found
+
+    async def staged(self: Tx) -> frozenset[Identity]:
+        """The accounts of all members in a stage of a removal, by which they are members."""
+        found = await self.find(Membership, state__in=tuple(STAGED))
+        return frozenset(member.identity for member in found)
 
     async def merge_activity(self: Tx, signs: Mapping[int, Sequence[Sign]]) -> None:
         """Add signs, by person id, to the day's counts; last times never move back."""

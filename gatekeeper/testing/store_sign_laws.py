@@ -18,7 +18,7 @@ from gatekeeper.domain.activity import (
 )
 from gatekeeper.domain.clubs import Checkpoint
 from gatekeeper.domain.identity import Account, ClubId, Identity
-from gatekeeper.domain.memberships import Membership, State
+from gatekeeper.domain.memberships import STAGED, Membership, State
 from gatekeeper.ports import Insider, Store
 from gatekeeper.testing.store_row_laws import LUTES
 from gatekeeper.testing.store_samples import ADA, NOON, later, membership
@@ -141,6 +141,18 @@ class SignLaws:
             await tx.move_last({member.id: sign(Kind.FILE, 9)})
         async with store.look(LUTES) as tx:
             assert (await tx.get(Membership, member.id)).last_seen_at == later(5)
+
+    async def test_whoever_is_in_a_stage_is_known(self, store: Store) -> None:
+        """Of this club only, and neither who is at rest nor who is out."""
+        who = {state: Identity("matrix", f"@{state}:x") for state in State}
+        async with store.transaction(LUTES) as tx:
+            for number, (state, identity) in enumerate(who.items(), 1):
+                one = membership(LUTES, number, state=state)
+                await tx.add(replace(one, identity=identity))
+        async with store.look(LUTES) as tx:
+            assert await tx.staged() == {who[state] for state in STAGED}
+        async with store.look(DRUMS) as tx:
+            assert await tx.staged() == frozenset()
 
     async def test_coverage_since(self, store: Store) -> None:
         async with store.transaction(LUTES) as tx:

@@ -24,7 +24,7 @@ from gatekeeper.domain.activity import (
 )
 from gatekeeper.domain.clubs import Checkpoint
 from gatekeeper.domain.identity import Identity
-from gatekeeper.domain.memberships import STAGED, Membership
+from gatekeeper.domain.memberships import STAGED
 from gatekeeper.ports import Insider, Tx
 from gatekeeper.usecases import stage_ends
 from gatekeeper.usecases.parts import Parts, club_state
@@ -154,8 +154,8 @@ class Observer:
                 await _take_in(tx, parts, platform, buffer.signs.values(), now)
                 await _keep_position(tx, platform, buffer.position)
                 await self._keep_coverage(tx, platform, buffer, now)
-            staged = await tx.find(Membership, state__in=tuple(STAGED))
-        self._staged = frozenset(member.identity for member in staged)
+            staged = await tx.staged()
+        self._staged = staged
 
     async def _keep_coverage(self, tx: Tx, platform: str, buffer: _Buffer, now: datetime) -> None:
         """Extend the open interval, or begin one after a gap.
@@ -201,17 +201,19 @@ async def _take_in(
     named = {sign.who for sign in wanted}
     named.update(other for sign in wanted for _, other in sign.towards)
     inside = await tx.inside(named) if named else {}
-    theirs = {mark_of(tx.club, platform, sign.event_id): sign for sign in wanted}
-    theirs = {mark: sign for mark, sign in theirs.items() if sign.who in inside}
+    theirs: dict[int, tuple[Insider, Sign]] = {}
+    for sign in wanted:
+        member = inside.get(sign.who)
+        if member is not None:
+            theirs[mark_of(tx.club, platform, sign.event_id)] = member, sign
     fresh = await tx.count_once(theirs, now.date()) if theirs else set()
     by_person: defaultdict[int, list[Sign]] = defaultdict(list)
     newest: dict[int, tuple[Insider, Sign]] = {}
-    for mark, sign in theirs.items():
+    for mark, (member, sign) in theirs.items():
         if mark not in fresh:
             continue
         if sign.at > now:
             sign = replace(sign, at=now)
-        member = inside[sign.who]
         by_person[member.person_id].append(sign)
         known = newest.get(member.membership_id)
         if known is None or known[1].at < sign.at:
@@ -219,8 +221,9 @@ async def _take_in(
     if not by_person:
         return
     await tx.merge_activity(by_person)
-    people = {who: member.person_id for who, member in inside.items()}
-    await tx.merge_ties(ties_of(tx.club, by_person, people))
+    if any(sign.towards for sign in wanted):
+        people = {who: member.person_id for who, member in inside.items()}
+        await tx.merge_ties(ties_of(tx.club, by_person, people))
     moved = [
         (member, sign)
         for member, sign in newest.values()
