@@ -50,26 +50,28 @@ async def _intake(kind: Database, many: Crowd, say: Say) -> Row:
     people = {f"@member{number}:example.org": number for number in range(1, many.members + 1)}
     store = crowd.a_store(many)
     await store.open()
-    with many.raw(keep=True) as cursor:
-        cursor.execute("COMMIT")  # it stays connected, as ours does, and holds nobody up
-        observer = Observer(parts := crowd.parts_of(store))
-        desk = Desk(parts, observer)
-        for turn in range(RUNS + 1):
-            signs = _signs(random, numbers, many.members)
-            began = time.perf_counter()
-            for start in range(0, len(signs), BATCH):
-                for call in range(start, start + BATCH, CALL):
-                    await desk.observe("matrix", signs[call : call + CALL], f"s{turn}-{call}")
-                await observer.flush()
-            took = time.perf_counter() - began
-            others = _signs(random, numbers, many.members)
-            floor = _bare(many, cursor, others, people, f"f{turn}")
-            if turn:  # the first one warms caches on both sides
-                ours.append(len(signs) / took)
-                bare.append(len(others) / floor)
-                say(f"{kind}: {ours[-1]:.0f} signs/s, bare {bare[-1]:.0f}")
-        _begin(many, cursor)
-    await store.close()
+    try:
+        with many.raw(keep=True) as cursor:
+            cursor.execute("COMMIT")  # it stays connected, as ours does, and holds nobody up
+            observer = Observer(parts := crowd.parts_of(store))
+            desk = Desk(parts, observer)
+            for turn in range(RUNS + 1):
+                signs = _signs(random, numbers, many.members)
+                began = time.perf_counter()
+                for start in range(0, len(signs), BATCH):
+                    for call in range(start, start + BATCH, CALL):
+                        await desk.observe("matrix", signs[call : call + CALL], f"s{turn}-{call}")
+                    await observer.flush()
+                took = time.perf_counter() - began
+                others = _signs(random, numbers, many.members)
+                floor = _bare(many, cursor, others, people, f"f{turn}")
+                if turn:  # the first one warms caches on both sides
+                    ours.append(len(signs) / took)
+                    bare.append(len(others) / floor)
+                    say(f"{kind}: {ours[-1]:.0f} signs/s, bare {bare[-1]:.0f}")
+            _begin(many, cursor)
+    finally:
+        await store.close()
     return Row(
         f"intake.{kind}",
         "signs/s",
