@@ -41,7 +41,9 @@ DATABASE: Final = "gatekeeper.db"
 
 # Not ours to judge: which file to read, what tests are told, and the addresses that container
 # platforms put into the environment of every neighbour of a service called "gatekeeper".
-_FOREIGN: Final = re.compile(r"GATEKEEPER_(SETTINGS$|TESTS?_|DEMO_|SERVICE_|PORT$|PORT_\d)")
+_FOREIGN: Final = re.compile(
+    r"GATEKEEPER_(SETTINGS$|TESTS?_|BENCH_|DEMO_|SLACK_SPEC$|SERVICE_|PORT$|PORT_\d)"
+)
 
 
 def _address(url: str) -> str:
