@@ -81,9 +81,16 @@ def sentence(
 
 def names_in(code: str, overrides: Mapping[str, Mapping[str, str]] = NO_TEXTS) -> frozenset[str]:
     """The names of all values that the sentence of `code` asks for, in any language."""
-    templates = list(overrides.get(code, {}).values())
-    for language in languages():
-        templates += _catalogue(language).sentences.get(code, ())
+    own = overrides.get(code)
+    ours = _names_in_catalogues(code)
+    return ours.union(*(placeholders(template) for template in own.values())) if own else ours
+
+
+@lru_cache(maxsize=4_096)
+def _names_in_catalogues(code: str) -> frozenset[str]:
+    templates = (
+        t for language in languages() for t in _catalogue(language).sentences.get(code, ())
+    )
     return frozenset[str]().union(*(placeholders(template) for template in templates))
 
 

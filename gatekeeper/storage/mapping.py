@@ -84,12 +84,14 @@ class Mapper(Generic[T]):
     """One kind of value and its table.
 
     Attributes:
+        dialect: sqlite or postgres.
         guard: the field that a change compares.
         decoded: the columns that do not come back as they are, and how they are read.
     """
 
     kind: type[T]
     table: str
+    dialect: str
     columns: Mapping[str, Column]
     guard: str
     decoded: tuple[tuple[str, Callable[[Any], Any]], ...]
@@ -138,7 +140,7 @@ def _made(kind: Any, dialect: str) -> Mapper[Any]:
         for name, column in columns.items()
         if column.codec.decode is not _same
     )
-    return Mapper(kind, str(MODELS[kind]._meta.db_table), columns, guard, decoded)
+    return Mapper(kind, str(MODELS[kind]._meta.db_table), dialect, columns, guard, decoded)
 
 
 def clean(text: object) -> str:

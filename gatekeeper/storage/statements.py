@@ -14,6 +14,7 @@ from gatekeeper.policy.predicates import (
 )
 from gatekeeper.storage.mapping import Column, Mapper
 
+FEW: Final = 10  # values that PostgreSQL gets one by one; it would read each mark of many anew
 _COMPARED: Final = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 
 
@@ -30,7 +31,10 @@ def where(mapper: Mapper[Any], club: str, criteria: Mapping[str, Any]) -> tuple[
         column = mapper.column(name)
         if column.codec.nested and operator != "set" and wanted is not None:
             raise ValueError(f"{name} is nested: no criterion")
-        part, more = _condition(column, operator, wanted)
+        if operator == "in" and mapper.dialect == "postgres" and len(wanted) > FEW:
+            part, more = _any_of(column, wanted)
+        else:
+            part, more = _condition(column, operator, wanted)
         parts.append(part)
         values.extend(more)
     return " AND ".join(parts), values
@@ -84,6 +88,14 @@ def _condition(column: Column, operator: str, wanted: Any) -> tuple[str, list[An
     if operator in ("in", "not_in"):
         return _among(column, operator == "in", list(wanted), encode)
     raise ValueError(f"no such criterion: {column.name}__{operator}")
+
+
+def _any_of(column: Column, wanted: Iterable[Any]) -> tuple[str, list[Any]]:
+    """Many values as one array: the statement stays the same, and is prepared once."""
+    values = [column.codec.encode(each) for each in wanted if each is not None]
+    found = f'"{column.name}" = ANY(?)'
+    none_named = any(each is None for each in wanted)
+    return (f'({found} OR "{column.name}" IS NULL)' if none_named else found), [values]
 
 
 def _among(

@@ -21,9 +21,9 @@ from gatekeeper.domain.memberships import ANY_TIME, INSIDE, STAGED, Membership, 
 from gatekeeper.domain.pruning import Brake, Plan, Planner
 from gatekeeper.policy.predicates import TRUE, Predicate, holds
 from gatekeeper.policy.superset import Superset, superset
-from gatekeeper.ports import PAGE, Tx
+from gatekeeper.ports import Tx
 from gatekeeper.usecases import held, trials
-from gatekeeper.usecases.member_facts import Look, Outlook, look_at
+from gatekeeper.usecases.member_facts import JUDGED, Look, Outlook, look_at
 from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, club_state, order
 
@@ -137,13 +137,13 @@ async def _pages(tx: Tx, sieve: Sieve | None, now: datetime) -> AsyncIterator[li
             Membership,
             order="look_at",
             after=after,
-            limit=PAGE,
+            limit=JUDGED,
             among=among,
             state=state,
             **due,
         ):
             yield page
-            if len(page) < PAGE:
+            if len(page) < JUDGED:
                 break
             after = (page[-1].look_at, page[-1].id)
 
@@ -164,14 +164,20 @@ async def _put_off(tx: Tx, sieve: Sieve, now: datetime) -> None:
         await tx.change(await club_state(tx), looked_by=_digest(sieve.superset))
     if not sieve.superset.lasting:
         return
-    for step in reversed(STEPS):
-        await tx.change_all(
+    # Who is certain for the shortest is asked of all that are due; of these alone, for how long.
+    first = now + STEPS[0]
+    due: dict[str, Any] = {"look_at__lte": now}
+    for step in (STEPS[0], *reversed(STEPS[1:])):
+        moved = await tx.change_all(
             Membership,
             {"look_at": now + step},
             unless=sieve.superset.until(now, now + step),
             state=State.ACTIVE,
-            look_at__lte=now,
+            **due,
         )
+        if step == STEPS[0] and not moved:
+            return
+        due = {"look_at": first}
 
 
 # ---- Held against a sample ---------------------------------------------------------------------
@@ -181,7 +187,7 @@ async def _missed(
     tx: Tx, parts: Parts, outlook: Outlook, sieve: Sieve, now: datetime, slot: str
 ) -> Membership | None:
     """Somebody left out on whom a rule would act; None for nobody in the sample."""
-    excluded = [one async for one in _drawn(tx, Random(slot)) if sieve.leaves_out(one, now)]
+    excluded = [one for one in await _drawn(tx, Random(slot)) if sieve.leaves_out(one, now)]
     policies = [parts.policy, *(each.policy for each in trials.pruning(parts.policy))]
     for look in await look_at(tx, parts, excluded, outlook, now):
         for policy in policies:
@@ -190,17 +196,16 @@ async def _missed(
     return None
 
 
-async def _drawn(tx: Tx, random: Random) -> AsyncIterator[Membership]:
+async def _drawn(tx: Tx, random: Random) -> list[Membership]:
     """Some members at no stage, any of them, without a walk over all."""
     last = await tx.first(Membership, order="-look_at", state=State.ACTIVE)
     if last is None:
-        return
-    for _ in range(SAMPLE):
-        for _ in range(TRIES):
-            one = await tx.first(Membership, id=random.randint(1, last.id), state=State.ACTIVE)
-            if one is not None:
-                yield one
-                break
+        return []
+    numbers = [random.randint(1, last.id) for _ in range(SAMPLE * TRIES)]
+    some = await tx.find(Membership, id__in=tuple(set(numbers)), state=State.ACTIVE)
+    found = {one.id: one for one in some}
+    hits = [found[number] for number in dict.fromkeys(numbers) if number in found]
+    return hits[:SAMPLE]
 
 
 async def _alarm(tx: Tx, parts: Parts, missed: Membership, now: datetime) -> None:

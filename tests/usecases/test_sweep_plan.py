@@ -27,7 +27,7 @@ def large(monkeypatch):
     """The club counts as a large one, in which days are seconds."""
     monkeypatch.setattr(sweep_plan, "WHOLE", 0)
     monkeypatch.setattr(sweep_plan, "STEPS", SHORT)
-    monkeypatch.setattr(sweep_plan, "PAGE", 2)
+    monkeypatch.setattr(sweep_plan, "JUDGED", 2)
 
 
 async def both(club):
