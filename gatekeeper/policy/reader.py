@@ -170,6 +170,11 @@ class _Code:
             self.lines += ["    if v is None:", f"        {absent}", "    else:"]
         else:
             self.lines.append("    if v is not None:")
+        if entry.kind.many:
+            self.lines += [
+                f"        if type(v) is {self.constant(tuple)}:",
+                f"            v = {self.constant(list)}(v)",
+            ]
         self.lines += [f"        if {self._unfit(entry.kind)}:"]
         self.lines.append(f"            v = _fit({entry.name!r}, v, {self.constant(entry.kind)})")
         if entry.moment:

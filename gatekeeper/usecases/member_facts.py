@@ -230,7 +230,7 @@ def _facts(
     exempt = [e.until for e in book.exemptions.get(person, ()) if e.until > now]
     leaves = book.leaves.get(person, ())
     away = [leave.until for leave in leaves if leave.ended_at is None and leave.until > now]
-    return MemberFacts(
+    return MemberFacts.of_rows(
         roles=book.roles.get(person, ()),
         admin=person in book.admins or decides(parts, member.identity, outlook),
         bot=member.identity in outlook.bots,

@@ -80,3 +80,13 @@ def test_typed_text_holds_what_was_typed_and_no_options():
 )
 def test_links_are_counted(text, count):
     assert count_links(text) == count
+
+
+def test_facts_of_rows_are_the_same_unchecked():
+    values = {"known_since": NOW, "silent": timedelta(days=3), "roles": ("staff",)}
+    made, checked = MemberFacts.of_rows(**values), MemberFacts(**values)
+    assert made == checked
+    assert made.model_dump(mode="json") == checked.model_dump(mode="json")
+    for wrong in ({"known_since": NOW}, {**values, "nobody": 1}):
+        with pytest.raises(TypeError, match="not the facts"):
+            MemberFacts.of_rows(**wrong)
