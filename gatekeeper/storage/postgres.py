@@ -3,12 +3,13 @@
 import asyncio
 import importlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.backends.base.config_generator import expand_db_url
+from tortoise.exceptions import IntegrityError
 
 from gatekeeper.domain.errors import StorageError
 from gatekeeper.storage.connections import Database, Session, add_faults, faults, told
@@ -16,6 +17,20 @@ from gatekeeper.storage.connections import Database, Session, add_faults, faults
 # Not imported as usual: it has no types, and its errors alone are wanted.
 _asyncpg: Any = importlib.import_module("asyncpg")
 add_faults(_asyncpg.PostgresError, _asyncpg.InterfaceError, _asyncpg.InternalClientError)
+
+
+class PostgresSession(Session):
+    """Many new rows go by COPY: statement by statement they take several times as long."""
+
+    async def add_rows(
+        self, table: str, names: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> None:
+        copy = self._client._connection.copy_records_to_table
+        with told():
+            try:
+                await copy(table, records=rows, columns=list(names))
+            except _asyncpg.IntegrityConstraintViolationError as taken:
+                raise IntegrityError(str(taken)) from taken
 
 
 class PostgresDatabase(Database):
@@ -61,7 +76,7 @@ class PostgresDatabase(Database):
             with told():
                 await transaction.start()
             try:
-                yield Session(client, self.dialect)
+                yield PostgresSession(client, self.dialect)
             except BaseException:
                 with suppress(*faults()):  # a dead connection rolls back by itself
                     await transaction.rollback()

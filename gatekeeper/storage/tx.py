@@ -127,11 +127,7 @@ class TortoiseTx(SignsTx):
         names = [name for name in table.columns if name != "id"]
         try:
             async with self._session.savepoint():
-                await self._session.run_many(
-                    f"INSERT INTO {table.table} ({quoted(names)})"
-                    f" VALUES ({', '.join('?' * len(names))})",
-                    rows,
-                )
+                await self._session.add_rows(table.table, names, rows)
         except IntegrityError as taken:
             raise WrongState(state="exists", event="add", kind=table.kind.__name__) from taken
 
