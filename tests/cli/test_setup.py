@@ -110,7 +110,7 @@ def test_wrong_use_is_told_in_one_line(gatekeeper, words):
 def test_wrong_settings_are_all_told_and_no_secret_is(club, gatekeeper, monkeypatch):
     monkeypatch.setenv("GATEKEEPER_BIND_PORT", "much")
     monkeypatch.setenv("GATEKEEPER_MATRIX__USER_ID", "syt_token_in_the_wrong_place")
-    code, _, err = gatekeeper("members", "list")
+    code, _, err = gatekeeper("sweep", "plan")
     assert code == 2
     assert len(err.splitlines()) == 2
     assert all(ONE_LINE.fullmatch(line + "\n") for line in err.splitlines())
