@@ -64,7 +64,8 @@ class Facts:
         members: whoever is a member by the record, with the membership's id and their name.
         known: not members by this account, but no strangers: members by another account, or people
             whom we have invited.
-        passing: ids of memberships that just begin or end: nothing is said of them.
+        passing: ids of memberships that just begin or end, or of whoever is inside by another
+            account: that they are not here says nothing.
         admins: who holds the right now. named: whom the policy names as admin by account.
         whole: everybody inside could be seen; else nobody is said to be outside.
     """

@@ -6,9 +6,11 @@ that very name.
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from gatekeeper.domain.applications import Application
 from gatekeeper.domain.clubs import Finding
 from gatekeeper.domain.decisions import Decision, Lane, Mend, Order, Receipt, Remove, Verdict
 from gatekeeper.domain.errors import BadInput, Refused, WrongState
@@ -17,8 +19,9 @@ from gatekeeper.domain.memberships import INSIDE, Membership
 from gatekeeper.domain.reconcile import OUTSIDE, UNKNOWN, Rule
 from gatekeeper.policy.plain import clean_text
 from gatekeeper.ports import Guest, Standing, Tx
-from gatekeeper.usecases import adopt, finding_card, rights, stage_ends
+from gatekeeper.usecases import adopt, comeback, finding_card, rights, stage_ends
 from gatekeeper.usecases.finding_card import LEAVE, is_fixable, is_open
+from gatekeeper.usecases.invitations import AWAITED
 from gatekeeper.usecases.naming import number_of
 from gatekeeper.usecases.parts import Parts, by_number, order, record
 
@@ -50,11 +53,8 @@ async def apply(
     outside = [row for row in rows if row.code == OUTSIDE]
     if braked and _too_many(parts, len(outside), total):
         rows = [row for row in rows if row.code != OUTSIDE]
-    looks = {
-        row.id: await parts.platforms[row.platform].standing(_who(row))
-        for row in rows
-        if row.code == OUTSIDE
-    }
+    began = parts.clock.now()
+    looks = {row.id: await _anywhere(parts, _who(row)) for row in rows if row.code == OUTSIDE}
     async with parts.store.transaction(parts.club) as tx:
         now, done = parts.clock.now(), 0
         for row in rows:
@@ -62,7 +62,7 @@ async def apply(
             if not is_fixable(fresh):
                 continue
             if fresh.code == OUTSIDE:
-                done += await _departed(tx, parts, fresh, looks[row.id], by, now)
+                done += await _departed(tx, parts, fresh, looks[row.id], began, by, now)
             else:
                 await _mend(tx, parts, fresh, by, now)
                 done += 1
@@ -81,13 +81,36 @@ def _who(row: Finding) -> Identity:
     return Identity(row.platform, row.subject)
 
 
+async def _anywhere(parts: Parts, who: Identity) -> Standing:
+    """How somebody stands; inside as long as they are by any account of theirs."""
+    standing = await parts.platform(who).standing(who)
+    async with parts.store.look(parts.club) as tx:
+        account = await tx.first(Account, identity=who)
+        theirs = await tx.find(Account, person_id=account.person_id) if account else []
+    for other in theirs:
+        there = parts.platforms.get(other.identity.platform)
+        if standing.inside or standing.banned or there is None or other.identity == who:
+            continue
+        standing = replace(standing, inside=(await there.standing(other.identity)).inside)
+    return standing
+
+
 async def _departed(
-    tx: Tx, parts: Parts, row: Finding, standing: Standing, by: str, now: datetime
+    tx: Tx,
+    parts: Parts,
+    row: Finding,
+    standing: Standing,
+    began: datetime,
+    by: str,
+    now: datetime,
 ) -> bool:
-    """A member who is outside by a fresh look: the record follows what is so."""
+    """A member who is outside by a fresh look: the record follows what is so.
+
+    Whoever came in after `began`, when the look was taken, was not seen by it.
+    """
     member = await tx.first(Membership, identity=_who(row), state__in=tuple(INSIDE))
-    gone = member is not None and not standing.inside
-    if member is not None and not standing.inside:
+    gone = member is not None and member.since <= began and not standing.inside
+    if member is not None and gone:
         await stage_ends.found_outside(tx, parts, member, by, now, banned=standing.banned)
     await _answer(tx, parts, row, "fix" if gone else "", by, now, ended=True)
     return gone
@@ -141,7 +164,8 @@ async def put_out(parts: Parts, number: int, reason: str, by: str) -> None:
     """Someone inside without a membership is put out, by an admin's word and for a reason that
     they are told.
 
-    Raises: as `take_in`; BadInput for no reason; Refused `is-admin`, `is-member`.
+    Raises: as `take_in`; BadInput for no reason; Refused `is-admin`, `is-invited`,
+        `is-member`.
     """
     reason = clean_text(reason).strip()
     if not reason or len(reason) > REASON_LETTERS:
@@ -197,6 +221,9 @@ async def _spared(tx: Tx, parts: Parts, row: Finding, standing: Standing | None)
         )
         if mine:
             return "is-member"
+        invited = await tx.count(Application, person_id=account.person_id, state__in=tuple(AWAITED))
+        if invited or await comeback.is_open(tx, account.person_id):
+            return "is-invited"
     admin = str(who) in parts.policy.club.spec.admins.people
     return "is-admin" if admin or rights.is_admin(parts, who, standing) else ""
 

@@ -4,7 +4,7 @@ Nothing is changed by looking. What is found is kept until it is so no longer, a
 card in the admins' room, with what is proposed; `findings` does what is said to it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -53,8 +53,9 @@ async def run(parts: Parts, by: str) -> Report:
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()
         found: list[Found] = []
+        inside = {guest.identity for one in looked.values() for guest in one.survey.members}
         for name, one in looked.items():
-            found += findings(await _facts(tx, parts, name, one))
+            found += findings(await _facts(tx, parts, name, one, inside))
         unseen = {(name, place) for name, one in looked.items() for place in one.survey.unseen}
         new = await _keep(tx, found, unseen, now)
         rows = await tx.find(Finding, ended_at=None)
@@ -87,13 +88,17 @@ async def _look(parts: Parts, platform: Platform) -> _Looked:
     return _Looked(began, await platform.survey(), await platform.admins())
 
 
-async def _facts(tx: Tx, parts: Parts, name: str, looked: _Looked) -> Facts:
+async def _facts(
+    tx: Tx, parts: Parts, name: str, looked: _Looked, anywhere: Collection[Identity]
+) -> Facts:
+    """`anywhere`: everybody inside on any platform; by one account a member is not outside."""
     survey = looked.survey
     members = await tx.find(Membership, state__in=tuple(INSIDE))
     persons = {member.person_id for member in members}
     accounts = {one.identity: one.person_id for one in await tx.find(Account)}
     inside = [Present(identity=g.identity, name=g.name) for g in survey.members if not g.bot]
     bots = {guest.identity for guest in survey.members if guest.bot}
+    present = {accounts[who] for who in anywhere if who in accounts}
     here = {m.identity: (m.id, m.name) for m in members if m.identity.platform == name}
     named = _named(parts, name)
     return Facts(
@@ -103,7 +108,9 @@ async def _facts(tx: Tx, parts: Parts, name: str, looked: _Looked) -> Facts:
         known=frozenset(
             {who for who, person in accounts.items() if person in persons} | await _awaited(tx)
         ),
-        passing=frozenset(m.id for m in members if _passes(m, looked.began)),
+        passing=frozenset(
+            m.id for m in members if _passes(m, looked.began) or m.person_id in present
+        ),
         rules=survey.rules,
         holders=tuple(one for one in survey.holders if one.identity not in bots),
         admins=frozenset(

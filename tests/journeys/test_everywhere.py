@@ -18,7 +18,7 @@ from gatekeeper.domain.decisions import (
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import Membership, State
 from gatekeeper.testing.fakes import FakePlatform
-from gatekeeper.usecases import adopt, erase, links, sweep
+from gatekeeper.usecases import adopt, erase, findings, links, reconcile, sweep
 from gatekeeper.usecases.intake import Desk
 from gatekeeper.usecases.observe import Observer
 from gatekeeper.usecases.perform import Performer
@@ -334,3 +334,12 @@ async def test_an_admin_of_the_other_platform_is_not_put_out_of_this_one(club: B
     assert await club.state(here) is State.ACTIVE
     assert club.inside(here)
     assert club.inside(there)
+
+
+async def test_whoever_is_inside_by_another_account_is_not_said_to_be_outside(club: Both) -> None:
+    here, there = await club.a_member("carl")
+    club.platform.people[here.account].places.clear()
+    found = (await reconcile.run(club.parts, "operator:root")).findings
+    await findings.apply(club.parts, "operator:root", braked=False)
+    assert club.inside(there)
+    assert await club.state(here) is State.ACTIVE, [one.code for one in found]

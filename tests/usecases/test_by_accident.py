@@ -1,0 +1,68 @@
+"""Ways in which somebody could be put out, or forgotten, between a look and an act."""
+
+import pytest
+
+from gatekeeper.domain import events
+from gatekeeper.domain.decisions import Remove
+from gatekeeper.domain.errors import Refused
+from gatekeeper.domain.memberships import Membership, State
+from gatekeeper.testing.fakes_people import SPACE
+from gatekeeper.usecases import adopt, findings, pause
+from gatekeeper.usecases.reconcile import run
+
+BY = "operator:root"
+
+
+async def test_whoever_came_in_while_we_looked_stays_a_member(club, monkeypatch):
+    [carl] = await club.adopt("carl")
+    club.platform.people[carl.account].places.clear()
+    await run(club.parts, BY)
+    look = club.platform.standing
+
+    async def slow(who):
+        found = await look(who)
+        if who == carl and not found.inside:
+            club.clock.advance(seconds=1)
+            await club.desk.handle(events.Departed(who=carl, at=club.clock.now(), event_id="$gone"))
+            club.platform.people[carl.account].places[SPACE] = "join"
+            await adopt.adopt(club.parts, BY)
+        return found
+
+    monkeypatch.setattr(club.platform, "standing", slow)
+    await findings.apply(club.parts, BY)
+    assert [m.state for m in await club.find(Membership, identity=carl)] == [
+        State.DEPARTED,
+        State.ACTIVE,
+    ]
+
+
+async def test_whom_we_have_invited_since_is_not_put_out_by_an_old_finding(club):
+    await club.adopt("quiet")
+    eve = club.platform.person("@eve:fake")
+    club.platform.people[eve.account].places["talk"] = "join"
+    [finding] = (await run(club.parts, BY)).findings
+    await club.apply(eve)
+    for admin in (club.alice, club.boris):
+        await club.platform.press(admin, club.card_of("Eve").ref, "✅")
+    await club.settle()
+    assert club.platform.people[eve.account].places[SPACE] == "invite"
+    with pytest.raises(Refused):
+        await findings.put_out(club.parts, finding.id, "Who is this?", BY)
+    await club.settle()
+    assert club.platform.people[eve.account].places[SPACE] == "invite"
+
+
+async def test_whom_we_invite_while_it_waits_is_not_put_out(club):
+    await club.adopt("quiet")
+    eve = club.platform.person("@eve:fake")
+    club.platform.people[eve.account].places["talk"] = "join"
+    [finding] = (await run(club.parts, BY)).findings
+    await club.apply(eve)
+    await pause.pause(club.parts, BY)
+    await findings.put_out(club.parts, finding.id, "Who is this?", BY)
+    for admin in (club.alice, club.boris):
+        await club.platform.press(admin, club.card_of("Eve").ref, "✅")
+    await pause.resume(club.parts, BY)
+    await club.settle()
+    assert not [act for _, act in club.platform.performed if isinstance(act, Remove)]
+    assert club.platform.people[eve.account].places[SPACE] == "invite"
