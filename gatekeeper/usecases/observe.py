@@ -167,7 +167,7 @@ class Observer:
             return
         there = self._parts.platforms.get(platform)
         end = now if there is not None and there.health().ok else buffer.told_at
-        newest = await tx.first(Coverage, platform=platform, order="-id")
+        newest = await _newest(tx, platform, now)
         if newest is None or buffer.gap_at is not None:
             start = buffer.gap_at or buffer.told_at
             await tx.add(
@@ -178,6 +178,17 @@ class Observer:
         state = await club_state(tx)
         if state.watched_since is None:
             await tx.change(state, watched_since=buffer.told_at)
+
+
+async def _newest(tx: Tx, platform: str, now: datetime) -> Coverage | None:
+    """The interval that was kept last. A clock that ran ahead has seen nothing of what was still
+    to come: gaps in it would be taken for silence."""
+    newest = await tx.first(Coverage, platform=platform, order="-id")
+    if newest is None or newest.end <= now:
+        return newest
+    for ahead in await tx.find(Coverage, platform=platform, end__gt=now):
+        await tx.change(ahead, start=min(ahead.start, now), end=now)
+    return await tx.get(Coverage, newest.id)
 
 
 async def _keep_position(tx: Tx, platform: str, position: str | None) -> None:

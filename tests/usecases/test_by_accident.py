@@ -3,6 +3,7 @@
 import pytest
 
 from gatekeeper.domain import events
+from gatekeeper.domain.activity import Coverage
 from gatekeeper.domain.decisions import Remove
 from gatekeeper.domain.errors import Refused
 from gatekeeper.domain.memberships import Membership, State
@@ -66,3 +67,18 @@ async def test_whom_we_invite_while_it_waits_is_not_put_out(club):
     await club.settle()
     assert not [act for _, act in club.platform.performed if isinstance(act, Remove)]
     assert club.platform.people[eve.account].places[SPACE] == "invite"
+
+
+async def test_a_clock_that_ran_ahead_hides_no_gap(club):
+    """What could not be seen after it was set right is nobody's silence."""
+    await club.adopt("carl")
+    await club.pass_time(seconds=20)
+    club.clock.advance(days=300)
+    await club.observer.observe("matrix", [], "p-ahead")
+    await club.observer.flush()
+    club.clock.advance(days=-300)
+    club.clock.advance(seconds=10)
+    await club.observer.observe("matrix", [], "p-right")
+    await club.observer.flush()
+    now = club.clock.now()
+    assert max(one.end for one in await club.find(Coverage)) <= now
