@@ -34,6 +34,7 @@ async def begin(parts: Parts, name: str, cron: str, zone: str, newest: Newest) -
         elif (row.cron, row.zone) != (cron, zone):
             await tx.change(row, cron=cron, zone=zone, done_at=now, **_NOTHING_DUE)
         elif await _counts(tx, parts, name, now):
+            row = await _set_right(tx, row, now, now)
             await _due(tx, row, newest(row.done_at, now))
         else:
             await tx.change(row, done_at=now, **_NOTHING_DUE)
@@ -48,6 +49,14 @@ async def _counts(tx: Tx, parts: Parts, name: str, now: datetime) -> bool:
         return True
     since = (await club_state(tx)).watched_since
     return since is not None and now - since >= parts.policy.pruning.settle
+
+
+async def _set_right(tx: Tx, row: Schedule, until: datetime, now: datetime) -> Schedule:
+    """A clock that ran ahead has done or awaits what is still to come: done is it up to `until`,
+    or the schedule would stand still until that day."""
+    if max(row.done_at, row.due_at or row.done_at) <= now:
+        return row
+    return await tx.change(row, done_at=min(row.done_at, until), **_NOTHING_DUE)
 
 
 async def _due(tx: Tx, row: Schedule, tick: datetime | None) -> Schedule:
@@ -65,6 +74,7 @@ async def come(parts: Parts, name: str, slot: str) -> bool:
         if row is None:
             return True
         tick = datetime.fromisoformat(slot)
+        row = await _set_right(tx, row, tick - timedelta.resolution, now)
         row = await _due(tx, row, tick)
         if row.due_at != tick:
             return False  # done already, or a newer one has come since

@@ -1,5 +1,8 @@
 """Ways in which somebody could be put out, or forgotten, between a look and an act."""
 
+from datetime import timedelta
+from functools import partial
+
 import pytest
 
 from gatekeeper.domain import events
@@ -7,8 +10,9 @@ from gatekeeper.domain.activity import Coverage
 from gatekeeper.domain.decisions import Remove
 from gatekeeper.domain.errors import Refused
 from gatekeeper.domain.memberships import Membership, State
+from gatekeeper.engine.ticks import newest_tick
 from gatekeeper.testing.fakes_people import SPACE
-from gatekeeper.usecases import adopt, findings, pause
+from gatekeeper.usecases import adopt, findings, missed, pause
 from gatekeeper.usecases.reconcile import run
 
 BY = "operator:root"
@@ -82,3 +86,17 @@ async def test_a_clock_that_ran_ahead_hides_no_gap(club):
     await club.observer.flush()
     now = club.clock.now()
     assert max(one.end for one in await club.find(Coverage)) <= now
+
+
+async def test_a_clock_that_ran_ahead_stops_no_schedule(club):
+    newest = partial(newest_tick, "0 * * * *", "UTC")
+    await missed.begin(club.parts, "sweep", "0 * * * *", "UTC", newest)
+    club.clock.advance(days=300)
+    ahead = club.clock.now().replace(minute=0, second=0, microsecond=0)
+    club.clock.advance(minutes=5)
+    assert await missed.come(club.parts, "sweep", ahead.isoformat())
+    await missed.done(club.parts, "sweep", ahead.isoformat())
+    club.clock.advance(days=-300)
+    tick = ahead - timedelta(days=300) + timedelta(hours=1)
+    club.clock.advance(hours=1)
+    assert await missed.come(club.parts, "sweep", tick.isoformat())
