@@ -183,10 +183,13 @@ async def _crossed_there(
     tx: Tx, parts: Parts, member: Membership, done: Order, now: datetime
 ) -> None:
     """A sign of life and a removal crossed: whoever has another account stays a member, and is
-    asked back with the one that was put out."""
+    asked back with the one that was put out. What was never handed to the platform has put out
+    nobody: they have left by themselves, and that is told."""
+    if not isinstance(done.action, Remove) or not (done.receipt or done.reason):
+        return
     if len(await letting_go.accounts_of(tx, parts, member)) == 1:
         await crossed(tx, parts, member, "removal-crossed", now)
-    elif isinstance(done.action, Remove) and (done.receipt or done.reason):
+    else:
         await letting_go.restore(tx, parts, member, (done.action.who,), now)
         key = f"{subject_of(member)}/crossed/{done.id}"
         await notices.tell_member(tx, parts, member, "removal-crossed", key, now)

@@ -7,7 +7,7 @@ import pytest
 
 from gatekeeper.domain import events
 from gatekeeper.domain.activity import Coverage
-from gatekeeper.domain.decisions import Remove
+from gatekeeper.domain.decisions import Order, Remove
 from gatekeeper.domain.errors import Refused
 from gatekeeper.domain.memberships import Membership, State
 from gatekeeper.engine.ticks import newest_tick
@@ -100,3 +100,18 @@ async def test_a_clock_that_ran_ahead_stops_no_schedule(club):
     tick = ahead - timedelta(days=300) + timedelta(hours=1)
     club.clock.advance(hours=1)
     assert await missed.come(club.parts, "sweep", tick.isoformat())
+
+
+async def test_who_left_by_themselves_is_not_said_to_have_been_put_out(club):
+    """A removal that was never handed to the platform cannot have crossed anything."""
+    [carl] = await club.to_planned("carl")
+    await club.platform.press(club.alice, club.removals().ref, "✅")
+    order = await club.one(Order, purpose="removal")
+    await club.platform.live(carl)
+    await club.observer.flush()
+    assert await club.state(carl) is State.ACTIVE
+    club.platform.people[carl.account].places.clear()  # gone, and not told to us yet
+    await club.performer.perform(order.id, order.attempt)
+    member = await club.member(carl)
+    assert member.state is State.ACTIVE, member.cause
+    assert not await club.find(Order, purpose="invitation")
