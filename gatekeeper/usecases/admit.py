@@ -6,7 +6,7 @@ Admitted means joined. What people do by hand in their client is recorded as the
 from datetime import datetime
 
 from gatekeeper.domain.applications import Application, Event, State, advance
-from gatekeeper.domain.decisions import Decision, Lane, Order, Receipt, Verdict
+from gatekeeper.domain.decisions import Decision, Lane, Order, Progress, Receipt, Verdict
 from gatekeeper.domain.events import Banned, Departed, Invited, Joined, KnockTakenBack, PutOut
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import INSIDE, Membership
@@ -22,7 +22,7 @@ from gatekeeper.usecases import (
     welcome,
 )
 from gatekeeper.usecases.comeback import INVITING
-from gatekeeper.usecases.invitations import AWAITED, ENDED_BY_US, lapse
+from gatekeeper.usecases.invitations import AWAITED, ENDED_BY_US, TAKEN_BACK, lapse
 from gatekeeper.usecases.naming import number_of, subject_of
 from gatekeeper.usecases.parts import (
     Parts,
@@ -119,11 +119,19 @@ async def joined(parts: Parts, event: Joined) -> None:
 
 
 async def _late(tx: Tx, parts: Parts, account: Account, event: Joined) -> Application | None:
-    """Whose invitation of ours was taken up while we were about to end it for its time."""
+    """Whose invitation of ours was taken up while we were about to end it.
+
+    One that we took back and the platform would not end lets nobody in: the admins decide by name.
+    """
     newest = await tx.first(Application, person_id=account.person_id, order="-id")
     if newest is None or newest.reason not in ENDED_BY_US or newest.state is not State.LAPSED:
         return None
-    return newest if event.by == parts.platform(event.who).bot else None
+    if event.by != parts.platform(event.who).bot:
+        return None
+    refused = await tx.count(
+        Order, subject=subject_of(newest), purpose="retract", progress=Progress.FAILED
+    )
+    return None if newest.reason == TAKEN_BACK and refused else newest
 
 
 async def _arrive(

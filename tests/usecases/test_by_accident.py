@@ -7,12 +7,12 @@ import pytest
 
 from gatekeeper.domain import events
 from gatekeeper.domain.activity import Coverage
-from gatekeeper.domain.decisions import Order, Remove
+from gatekeeper.domain.decisions import Order, Progress, Remove
 from gatekeeper.domain.errors import Refused
 from gatekeeper.domain.memberships import Membership, State
 from gatekeeper.engine.ticks import newest_tick
 from gatekeeper.testing.fakes_people import SPACE
-from gatekeeper.usecases import adopt, findings, missed, pause
+from gatekeeper.usecases import adopt, findings, missed, pause, take_back
 from gatekeeper.usecases.reconcile import run
 
 BY = "operator:root"
@@ -115,3 +115,22 @@ async def test_who_left_by_themselves_is_not_said_to_have_been_put_out(club):
     member = await club.member(carl)
     assert member.state is State.ACTIVE, member.cause
     assert not await club.find(Order, purpose="invitation")
+
+
+async def test_whose_admission_was_taken_back_is_not_let_in_by_what_is_left_of_it(club):
+    """The platform would not end the invitation; days later it is taken up."""
+    await club.adopt("quiet")
+    who = club.platform.person("@dora:fake")
+    number = await club.apply(who)
+    for admin in (club.alice, club.boris):
+        await club.platform.press(admin, club.card_of("Dora").ref, "✅")
+    await club.settle()
+    club.platform.refuse(who, "no-power")
+    await take_back.by_operator(club.parts, number, "Two of you.", "root")
+    await club.settle()
+    assert (await club.one(Order, purpose="retract")).progress is Progress.FAILED
+    await club.pass_time(seconds=5)
+    await club.platform.join(who)
+    await club.settle()
+    assert not await club.find(Membership, identity=who)
+    assert [one.subject for one in (await run(club.parts, BY)).findings] == [who.account]
