@@ -1,6 +1,7 @@
 """What tests share; a part that is missing skips on a desk and fails in CI."""
 
 import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
@@ -17,6 +18,11 @@ from tests.support.synapse import Synapse
 # A law holds on a slow machine, too: how long an example takes is measured elsewhere.
 laws.register_profile("club", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 laws.load_profile("club")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than cores: a quarter of the time tests wait for what they started."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(wrapper=True)

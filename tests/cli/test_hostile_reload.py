@@ -1,6 +1,7 @@
 """A policy's file that turns into anything at all under a running service: nothing comes of it."""
 
 import os
+import signal
 import threading
 import time
 
@@ -58,16 +59,18 @@ def in_force(club):
 def test_whatever_becomes_of_the_file_the_version_in_force_stays(club):
     path = club.folder / "house-rules.yaml"
     good = path.read_bytes()
-    with club.served():
+    with club.served() as service:
         before = in_force(club)
         for make in EVIL.values():
             clear(path)
             make(path)
+            service.send_signal(signal.SIGHUP)  # no need to wait for its next look
             until_code(club, "policy-file-wrong")
             assert ready(club)["ok"]
             assert club.within(_version) == before
             clear(path)
             path.write_bytes(good)
+            service.send_signal(signal.SIGHUP)
             until_code(club, "")
         assert "Traceback" not in club.log
         assert club.within(_version) == before

@@ -4,6 +4,7 @@ import json
 
 from gatekeeper.domain.clubs import Finding
 from gatekeeper.domain.decisions import Order
+from gatekeeper.domain.identity import Account
 from gatekeeper.domain.memberships import Membership, State
 
 
@@ -49,6 +50,8 @@ def test_one_who_is_outside_is_recorded_when_told(club, gatekeeper):
             [member] = await tx.find(Membership, name="Carl")
             zoe = next(iter(parts.platforms.values())).parse_identity("@zoe:example.org")
             await tx.change(member, identity=zoe)
+            [account] = await tx.find(Account, identity=member.identity)
+            await tx.change(account, identity=zoe)
 
     club.within(gone)
     code, told = found(gatekeeper)

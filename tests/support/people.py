@@ -286,10 +286,14 @@ class MatrixPerson:
         levels["users"] = {**levels.get("users", {}), _id(who): level}
         await self.set_state(room, "m.room.power_levels", levels)
 
-    async def set_display(self, name: str) -> None:
-        """Change one's display name."""
+    async def set_display(self, name: str, *rooms: str) -> None:
+        """Change one's display name, and wait until `rooms` show it: a homeserver writes it into
+        one room after the other, when it has answered."""
         path = Path.v3.profile[self.id].displayname
         await self.api.request(Method.PUT, path, {"displayname": name})
+        for room in rooms:
+            while (await self.state(room, "m.room.member", self.id)).get("displayname") != name:
+                await asyncio.sleep(0.05)
 
     async def members(self, room: str, membership: str = "join") -> set[str]:
         """The ids of those who are in, or invited, knocking, banned, gone."""

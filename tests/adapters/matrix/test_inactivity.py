@@ -79,7 +79,7 @@ async def test_what_is_no_sign_of_life(club: PastClub) -> None:
     await hands.edit(lobby, said, "hello!")
     await hands.redact(lobby, liked)
     await hands.say(lobby, "beep", msgtype="m.notice")
-    await hands.set_display("Carlo")
+    await hands.set_display("Carlo", lobby, talk)
     await founder.reply(lobby, said, "are you there?")
     await founder.set_power(talk, carl.account, 10)
     await founder.kick(talk, carl.account)
@@ -135,6 +135,7 @@ async def test_no_grace_is_over_while_we_are_out_of_a_room(club: PastClub) -> No
     path = f"/_matrix/client/v3/rooms/{talk}/leave"
     club.synapse.call("POST", path, {}, token=club.bot.token)
     await club.healthy("put-out")
+    await club.heard()  # so that the gap begins today
     await club.pass_days(10)
     await club.dated(dan, lobby)
     await club.heard()
@@ -143,6 +144,7 @@ async def test_no_grace_is_over_while_we_are_out_of_a_room(club: PastClub) -> No
     assert await club.state(carl) is State.NOTICED, await club.codes(carl)
     await club.hands(club.founder).invite(talk, club.bot.user_id)
     await club.healthy()
+    await club.heard()
     await club.pass_days(10)
     assert await club.state(carl) is State.NOTICED, await club.codes(carl)
     await club.pass_days(3)
