@@ -55,8 +55,8 @@ class _Hearing(Desk):
     async def observe(
         self, platform: str, signs: Sequence[Sign], position: str, *, after_gap: bool = False
     ) -> None:
-        self.signs += signs
         await super().observe(platform, signs, position, after_gap=after_gap)
+        self.signs += signs
 
 
 class PastClub(MatrixWorld):

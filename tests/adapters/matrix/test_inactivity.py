@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gatekeeper.domain.decisions import Post
+from gatekeeper.domain.decisions import Order, Post
 from gatekeeper.domain.memberships import State, Sweep
 from gatekeeper.testing.platform_contract import until
 from gatekeeper.usecases import links
@@ -193,6 +193,7 @@ async def test_a_sweep_from_the_question_to_the_way_back(club: PastClub) -> None
         await club.take_chat(who)
     await club.settle()
     assert await club.state(bob) is State.NOTIFYING
+    assert await club.state(carl) is State.NOTICED, await club.find(Order, purpose="notice")
     await club.pass_days(13)
     await club.dated(ada, lobby)
     await club.settle()
