@@ -38,7 +38,7 @@ spec:
     - {{id: not-our-topic, text: "Your interests lie elsewhere; we would not be a good home."}}
     - {{id: too-early, text: "It is too early. Please try again in half a year."}}
   welcome: {{after: 3s, together: 3s}}
-  invitation: {{remindAfter: 4s, endsAfter: 10s}}
+  invitation: {{remindAfter: 3s, endsAfter: 8s}}
   comeback: {{validFor: 30d}}
 ---
 apiVersion: gatekeeper/v1
