@@ -99,7 +99,7 @@ def a_member_of(known_since, joined_at, silent):
 
 
 @given(st.lists(compared, min_size=1, max_size=3), moments, st.none() | moments, silences, moments)
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_times_are_compared_alike(sources, known_since, joined_at, silent, now):
     same(sources, a_member_of(known_since, joined_at, silent), now)
 
@@ -182,7 +182,7 @@ tests = st.sampled_from(
     st.sampled_from(TEXTS),
     st.lists(st.sampled_from(TEXTS), max_size=3),
 )
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example(["member.last_place.lowerAscii().contains('crew')"], "a\0CREW", [])
 def test_tests_of_one_value_are_the_same(sources, text, roles):
     facts = a_member(roles=())

@@ -201,7 +201,7 @@ FUZZ = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
 @given(conditions, st.lists(looks(), min_size=4, max_size=8))
-@settings(max_examples=250, **FUZZ)
+@settings(max_examples=120, **FUZZ)
 @example("variables.fault ? false : false", [])
 def test_no_row_is_lost(source, several):
     for look in several:
@@ -209,7 +209,7 @@ def test_no_row_is_lost(source, several):
 
 
 @given(any_conditions, looks())
-@settings(max_examples=100, **FUZZ)
+@settings(max_examples=60, **FUZZ)
 def test_no_row_is_lost_whatever_is_asked(source, look):
     sound(source, look)
 
@@ -224,7 +224,7 @@ def test_no_row_is_lost_for_long(source, several):
 
 
 @given(conditions, members, st.integers(0, 400), st.integers(0, 400))
-@settings(max_examples=200, **FUZZ)
+@settings(max_examples=100, **FUZZ)
 def test_what_is_not_found_until_a_moment_is_not_found_at_any_before(source, member, first, more):
     try:
         condition = CONDITIONS.compile(source)

@@ -157,7 +157,7 @@ def days_of(counts: dict[tuple[int, Kind], int]) -> list[Activity]:
     return found
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(POLICIES, MEMBERS, ABOUT, SEEN, DAYS, OUTLOOKS, ROLES, WATCHED)
 def test_what_was_decided_about_a_member(
     policy, member, about, spans, days, outlook, roles, watched
@@ -192,7 +192,7 @@ def test_the_facts_of_members_reach_every_verdict():
     """Or the property above would say little."""
     reached: set[Verdict] = set()
 
-    @settings(max_examples=300, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=120, deadline=None, database=None, derandomize=True)
     @given(MEMBERS)
     def look(member):
         async def work() -> Verdict:
@@ -242,7 +242,7 @@ PAST = st.lists(
 ACCOUNTS = st.builds(an_account, first_seen_at=AGO, created_at=st.none() | AGO, name=TEXTS)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(POLICIES, APPLICATIONS, EARLIER, PAST, ACCOUNTS)
 def test_what_the_rules_decided_about_an_application(policy, app, earlier, past, account):
     async def work() -> None:
@@ -291,7 +291,7 @@ QUORUMS = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     VOTES,
     QUORUMS,

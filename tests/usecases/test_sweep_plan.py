@@ -138,7 +138,7 @@ class Beside(Watch):
         assert not any(each.unfiltered for each in state)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(STEPS, min_size=6, max_size=25))
 def test_whatever_happens_few_are_as_good_as_all(steps):
     asyncio.run(Beside().play([("sweep", 0), ("wait", 12), ("sweep", 0), *steps, ("wait", 8)]))
