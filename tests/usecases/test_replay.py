@@ -192,7 +192,7 @@ def test_the_facts_of_members_reach_every_verdict():
     """Or the property above would say little."""
     reached: set[Verdict] = set()
 
-    @settings(max_examples=120, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=300, deadline=None, database=None, derandomize=True)
     @given(MEMBERS)
     def look(member):
         async def work() -> Verdict:
