@@ -182,11 +182,14 @@ async def policy_in_force(
             tried, and the platforms that it names must have settings.
 
     Raises:
-        PolicyError, SettingsError: the file is wrong, and no version is in force.
+        PolicyError, SettingsError, CasesFailed, InvariantsBroken: the file is wrong, and no version
+            is in force.
     """
     reading = policy_file.read(settings.policy)
     version = await _version(store, reading.policy.club_id if reading.policy else None)
     if version is None:
+        if adopt:  # a club's very first version is tried like any other
+            reading = policy_file.tried(reading, settings.policy)
         if reading.policy is None:
             assert reading.fault is not None
             raise reading.fault

@@ -50,6 +50,19 @@ async def test_a_wrong_policy_stops_the_first_start(settings):
         await serve_once(settings)
 
 
+async def test_a_first_version_is_tried_like_any_other(settings):
+    cases = policy_file.cases_of(settings.policy)
+    good = cases.read_text()
+    cases.write_text(good.replace("verdict: wait", "verdict: admit", 1))
+    assert cases.read_text() != good
+    with pytest.raises(policy_file.CasesFailed):
+        await serve_once(settings)
+    async with wire.opened(settings) as club:
+        assert await club.store.clubs() == [], "nothing is in force"
+    cases.write_text(good)
+    assert (await serve_once(settings))[1] is None
+
+
 async def test_a_wrong_policy_never_replaces_the_one_in_force(settings):
     before, _ = await serve_once(settings)
     change_policy(settings, "openFor:", "openfor:")
