@@ -94,7 +94,7 @@ def take_apart(source: str, expr: Any) -> tuple[Shape, tuple[Atom, ...]]:
 
 
 def _shape(source: str, start: int, end: int, expr: Any, atoms: list[Atom]) -> Shape:
-    function = expr.call.function if expressions.kind(expr) == "call" else ""
+    function = expr.call.function if expr.kind == "call" else ""
     if function in _JOINS:
         sign = _JOINS[function]
         texts, trees = list(_flat_text(source, start, end, sign)), list(_flat_tree(expr, function))
@@ -119,7 +119,7 @@ def _shape(source: str, start: int, end: int, expr: Any, atoms: list[Atom]) -> S
 
 
 def _flat_tree(expr: Any, function: str) -> Iterator[Any]:
-    if expressions.kind(expr) == "call" and expr.call.function == function:
+    if expr.kind == "call" and expr.call.function == function:
         for arg in expr.call.args:
             yield from _flat_tree(arg, function)
     else:
@@ -138,10 +138,10 @@ def _flat_text(source: str, start: int, end: int, sign: str) -> Iterator[tuple[i
 
 def _atom(text: str, offset: int, expr: Any) -> Atom:
     operator, sides = "", [expr]
-    if expressions.kind(expr) == "select" and expr.select.test_only:
+    if expr.kind == "select" and expr.select.test_only:
         operator = "has"
-    elif expressions.kind(expr) == "call" and expr.call.function in COMPARISONS:
-        operator, sides = COMPARISONS[expr.call.function], expressions.parts(expr)
+    elif expr.kind == "call" and expr.call.function in COMPARISONS:
+        operator, sides = COMPARISONS[expr.call.function], list(expressions.parts(expr))
     return Atom(
         source=text,
         offset=offset,
@@ -156,11 +156,7 @@ def _operand(expr: Any, operator: str) -> Operand:
     if operator == "has":
         return Operand(".".join(expressions.path(expr)), expressions.path(expr))
     measured = _measured(expr)
-    names = {
-        expressions.path(one)[0]
-        for one in expressions.walk(expr)
-        if expressions.kind(one) == "ident"
-    }
+    names = {expressions.path(one)[0] for one in expressions.walk(expr) if one.kind == "ident"}
     return Operand(
         source=write(expr),
         path=expressions.path(measured if measured is not None else expr),
@@ -171,23 +167,23 @@ def _operand(expr: Any, operator: str) -> Operand:
 
 def _measured(expr: Any) -> Any:
     """What size() is taken of; None for anything else."""
-    if expressions.kind(expr) != "call" or expr.call.function != "size":
+    if expr.kind != "call" or expr.call.function != "size":
         return None
     return expressions.parts(expr)[0]
 
 
 def write(expr: Any) -> str:
     """A tree as text in one line; macros are told by their list and an ellipsis."""
-    match expressions.kind(expr):
+    match expr.kind:
         case "const":
             return _literal(expr.const)
         case "ident":
-            return str(expr.ident.name)
+            return str(expr.name)
         case "select":
             inner = f"{write(expr.select.operand)}.{expr.select.field}"
             return f"has({inner})" if expr.select.test_only else inner
         case "list":
-            return f"[{', '.join(write(one) for one in expr.list.elements)}]"
+            return f"[{', '.join(write(one) for one in expr.elements)}]"
         case "call":
             return _call(expr.call)
         case "loop":
@@ -207,16 +203,16 @@ def _call(call: Any) -> str:
             return f"{args[0]} ? {args[1]} : {args[2]}"
         case "_[_]":
             return f"{args[0]}[{args[1]}]"
-        case "duration" if expressions.kind(call.args[0]) == "const":
+        case "duration" if call.args[0].kind == "const":
             return f'duration("{write_duration(span_of(call.args[0].const.string))}")'
         case function:
-            target = f"{write(call.target)}." if call.HasField("target") else ""
+            target = f"{write(call.target)}." if call.target is not None else ""
             return f"{target}{function}({', '.join(args)})"
 
 
 def _literal(const: Any) -> str:
-    field, value = next(((one.name, value) for one, value in const.ListFields()), ("", None))
-    if field == "string":
+    value = const.value
+    if const.field == "string":
         return json.dumps(value, ensure_ascii=False)
     return str(value).lower() if isinstance(value, bool) else str(value)
 

@@ -92,10 +92,7 @@ class Environment:
 
     def part(self, tree: Any, expr: Any) -> Program:
         """A part of a checked tree made ready to run alone."""
-        whole = type(tree)()
-        whole.CopyFrom(tree)
-        whole.expr.CopyFrom(expr)
-        return self.program(whole)
+        return self.program(tree.part(expr))
 
     def flat(self, tree: Any, names: Mapping[str, Type]) -> Program:
         """A checked tree without selections, made ready to run on these names and types.

@@ -36,7 +36,7 @@ def constants(rules: RuleSet, more: Iterable[Condition] = ()) -> Constants:
 
 def _leaves(expr: Any) -> Iterator[Any]:
     """The parts that and, or, not and if-then-else hold together."""
-    if expressions.kind(expr) == "call" and expr.call.function in _LOGIC:
+    if expr.kind == "call" and expr.call.function in _LOGIC:
         for part in expr.call.args:
             yield from _leaves(part)
     else:
@@ -67,10 +67,8 @@ def _known(leaf: Any, rules: RuleSet) -> Iterator[Constant]:
             for one in value if isinstance(value, list | tuple) else (value,):
                 if isinstance(one, bool | int | float | str | datetime | timedelta):
                     yield one
-        elif expressions.kind(expr) == "const":
-            for field, value in expr.const.ListFields():
-                if field.name in {"int", "double", "string"}:
-                    yield from _read(value)
+        elif expr.kind == "const" and expr.const.field in {"int", "double", "string"}:
+            yield from _read(expr.const.value)
 
 
 def _read(value: Any) -> Iterator[Constant]:

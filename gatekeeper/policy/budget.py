@@ -6,12 +6,12 @@ and its checks (every rule against every earlier one) within a second.
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import yaml
 
 from gatekeeper.policy import expressions
 from gatekeeper.policy.document import AdmissionSpec, PruningSpec
+from gatekeeper.policy.expressions import Expr
 from gatekeeper.policy.places import Path, Sheet
 from gatekeeper.policy.scope import Condition
 
@@ -50,16 +50,16 @@ def check_size(
     if len(every) > NODES:
         sheet.at(node, path, "condition-too-large", count=len(every), most=NODES)
         return
-    places = {one.key: one.value for one in tree.source_info.positions}
+    places = tree.places()
 
-    def tell(expr: Any, code: str, count: int, most: int) -> None:
+    def tell(expr: Expr, code: str, count: int, most: int) -> None:
         inside = [places[one.id] for one in expressions.walk(expr) if one.id in places]
         sheet.at_letter(node, path, min(inside, default=0), code, count=count, most=most)
 
     for expr in every:
-        kind = expressions.kind(expr)
-        if kind == "list" and len(expr.list.elements) > LIST:
-            tell(expr, "list-too-long", len(expr.list.elements), LIST)
+        kind = expr.kind
+        if kind == "list" and len(expr.elements) > LIST:
+            tell(expr, "list-too-long", len(expr.elements), LIST)
         elif kind == "call" and expr.call.function == "matches":
             letters = _letters(expr.call.args[-1], params)
             if letters > PATTERN:
@@ -80,13 +80,13 @@ def _is_short(source: str, params: Mapping[str, object]) -> bool:
     )
 
 
-def _letters(expr: Any, params: Mapping[str, object]) -> int:
+def _letters(expr: Expr, params: Mapping[str, object]) -> int:
     where = expressions.path(expr)
     value = params.get(where[1]) if len(where) == 2 and where[0] == "params" else None
     return len(value) if isinstance(value, str) else len(expr.const.string)
 
 
-def _loops(expr: Any) -> int:
+def _loops(expr: Expr) -> int:
     """How many loops stand inside one another at most."""
     inside = max((_loops(part) for part in expressions.parts(expr)), default=0)
-    return inside + (expressions.kind(expr) == "loop")
+    return inside + (expr.kind == "loop")

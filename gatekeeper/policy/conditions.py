@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from gatekeeper.domain.errors import GatekeeperError, Value
 from gatekeeper.policy import expressions
 from gatekeeper.policy.atoms import AtomValue
 from gatekeeper.policy.base import parse_duration
 from gatekeeper.policy.binding import RESULTS, CheckFailed, Environment, is_constant, to_cel
+from gatekeeper.policy.expressions import Call, Const, Expr, Tree
 from gatekeeper.policy.facts import Facts, Schema, Type
 from gatekeeper.policy.flat import flatten
 from gatekeeper.policy.hoist import hoist
@@ -174,60 +175,60 @@ class Conditions:
 
     # ---- what the type checker lets through ---------------------------------------------------
 
-    def _lint(self, tree: Any) -> list[Problem]:
+    def _lint(self, tree: Tree) -> list[Problem]:
         """All problems in a checked tree; literal durations with d and w become seconds in it."""
-        places = {one.key: one.value for one in tree.source_info.positions}
         problems = [
             Problem(
                 "condition-absent",
-                _start(expr, places),
+                _start(expr, tree.places()),
                 {"name": ".".join(expressions.path(expr))},
             )
             for expr in expressions.unguarded(tree.expr, self._optional)
         ]
         for expr in expressions.walk(tree.expr):
-            found = self._look(expr)
+            found = self._look(tree, expr)
             if found:
                 code, at, values = found
-                problems.append(Problem(code, max(0, _start(at, places)), values))
+                problems.append(Problem(code, max(0, _start(at, tree.places())), values))
         return sorted(problems, key=lambda problem: problem.offset)
 
-    def _look(self, expr: Any) -> tuple[str, Any, dict[str, Value]] | None:
+    def _look(self, tree: Tree, expr: Expr) -> tuple[str, Expr, dict[str, Value]] | None:
         """Code, place and values of what is wrong with `expr` itself, None for nothing."""
-        match expressions.kind(expr):
-            case "const" if expr.const.HasField("null"):
+        match expr.kind:
+            case "const" if expr.const.field == "null":
                 return "condition-null", expr, {}
             case "const" if "\x00" in expr.const.string:
                 return "condition-bad-text", expr, {}
-            case "struct" if expr.struct.message_name:
-                return "condition-not-checkable", expr, {"name": expr.struct.message_name}
-            case "select" if expr.select.test_only and expressions.path(expr) in self._always:
+            case "struct" if expr.name:
+                return "condition-not-checkable", expr, {"name": expr.name}
+            case "select" if expr.asks and expressions.path(expr) in self._always:
                 name = ".".join(expressions.path(expr))
                 return "condition-always-there", expr.select.operand, {"name": name}
             case "call" if expr.call.function == "dyn":
                 return "condition-not-checkable", expr.call.args[0], {"name": "dyn"}
             case "call":
-                return self._constant(expr.call)
+                return self._constant(tree, expr.call)
             case _:
                 return None
 
-    def _constant(self, call: Any) -> tuple[str, Any, dict[str, Value]] | None:
+    def _constant(self, tree: Tree, call: Call) -> tuple[str, Expr, dict[str, Value]] | None:
         """Evaluates what the compiler leaves for later: regexes, durations, times, zones."""
         text = self._known_text(call.args[-1]) if call.args else None
         if text is None:
             return None
         what = "zone" if call.function.startswith("get") else call.function
-        wrong = ("condition-bad-constant", call.args[-1], {"what": what, "text": text})
+        values: dict[str, Value] = {"what": what, "text": text}
+        wrong = "condition-bad-constant", call.args[-1], values
         if what == "duration":
             seconds = _seconds(text)
-            if seconds is not None and expressions.kind(call.args[-1]) == "const":
-                call.args[-1].const.string = seconds
+            if seconds is not None and call.args[-1].kind == "const":
+                call.args[-1].const, tree.changed = Const("string", seconds), True
             return wrong if seconds is None else None
         return None if is_constant(what, text) else wrong
 
-    def _known_text(self, expr: Any) -> str | None:
-        if expressions.kind(expr) == "const" and expr.const.HasField("string"):
-            return str(expr.const.string)
+    def _known_text(self, expr: Expr) -> str | None:
+        if expr.kind == "const" and expr.const.field == "string":
+            return expr.const.string
         where = expressions.path(expr)
         if len(where) == 2 and where[0] == "params":
             value = self.params.get(where[1])
@@ -254,7 +255,7 @@ def _names(schema: Schema, before: tuple[str, ...] = ()) -> list[tuple[str, ...]
     return found
 
 
-def _start(expr: Any, places: Mapping[int, int]) -> int:
+def _start(expr: Expr, places: Mapping[int, int]) -> int:
     """Where `expr` begins: a selection's own place is its dot, so its first name counts."""
     inside = [places[one.id] for one in expressions.walk(expr) if one.id in places]
     return min(inside, default=0)

@@ -11,6 +11,7 @@ from typing import Any
 
 from gatekeeper.policy import expressions, moments
 from gatekeeper.policy.binding import Environment, converter
+from gatekeeper.policy.expressions import Expr, Tree
 from gatekeeper.policy.facts import Schema, Type
 from gatekeeper.policy.hoist import Signal
 from gatekeeper.policy.reader import Entry, Fused, Names, Reader, flat_bits
@@ -35,9 +36,9 @@ class _Flat:
         self.moments: dict[Names, str] = {}
         self.asked: dict[Names, str] = {}
 
-    def take(self, expr: Any) -> bool:
+    def take(self, expr: Expr) -> bool:
         """Exchange every name inside `expr`; False where one is no plain value."""
-        what = expressions.kind(expr)
+        what = expr.kind
         if what == "const":
             return True
         if what == "call" and moments.exchange(expr, self._fact, self._moment):
@@ -49,7 +50,7 @@ class _Flat:
             kind = self.kind(path)
             if kind is None:
                 return False
-            if expr.select.test_only:
+            if expr.asks:
                 name = self.asked.setdefault(path, f"~h{len(self.asked)}")
                 return self._write(expr, name, Type(bool))
             name = self.values.setdefault(path, f"~v{len(self.values)}")
@@ -74,18 +75,15 @@ class _Flat:
         self.kinds[name] = Type(int)
         return name
 
-    def _write(self, expr: Any, name: str, kind: Type) -> bool:
-        number = expr.id
-        expr.Clear()
-        expr.id = number
-        expr.ident.name = name
+    def _write(self, expr: Expr, name: str, kind: Type) -> bool:
+        expr.become(expressions.ident(name))
         self.kinds[name] = Type(kind.scalar, kind.many)
         return True
 
 
 def flatten(
     environment: Environment,
-    tree: Any,
+    tree: Tree,
     groups: Schema,
     signals: Iterable[Signal],
     params: Mapping[str, object],
@@ -102,18 +100,17 @@ def flatten(
     subject, tested = next(iter(groups)), {one.name: one for one in signals}
     flat = _Flat(groups, subject, tested)
     places: list[int | str] = []
-    left: list[Any] = []
-    for expr in tree.expr.list.elements:
+    left: list[Expr] = []
+    for expr in tree.expr.elements:
         path = expressions.path(expr)
         if path[:1] == ("variables",) and path[1] in tested:
             places.append(path[1])
         elif flat.take(expr):
             places.append(len(left))
-            left.append(_copied(expr))
+            left.append(expr)
         else:
             return None
-    del tree.expr.list.elements[:]
-    tree.expr.list.elements.extend(left)
+    tree.expr.elements = left
     looked_at = {name: params[path[1]] for path, name in flat.values.items() if path[0] == "params"}
     return Fused(
         bits=flat_bits(
@@ -151,9 +148,3 @@ def _entries(flat: _Flat, signals: Iterable[Signal]) -> tuple[list[Entry], list[
             )
             (fields if len(path) == 2 else answers).append(entry)
     return fields, answers
-
-
-def _copied(expr: Any) -> Any:
-    copy = type(expr)()
-    copy.CopyFrom(expr)
-    return copy

@@ -140,8 +140,7 @@ def _run(code: str, constants: Mapping[str, object]) -> dict[str, Any]:
 
 def _asked(expr: Any) -> Any:
     """What has() asks for, as a name."""
-    there = type(expr)()
-    there.CopyFrom(expr)
+    there = expressions.copied(expr)
     there.select.test_only = False
     return there
 
@@ -161,13 +160,13 @@ def _piece(source: Source, expr: Any) -> tuple[str, Type]:
 
 
 def _code(source: Source, expr: Any) -> tuple[str, Type]:
-    match expressions.kind(expr):
+    match expr.kind:
         case "const":
             return _constant(expr.const)
         case "ident" | "select":
             return _name(source, expr)
         case "list":
-            return _list(source, expr.list.elements)
+            return _list(source, expr.elements)
         case "call":
             return _call(source, expr.call)
         case "loop":
@@ -178,9 +177,8 @@ def _code(source: Source, expr: Any) -> tuple[str, Type]:
 
 def _constant(const: Any) -> tuple[str, Type]:
     types = {"bool": BOOL, "int": INT, "double": FLOAT, "string": TEXT}
-    for name, kind in types.items():
-        if const.HasField(name):
-            return repr(getattr(const, name)), kind
+    if const.field in types:
+        return repr(const.value), types[const.field]
     raise CannotGenerate("a literal of another kind")
 
 
@@ -200,7 +198,7 @@ def _name(source: Source, expr: Any) -> tuple[str, Type]:
         return _variable(source, path[1])
     if path[0] != source.subject or len(path) not in {2, 3}:
         raise CannotGenerate(".".join(path))
-    return _field(source, path, expr.select.test_only)
+    return _field(source, path, expr.asks)
 
 
 def _variable(source: Source, name: str) -> tuple[str, Type]:
@@ -256,7 +254,7 @@ def _call(source: Source, call: Any) -> tuple[str, Type]:
     if function in {"matches", "duration", "timestamp"}:
         return _fixed(source, call)
     args = list(call.args)
-    if call.HasField("target"):
+    if call.target is not None:
         args.insert(0, call.target)
     if function in _TIMES:
         return _time(source, function, args)
@@ -290,8 +288,8 @@ def _entries(source: Source, expr: Any, text: str, kind: Type) -> str:
     if kind.scalar is str and path[:1] == ("params",):
         value: Any = source.params[path[1]]
         return source.constant(frozenset(value))
-    elements = list(expr.list.elements) if expressions.kind(expr) == "list" else []
-    if elements and all(one.const.HasField("string") for one in elements):
+    elements = list(expr.elements) if expr.kind == "list" else []
+    if elements and all(one.const.field == "string" for one in elements):
         return source.constant(frozenset(one.const.string for one in elements))
     return text
 
@@ -330,7 +328,7 @@ def _fixed(source: Source, call: Any) -> tuple[str, Type]:
     last = call.args[-1]
     path = expressions.path(last)
     known: object = None
-    if expressions.kind(last) == "const" and last.const.HasField("string"):
+    if last.kind == "const" and last.const.field == "string":
         known = last.const.string
     elif len(path) == 2 and path[0] == "params":
         known = source.params[path[1]]
@@ -338,7 +336,7 @@ def _fixed(source: Source, call: Any) -> tuple[str, Type]:
         raise CannotGenerate(f"{call.function} of something worked out")
     match call.function:
         case "matches":
-            target = call.target if call.HasField("target") else call.args[0]
+            target = call.target if call.target is not None else call.args[0]
             text, _ = _code(source, target)
             return f"{source.constant(searcher(known))}({text})", BOOL
         case "duration":
@@ -353,7 +351,7 @@ def _time(source: Source, function: str, args: list[Any]) -> tuple[str, Type]:
         raise CannotGenerate(f"{function} of a duration")
     zone = "UTC"
     if len(args) == 2:
-        if expressions.kind(args[1]) != "const":
+        if args[1].kind != "const":
             raise CannotGenerate(f"{function} in a zone worked out")
         zone = args[1].const.string
     try:
@@ -367,12 +365,12 @@ def _loop(source: Source, loop: Any) -> tuple[str, Type]:
     """The macros exists and all; what map and filter give is no condition by itself."""
     over, kind = _code(source, loop.iter_range)
     ends = {"_||_": "any", "_&&_": "all"}
-    step = loop.step.call if expressions.kind(loop.step) == "call" else None
+    step = loop.step.call if loop.step.kind == "call" else None
     if not kind.many or step is None or step.function not in ends or len(step.args) != 2:
         raise CannotGenerate("a macro")
-    start = expressions.kind(loop.accu_init) == "const" and loop.accu_init.const
+    start = loop.accu_init.kind == "const" and loop.accu_init.const
     accu, result = expressions.path(step.args[0]), expressions.path(loop.result)
-    if not start or start.bool is not (step.function == "_&&_") or accu != result:
+    if not start or start.value is not (step.function == "_&&_") or accu != result:
         raise CannotGenerate("a macro")
     name = f"v{len(source.loops)}"
     before = source.loops

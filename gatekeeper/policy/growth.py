@@ -12,6 +12,7 @@ from typing import Any
 
 from gatekeeper.policy import expressions
 from gatekeeper.policy.club_document import ANSWER_LETTERS
+from gatekeeper.policy.expressions import Expr, Loop, Tree
 from gatekeeper.policy.facts import Schema, Type
 
 MOST = 10_000_000  # letters that one expression may make or look at, times their cost
@@ -60,7 +61,7 @@ class Weights:
     variables: dict[str, Size] = field(default_factory=dict)
     total: int = 0
 
-    def add(self, tree: Any, name: str = "") -> None:
+    def add(self, tree: Tree, name: str = "") -> None:
         """Weigh an expression, of the variable `name` if it is one; raises TooHeavy."""
         scale = _Scale(self)
         size = scale.size(tree.expr, {}, 1)
@@ -77,10 +78,11 @@ class _Scale:
     def __init__(self, weights: Weights) -> None:
         self.weights, self.work = weights, 0
 
-    def size(self, expr: Any, loops: Mapping[str, Size], times: int) -> Size:
-        match expressions.kind(expr):
+    def size(self, expr: Expr, loops: Mapping[str, Size], times: int) -> Size:
+        match expr.kind:
             case "const":
-                return Size(8 + len(expr.const.string) + len(expr.const.bytes))
+                value = expr.const.value
+                return Size(8 + (len(value) if isinstance(value, str | bytes) else 0))
             case "ident" | "select" if path := expressions.path(expr):
                 return self._name(path, expr, loops)
             case "select":
@@ -97,14 +99,14 @@ class _Scale:
             case _:
                 return _PLAIN
 
-    def _name(self, path: tuple[str, ...], expr: Any, loops: Mapping[str, Size]) -> Size:
+    def _name(self, path: tuple[str, ...], expr: Expr, loops: Mapping[str, Size]) -> Size:
         if path[0] in loops:
             return loops[path[0]]
         if path[0] == "variables" and len(path) == 2:
             return self.weights.variables.get(path[1], _PLAIN)
         if path[0] == "params" and len(path) == 2:
             return _of_value(self.weights.params.get(path[1]))
-        if len(path) == 1 or expr.select.test_only:
+        if len(path) == 1 or expr.asks:
             return _PLAIN
         kind: Any = self.weights.schema
         for step in path[1:]:
@@ -115,7 +117,7 @@ class _Scale:
             return _PLAIN
         return Size(ANSWER_LETTERS if path[1] == "answers" else TEXT)
 
-    def _call(self, expr: Any, loops: Mapping[str, Size], times: int) -> Size:
+    def _call(self, expr: Expr, loops: Mapping[str, Size], times: int) -> Size:
         function = expr.call.function
         parts = [self.size(part, loops, times) for part in expressions.parts(expr)]
         if function == "matches" or function in _TESTS:
@@ -129,7 +131,7 @@ class _Scale:
             return Size(parts[0].letters)
         return self._made(_result(function, parts), times)
 
-    def _loop(self, loop: Any, loops: Mapping[str, Size], times: int) -> Size:
+    def _loop(self, loop: Loop, loops: Mapping[str, Size], times: int) -> Size:
         over = self.size(loop.iter_range, loops, times)
         count = min(over.count, STEPS)
         inner = min(times * max(count, 1), STEPS)

@@ -15,6 +15,7 @@ from typing import Any
 import re2
 
 from gatekeeper.policy import expressions, running
+from gatekeeper.policy.expressions import Call, Const, Expr, Loop, Select, Tree
 from gatekeeper.policy.facts import Schema, Type
 from gatekeeper.policy.plain import clean_text
 
@@ -51,17 +52,17 @@ class Signal:
 Found = tuple[str, Signal] | None  # what it tests, in words that no other test has, and how
 
 
-def hoist(tree: Any, groups: Schema, params: Mapping[str, object]) -> tuple[Signal, ...]:
+def hoist(tree: Tree, groups: Schema, params: Mapping[str, object]) -> tuple[Signal, ...]:
     """Replace what can be worked out before in a checked list of conditions; it is changed.
 
     Args:
         groups: the subject, params and variables, each with its names and types.
     """
     signals: dict[tuple[Names, str], Signal] = {}
-    for condition in tree.expr.list.elements:
+    for condition in tree.expr.elements:
         finder = _Finder(groups, params, condition)
         for expr in expressions.walk(condition):
-            what = expressions.kind(expr)
+            what = expr.kind
             if what == "select":
                 _inline(expr, params)
             found = finder.find(expr, what)
@@ -69,10 +70,8 @@ def hoist(tree: Any, groups: Schema, params: Mapping[str, object]) -> tuple[Sign
                 continue
             key = found[1].path, found[0]
             signal = signals.setdefault(key, replace(found[1], name=f"~{len(signals)}"))
-            number = expr.id
-            expr.Clear()
-            expr.id, expr.select.field = number, signal.name
-            expr.select.operand.ident.name = "variables"
+            place = Select(expressions.ident("variables"), signal.name)
+            expr.become(Expr(0, "select", select=place))
     return tuple(signals.values())
 
 
@@ -82,9 +81,9 @@ class _Finder:
 
     groups: Schema
     params: Mapping[str, object]
-    condition: Any
+    condition: Expr
 
-    def find(self, expr: Any, kind: str) -> Found:
+    def find(self, expr: Expr, kind: str) -> Found:
         if kind == "loop":
             return self._exists(expr.loop)
         function = expr.call.function if kind == "call" else ""
@@ -94,13 +93,13 @@ class _Finder:
             return self._among(expr)
         return self._text(expr) if function in _TESTS else None
 
-    def _size(self, expr: Any) -> Found:
+    def _size(self, expr: Expr) -> Found:
         path, kind = self._plain(expressions.parts(expr)[0])
         if kind is None or (kind.scalar is not str and not kind.many):
             return None
         return "size", Signal("", path, _INT, test=len)
 
-    def _among(self, expr: Any) -> Found:
+    def _among(self, expr: Expr) -> Found:
         value, where = expressions.parts(expr)
         path, kind = self._plain(value)
         if kind is not None and _is_text(kind):
@@ -113,10 +112,10 @@ class _Finder:
             return None
         return f"has {text}", Signal("", path, _BOOL, test=_meets({text}))
 
-    def _text(self, expr: Any) -> Found:
+    def _text(self, expr: Expr) -> Found:
         target, constant = expressions.parts(expr)
         text, change = _text(constant, self.params), ""
-        if expressions.kind(target) == "call" and target.call.function in _CASES:
+        if target.kind == "call" and target.call.function in _CASES:
             change, (target,) = target.call.function, expressions.parts(target)
         path, kind = self._plain(target)
         if kind is None or not _is_text(kind) or text is None:
@@ -127,7 +126,7 @@ class _Finder:
             return f"{function} {change} {text}", Signal("", path, _BOOL, test=test)
         return None if change else (f"matches {text}", Signal("", path, _BOOL, pattern=text))
 
-    def _exists(self, loop: Any) -> Found:
+    def _exists(self, loop: Loop) -> Found:
         """`names.exists(n, n in constant list)`, as the macro is written out."""
         path, kind = self._plain(loop.iter_range)
         step = loop.step.call
@@ -135,19 +134,19 @@ class _Finder:
             return None
         accu, asked = step.args
         own = expressions.path(accu) == expressions.path(loop.result) == (loop.accu_var,)
-        if not own or expressions.kind(asked) != "call" or asked.call.function != "@in":
+        if not own or asked.kind != "call" or asked.call.function != "@in":
             return None
         element, where = expressions.parts(asked)
         entries = _texts(where, self.params)
         if expressions.path(element) != (loop.iter_var,) or entries is None:
             return None
-        if not loop.accu_init.const.HasField("bool") or loop.accu_init.const.bool:
+        if loop.accu_init.const != Const("bool", False):
             return None
         most = expressions.most_elements(self.condition)
         signal = Signal("", path, _BOOL, test=_meets(entries), most=most)
         return f"exists in {sorted(entries)}, of {most}", signal
 
-    def _plain(self, expr: Any) -> tuple[Names, Type | None]:
+    def _plain(self, expr: Expr) -> tuple[Names, Type | None]:
         """The name that it is, and its type where it is a value of a subject."""
         path = expressions.path(expr)
         kind: Any = None if path[:1] in {("params",), ("variables",)} else self.groups
@@ -231,30 +230,29 @@ def _any_of(patterns: Sequence[str]) -> Any:
         return None
 
 
-def _inline(expr: Any, params: Mapping[str, object]) -> None:
+def _inline(expr: Expr, params: Mapping[str, object]) -> None:
     """Write a param that is a text, a number, a truth or a span as a literal."""
-    value, number = _param(expr, params), expr.id
+    value = _param(expr, params)
     if isinstance(value, timedelta):
-        expr.Clear()
-        expr.id, expr.call.function = number, "duration"
-        expr.call.args.add().const.string = f"{value // _MICROSECOND}us"
+        span = expressions.literal("string", f"{value // _MICROSECOND}us")
+        expr.become(Expr(0, "call", call=Call("duration", [span])))
     elif isinstance(value, bool | int | float | str):
-        expr.Clear()
-        expr.id = number
         kind = {bool: "bool", int: "int", float: "double", str: "string"}[type(value)]
-        setattr(expr.const, kind, clean_text(value) if isinstance(value, str) else value)
+        expr.become(
+            expressions.literal(kind, clean_text(value) if isinstance(value, str) else value)
+        )
 
 
-def _text(expr: Any, params: Mapping[str, object]) -> str | None:
-    if expressions.kind(expr) == "const" and expr.const.HasField("string"):
-        return str(expr.const.string)
+def _text(expr: Expr, params: Mapping[str, object]) -> str | None:
+    if expr.kind == "const" and expr.const.field == "string":
+        return expr.const.string
     value = _param(expr, params)
     return clean_text(value) if isinstance(value, str) else None
 
 
-def _texts(expr: Any, params: Mapping[str, object]) -> frozenset[str] | None:
-    if expressions.kind(expr) == "list":
-        found = [_text(one, params) for one in expr.list.elements]
+def _texts(expr: Expr, params: Mapping[str, object]) -> frozenset[str] | None:
+    if expr.kind == "list":
+        found = [_text(one, params) for one in expr.elements]
         return frozenset(one for one in found if one is not None) if None not in found else None
     value = _param(expr, params)
     if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
@@ -262,8 +260,8 @@ def _texts(expr: Any, params: Mapping[str, object]) -> frozenset[str] | None:
     return None
 
 
-def _param(expr: Any, params: Mapping[str, object]) -> object:
-    if expressions.kind(expr) != "select":
+def _param(expr: Expr, params: Mapping[str, object]) -> object:
+    if expr.kind != "select":
         return None
     path = expressions.path(expr)
     return params.get(path[1]) if len(path) == 2 and path[0] == "params" else None

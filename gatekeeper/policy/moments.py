@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from gatekeeper.policy import expressions
+from gatekeeper.policy.expressions import Expr
 from gatekeeper.policy.facts import Type
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -45,14 +46,14 @@ class _Range:
     high: int
 
 
-def exchange(expr: Any, kind: Kind, name: Callable[[Names], str]) -> bool:
+def exchange(expr: Expr, kind: Kind, name: Callable[[Names], str]) -> bool:
     """Write a comparison of times or spans over whole numbers; False, unchanged, for any other.
 
     Args:
         kind: the type of a subject's fact; None for what is none.
         name: under which the fact, or now, is handed over as a whole number.
     """
-    if expressions.kind(expr) != "call" or expr.call.function not in COMPARE:
+    if expr.kind != "call" or expr.call.function not in COMPARE:
         return False
     left, right = (_range(side, kind) for side in expr.call.args)
     if left is None or right is None or left.sort != right.sort:
@@ -62,7 +63,7 @@ def exchange(expr: Any, kind: Kind, name: Callable[[Names], str]) -> bool:
     return True
 
 
-def _range(expr: Any, kind: Kind) -> _Range | None:
+def _range(expr: Expr, kind: Kind) -> _Range | None:
     """What the time or span may be; None where something could overflow, or is no such thing."""
     path = expressions.path(expr)
     if path:
@@ -70,7 +71,7 @@ def _range(expr: Any, kind: Kind) -> _Range | None:
     number = _constant(expr)
     if number is not None:
         return _within(_Range("span", number, number))
-    if expressions.kind(expr) != "call" or len(expr.call.args) != 2:
+    if expr.kind != "call" or len(expr.call.args) != 2:
         return None
     left, right = (_range(side, kind) for side in expr.call.args)
     if left is None or right is None:
@@ -88,11 +89,11 @@ def _range(expr: Any, kind: Kind) -> _Range | None:
             return None
 
 
-def _named(expr: Any, path: Names, kind: Kind) -> _Range | None:
+def _named(expr: Expr, path: Names, kind: Kind) -> _Range | None:
     if path == ("now",):
         return _Range("time", FIRST, LAST)
     known = kind(path)
-    if known is None or known.many or expr.select.test_only:
+    if known is None or known.many or expr.asks:
         return None
     if known.scalar is datetime:
         return _Range("time", FIRST, LAST)
@@ -104,9 +105,9 @@ def _within(found: _Range) -> _Range | None:
     return found if low <= found.low and found.high <= high else None
 
 
-def _constant(expr: Any) -> int | None:
+def _constant(expr: Expr) -> int | None:
     """The microseconds of a literal duration, as a checked tree holds it; None for all else."""
-    if expressions.kind(expr) != "call" or expr.call.function != "duration":
+    if expr.kind != "call" or expr.call.function != "duration":
         return None
     (written,) = expr.call.args
     found = re.fullmatch(r"(-?)([0-9]+)(?:\.([0-9]{6})s|(us))", written.const.string)
@@ -117,15 +118,13 @@ def _constant(expr: Any) -> int | None:
     return -number if sign else number
 
 
-def _write(expr: Any, name: Callable[[Names], str]) -> None:
+def _write(expr: Expr, name: Callable[[Names], str]) -> None:
     """Its names and literals as whole numbers; what joins them is written alike for these."""
-    path, number, place = expressions.path(expr), _constant(expr), expr.id
+    path, number = expressions.path(expr), _constant(expr)
     if path:
-        expr.Clear()
-        expr.id, expr.ident.name = place, name(path)
+        expr.become(expressions.ident(name(path)))
     elif number is not None:
-        expr.Clear()
-        expr.id, expr.const.int = place, number
+        expr.become(expressions.literal("int", number))
     else:
         for side in expr.call.args:
             _write(side, name)

@@ -101,20 +101,22 @@ class Normal:
         return self._term(condition.tree.expr) if condition else TRUE
 
     def _term(self, expr: Any) -> Term:
-        match expressions.kind(expr):
+        match expr.kind:
             case "const":
                 return _constant(expr.const)
             case "call":
                 return self._call(expr.call)
             case "list":
-                return _list_of([self._term(each) for each in expr.list.elements])
+                return _list_of([self._term(each) for each in expr.elements])
             case "select" if expr.select.test_only:
                 return Name(f"has({_key(self._term(expr.select.operand))}.{expr.select.field})")
             case "ident" | "select":
                 return self._name(expr)
             case _:
                 inside = ", ".join(_key(self._term(part)) for part in expressions.parts(expr))
-                return Name(f"{expr.loop.iter_var} {expr.loop.accu_var} {{{inside}}}")
+                loop = expr.loop
+                names = f"{loop.iter_var} {loop.accu_var}" if loop else " "
+                return Name(f"{names} {{{inside}}}")
 
     def _name(self, expr: Any) -> Term:
         path = expressions.path(expr)
@@ -127,7 +129,7 @@ class Normal:
         return Name(f"{_key(self._term(expr.select.operand))}.{expr.select.field}")
 
     def _call(self, call: Any) -> Term:
-        target = [self._term(call.target)] if call.HasField("target") else []
+        target = [self._term(call.target)] if call.target is not None else []
         args = [*target, *(self._term(arg) for arg in call.args)]
         match call.function:
             case "_&&_":
@@ -190,10 +192,7 @@ def opposite(term: Term) -> Term:
 
 
 def _constant(const: Any) -> Term:
-    for name in ("bool", "int", "uint", "double", "string", "bytes"):
-        if const.HasField(name):
-            return known(getattr(const, name))
-    return Name("null")
+    return Name("null") if const.field in {"", "null"} else known(const.value)
 
 
 def _list_of(terms: list[Term]) -> Term:

@@ -294,7 +294,7 @@ def names_in(exprs: Iterable[Any]) -> frozenset[Names]:
     left = list(exprs)
     while left:
         expr = left.pop()
-        name = expressions.path(expr) if expr.WhichOneof("kind") in {"ident", "select"} else ()
+        name = expressions.path(expr) if expr.kind in {"ident", "select"} else ()
         if name:
             found.add(name)
         else:

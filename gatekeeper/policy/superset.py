@@ -200,9 +200,9 @@ class Solver:
 
     def solve(self, expr: Any) -> _Three:
         """All three of a checked condition."""
-        kind = expressions.kind(expr)
-        if kind == "const" and expr.const.HasField("bool"):
-            return _constant(expr.const.bool)
+        kind = expr.kind
+        if kind == "const" and expr.const.field == "bool":
+            return _constant(expr.const.value)
         if kind == "call":
             return self._call(expr.call)
         path = expressions.path(expr)
@@ -282,7 +282,7 @@ class Solver:
     # ---- Sums of times and spans ---------------------------------------------------------------
 
     def _sum(self, expr: Any) -> _Sum:
-        kind, path = expressions.kind(expr), expressions.path(expr)
+        kind, path = expr.kind, expressions.path(expr)
         if kind == "call":
             return self._sum_of_call(expr.call)
         if path == ("now",):
@@ -312,7 +312,7 @@ class Solver:
 
 def _text(expr: Any) -> str:
     """A literal text; a param that is one is left to the library."""
-    if expressions.kind(expr) == "const" and expr.const.HasField("string"):
+    if expr.kind == "const" and expr.const.field == "string":
         return str(expr.const.string)
     raise _Unsolved
 
