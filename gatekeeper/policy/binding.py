@@ -37,11 +37,20 @@ class Outcome:
     fault: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class Program:
-    """Something compiled, to be run on values."""
+    """Something checked, to be run on values; it is made ready when it is first run."""
 
-    compiled: Any
+    __slots__ = ("_compiled", "_make")
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make, self._compiled = make, None
+
+    @property
+    def compiled(self) -> Any:
+        """As the library has it; RuntimeError, ValueError where the library refuses it."""
+        if self._compiled is None:
+            self._compiled = self._make()
+        return self._compiled
 
     def run(self, activation: Any) -> Outcome:
         """Its value as the library gives it, or the fault."""
@@ -88,7 +97,7 @@ class Environment:
 
     def program(self, tree: Any) -> Program:
         """A checked tree made ready to run."""
-        return Program(self._run.deserialize(expressions.write(tree)))
+        return Program(lambda: self._run.deserialize(expressions.write(tree)))
 
     def part(self, tree: Any, expr: Any) -> Program:
         """A part of a checked tree made ready to run alone."""
@@ -103,9 +112,11 @@ class Environment:
         kinds = {name: _kind(kind) for name, kind in names.items()}
         run = cel.NewEnv(variables=kinds, extensions=[ext_strings.ExtStrings()])
         try:
-            return Program(run.deserialize(expressions.write(tree)))
+            program = Program(lambda: run.deserialize(expressions.write(tree)))
+            assert program.compiled is not None  # now, as it may be refused
         except (RuntimeError, ValueError) as error:
             raise CheckFailed(str(error)) from None
+        return program
 
     def activation(self, values: Mapping[str, object]) -> Any:
         """Values by name, as `to_cel` gives them, for `Program.run`."""
@@ -205,9 +216,11 @@ def _kind(kind: Type) -> Any:
 
 _PROBE = cel.NewEnv(variables={"text": cel.Type.STRING})
 _PROBES = {
-    "matches": Program(_PROBE.compile("''.matches(text)")),
-    "timestamp": Program(_PROBE.compile("timestamp(text) == timestamp(text)")),
-    "zone": Program(_PROBE.compile("timestamp('2026-01-01T00:00:00Z').getHours(text) >= 0")),
+    "matches": Program(lambda: _PROBE.compile("''.matches(text)")),
+    "timestamp": Program(lambda: _PROBE.compile("timestamp(text) == timestamp(text)")),
+    "zone": Program(
+        lambda: _PROBE.compile("timestamp('2026-01-01T00:00:00Z').getHours(text) >= 0")
+    ),
 }
 
 

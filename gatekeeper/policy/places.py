@@ -1,5 +1,6 @@
 """YAML with places: where in a file each value stands, and what was found wrong there."""
 
+import re
 import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -167,6 +168,8 @@ class _Size(NamedTuple):
     depth: int
 
 
+_SCALAR: Final = yaml.ScalarNode
+_ANCHOR: Final = re.compile(r"&[\w-]")  # or what looks like one
 _OPEN: Final = _Size(0, 0)  # of a node that is being looked at
 
 
@@ -215,10 +218,12 @@ class Sheet:
     def documents(self) -> Iterator[tuple[yaml.Node, Any]]:
         """Node and plain data of every YAML document, until something cannot be read."""
         try:
-            loader = (_FastReader if is_plain(self.text) else _Reader)(self.text)
+            plain = is_plain(self.text)
+            loader = (_FastReader if plain else _Reader)(self.text)
+            look = self._is_simple if plain and not _ANCHOR.search(self.text) else self._is_sound
             while loader.check_node():
                 node = loader.get_node()
-                if node is not None and self._is_sound(node):
+                if node is not None and look(node):
                     yield node, loader.construct_document(node)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
@@ -236,6 +241,19 @@ class Sheet:
 
     def _at_mark(self, mark: yaml.Mark, code: str, **values: Value) -> None:
         self.add(mark.line + 1, mark.column + 1, code, **values)
+
+    def _is_simple(self, root: yaml.Node) -> bool:
+        """The same of what is not too deep and names nothing for aliases: no value stands for
+        more than its own letters."""
+        left = [root]
+        while left:
+            node = left.pop()
+            if isinstance(node, yaml.MappingNode):
+                self._duplicates(node)
+                left += [one for pair in node.value for one in pair if type(one) is not _SCALAR]
+            elif isinstance(node, yaml.SequenceNode):
+                left += node.value
+        return True
 
     def _is_sound(self, root: yaml.Node) -> bool:
         """Whether a document may be made of it: no endless one, and none that fills the memory."""

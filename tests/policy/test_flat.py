@@ -257,8 +257,8 @@ class Gives:
 )
 def test_only_a_list_of_booleans_is_taken(value):
     told = [0, 1]
-    bits = flat_bits(((), ()), {}, ("", ""), Program(Gives(value)), told)
+    bits = flat_bits(((), ()), {}, ("", ""), Program(lambda: Gives(value)), told)
     assert bits(a_member(), {}, NOW) is None
-    assert flat_bits(((), ()), {}, ("", ""), Program(Gives([True, False])), told)(
+    assert flat_bits(((), ()), {}, ("", ""), Program(lambda: Gives([True, False])), told)(
         a_member(), {}, NOW
     ) == [True, False]
