@@ -8,7 +8,7 @@ finding.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from gatekeeper.policy import expressions
 from gatekeeper.policy.club_document import ANSWER_LETTERS
@@ -23,15 +23,15 @@ ELEMENTS, ELEMENT = 200, 100  # of a list in the facts, and the letters of one o
 READING = 50  # letters looked at for the price of one that is made
 PATTERN = 2_000  # what it costs to make a pattern ready, in letters
 _SAME = {"lowerAscii", "upperAscii", "trim", "substring", "reverse", "string", "strings.quote"}
+_SMALL = {"_&&_", "_||_", "!_", "_<_", "_<=_", "_>_", "_>=_", "_==_", "_!=_"}
 _TESTS = {"contains", "startsWith", "endsWith", "indexOf", "lastIndexOf", "size", "@in"}
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(NamedTuple):
     """At most so many letters altogether, in so many elements, the longest of `element`."""
 
     letters: int
-    count: int = 1
+    pieces: int = 1
     element: int = 8
 
 
@@ -120,6 +120,8 @@ class _Scale:
     def _call(self, expr: Expr, loops: Mapping[str, Size], times: int) -> Size:
         function = expr.call.function
         parts = [self.size(part, loops, times) for part in expressions.parts(expr)]
+        if function in _SMALL:
+            return self._made(_PLAIN, times)
         if function == "matches" or function in _TESTS:
             letters = sum(part.letters for part in parts)
             cost = PATTERN + letters // 3 if function == "matches" else letters // READING
@@ -133,7 +135,7 @@ class _Scale:
 
     def _loop(self, loop: Loop, loops: Mapping[str, Size], times: int) -> Size:
         over = self.size(loop.iter_range, loops, times)
-        count = min(over.count, STEPS)
+        count = min(over.pieces, STEPS)
         inner = min(times * max(count, 1), STEPS)
         start = self.size(loop.accu_init, loops, times)
         names = {**loops, loop.iter_var: Size(over.element), loop.accu_var: Size(0, 0)}
@@ -141,7 +143,7 @@ class _Scale:
         step = self.size(loop.step, names, inner)
         made = Size(
             start.letters + count * step.letters,
-            max(count * step.count, 1),
+            max(count * step.pieces, 1),
             max(step.letters, 8),
         )
         return self.size(loop.result, {**loops, loop.accu_var: made}, times)
@@ -162,16 +164,16 @@ def _result(function: str, parts: list[Size]) -> Size:
     longest = max((part.element for part in parts), default=8)
     match function:
         case "_+_" if parts != [_PLAIN, _PLAIN]:  # numbers and times do not grow
-            return Size(letters, sum(part.count for part in parts), longest)
+            return Size(letters, sum(part.pieces for part in parts), longest)
         case "replace" if len(parts) > 2:
             return Size(parts[0].letters + (parts[0].letters + 1) * parts[2].letters)
         case "join":
             gap = parts[1].letters if len(parts) > 1 else 0
-            return Size(parts[0].letters + parts[0].count * gap)
+            return Size(parts[0].letters + parts[0].pieces * gap)
         case "split":
             return Size(letters, parts[0].letters + 1, parts[0].letters)
         case "format":
-            return Size(letters + 1_000 * max(part.count for part in parts))
+            return Size(letters + 1_000 * max(part.pieces for part in parts))
         case _ if function in _SAME:
             return Size(2 * parts[0].letters + 32)
         case _:
@@ -181,7 +183,7 @@ def _result(function: str, parts: list[Size]) -> Size:
 def _larger(one: Size, other: Size) -> Size:
     return Size(
         max(one.letters, other.letters),
-        max(one.count, other.count),
+        max(one.pieces, other.pieces),
         max(one.element, other.element),
     )
 
