@@ -1,0 +1,1 @@
+"""Gatekeeper on Slack: translates and performs; it decides nothing."""

@@ -1,0 +1,45 @@
+"""Scene: which workspace this is, who we are there, and which channels are the club's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+NAME: Final = "slack"
+
+
+@dataclass(slots=True, kw_only=True)
+class Scene:
+    """What every part of the adapter knows of the workspace; filled at the start.
+
+    Attributes:
+        team: id of the workspace.
+        bot: our user id.
+        club: id of the club's channel, the outermost place.
+        admins: id of the admins' channel.
+        rooms: ids of all channels of the club by alias, the club's own among them; without the
+            admins' channel.
+        removed: whom we are just taking out, by (channel, user), and since when: their going is
+            our doing.
+    """
+
+    team: str = ""
+    bot: str = ""
+    club: str = ""
+    admins: str = ""
+    rooms: dict[str, str] = field(default_factory=dict)
+    removed: dict[tuple[str, str], datetime] = field(default_factory=dict)
+
+    def place(self, channel: str) -> str:
+        """What a channel is called in events and signs: "admins", an alias, "" for none of ours."""
+        if channel and channel == self.admins:
+            return "admins"
+        return _alias(self.rooms, channel)
+
+    def channel(self, place: str) -> str:
+        """The id of "admins" or of an alias; "" where there is none."""
+        return self.admins if place == "admins" else self.rooms.get(place, "")
+
+
+def _alias(rooms: Mapping[str, str], channel: str) -> str:
+    return next((alias for alias, known in rooms.items() if known == channel), "")
