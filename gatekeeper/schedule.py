@@ -39,17 +39,20 @@ def ticks(policy: Policy) -> tuple[Tick, ...]:
 def register(engine: Engine, parts: Parts, observer: Observer) -> None:
     """Name the jobs that ticks start; each tick is done once, and made up where it was missed."""
 
-    async def run_sweep(slot: str) -> None:
+    async def run_sweep(slot: str) -> bool:
         await observer.flush()  # who has just given a sign of life is not silent
         done = await sweep.run(parts, slot)
         log.info("sweep-done", sweep=done.id, slot=slot, counts=dict(done.counts), held=done.held)
+        return done.held != "paused"  # it was paused since the tick came: it is made up after that
 
-    async def look_around(slot: str) -> None:
+    async def look_around(slot: str) -> bool:
         report = await reconcile.run(parts, "schedule")
         log.info("reconciled", slot=slot, findings=len(report.findings))
+        return True
 
-    async def retention(_slot: str) -> None:
+    async def retention(_slot: str) -> bool:
         await due.tidy(parts)
+        return True
 
     jobs = {"sweep": run_sweep, "reconcile": look_around, "retention": retention}
     for name, work in jobs.items():
@@ -57,12 +60,12 @@ def register(engine: Engine, parts: Parts, observer: Observer) -> None:
 
 
 def _once(
-    parts: Parts, name: str, work: Callable[[str], Awaitable[None]]
+    parts: Parts, name: str, work: Callable[[str], Awaitable[bool]]
 ) -> Callable[[str], Awaitable[None]]:
     async def job(slot: str) -> None:
         if await missed.come(parts, name, slot):
-            await work(slot)
-            await missed.done(parts, name, slot)
+            if await work(slot):
+                await missed.done(parts, name, slot)
 
     return job
 

@@ -66,12 +66,12 @@ async def run(parts: Parts, slot: str) -> Sweep:
         PlatformDown, PlatformBusy: nobody could be judged; the next slot sweeps again.
     """
     async with parts.store.look(parts.club) as tx:
-        done = await tx.first(Sweep, slot=slot)
+        done, slot = await _of_slot(tx, slot)
     if done is not None:
         return done
     outlook = await look_out(parts)
     async with parts.store.transaction(parts.club) as tx:
-        done = await tx.first(Sweep, slot=slot)
+        done, slot = await _of_slot(tx, slot)
         if done is not None:
             return done
         now = parts.clock.now()
@@ -88,6 +88,13 @@ async def run(parts: Parts, slot: str) -> Sweep:
     faults.note(policy, planned.faults)
     await trials.note_members(parts, planned.differences)
     return sweep
+
+
+async def _of_slot(tx: Tx, slot: str) -> tuple[Sweep | None, str]:
+    """The Sweep of a slot; what a pause has held was none, and is done under a name beside it."""
+    while (found := await tx.first(Sweep, slot=slot)) is not None and found.held == "paused":
+        slot += "+"
+    return found, slot
 
 
 def _note_faults(policy: Policy, looks: Iterable[Look]) -> None:

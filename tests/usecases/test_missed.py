@@ -11,7 +11,7 @@ from gatekeeper.domain.memberships import Sweep
 from gatekeeper.engine.ticks import newest_tick
 from gatekeeper.testing.fakes import FakeEngine, FakeStore
 from gatekeeper.testing.fakes_engine import EngineMemory
-from gatekeeper.usecases import missed, pause
+from gatekeeper.usecases import missed, pause, sweep
 from tests.journeys.club import a_club
 
 HOURLY, ZONE = "0 * * * *", "UTC"
@@ -147,3 +147,26 @@ async def test_a_crash_in_the_middle_is_done_at_the_next_start(club):
     club.clock.advance(minutes=20)
     await Process(club).start()
     assert await slots(club) == ["2026-03-01T13:00:00+00:00"]
+
+
+async def test_a_pause_that_begins_while_a_tick_is_done_loses_it_not(club, monkeypatch):
+    process = await Process(club).start()
+    look_out = sweep.look_out
+
+    async def slowly(parts):
+        monkeypatch.undo()
+        await pause.pause(parts, "operator:root")
+        return await look_out(parts)
+
+    monkeypatch.setattr(sweep, "look_out", slowly)
+    club.clock.advance(hours=1)
+    await process.tick()
+    assert [one.held for one in await club.find(Sweep)] == ["paused"]
+    club.clock.advance(minutes=11)
+    await process.look()
+    assert len(await club.find(Sweep)) == 1, "paused still"
+    await pause.resume(club.parts, "operator:root")
+    await process.look()
+    await process.look()
+    assert [one.held for one in await club.find(Sweep)] == ["paused", ""]
+    assert (await club.one(Schedule)).due_at is None
