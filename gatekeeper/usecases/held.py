@@ -36,6 +36,17 @@ async def usual(tx: Tx, before: Sweep | None = None) -> float | None:
     return pruning.usual([sweep.touched for sweep in last])
 
 
+async def brake(tx: Tx, parts: Parts) -> pruning.Brake:
+    """The brake of the policy in force."""
+    limit = parts.policy.pruning.max_affected
+    return pruning.Brake(
+        count=limit.count,
+        percent=limit.percent,
+        times=limit.times_usual,
+        usual=await usual(tx),
+    )
+
+
 async def show(tx: Tx, parts: Parts, sweep: Sweep, now: datetime, answer: str = "") -> None:
     """Show the plan and ask; with `answer` (go-on, left) it is decided and has had its day."""
     items = await tx.find(SweepItem, sweep_id=sweep.id)

@@ -19,7 +19,7 @@ from gatekeeper.domain.memberships import (
     SweepItem,
     advance,
 )
-from gatekeeper.domain.pruning import Line, Plan, judge
+from gatekeeper.domain.pruning import Line, Plan, judge, too_many
 from gatekeeper.policy.judge import Policy
 from gatekeeper.ports import PAGE, Tx
 from gatekeeper.usecases import (
@@ -40,6 +40,7 @@ from gatekeeper.usecases.parts import Parts, Shelf, club_state, once, record
 
 LOOK_AGAIN = timedelta(days=1)  # at someone whose Grace is over and whom no rule removes
 SOON = timedelta(seconds=1)
+A_DAY = timedelta(days=1)
 # What removes nobody and frees nobody: it is looked at again.
 UNSURE = frozenset({"not-inside", "settling", "rule-fault", "notice-stands"})
 
@@ -216,13 +217,16 @@ async def _notify(
 
 
 async def _plan_removal(
-    tx: Tx, parts: Parts, look: Look, decision: Decision, now: datetime
+    tx: Tx, parts: Parts, look: Look, decision: Decision, now: datetime, asked: bool = False
 ) -> None:
-    """Grace is over and a rule says remove: on to the admins' card; the caller refreshes it."""
+    """Grace is over and a rule says remove: on to the admins' card; the caller refreshes it.
+
+    `asked`: an admin is asked even where the policy asks for no word.
+    """
     member = await tx.get(Membership, look.candidate.membership.id)
     member = await tx.change(member, state=advance(member.state, Event.PLAN), planned_at=now)
     await _record(tx, parts, look, decision, now)
-    if parts.policy.pruning.confirm == "none":
+    if parts.policy.pruning.confirm == "none" and not asked:
         await removals.confirm(tx, parts, member, "policy", now)
 
 
@@ -321,15 +325,25 @@ async def _next(parts: Parts, now: datetime) -> datetime | None:
     return min(moments, default=None)
 
 
+async def _too_many(tx: Tx, parts: Parts, count: int, now: datetime) -> bool:
+    """Whether the brake holds so many graces that are over at once, with those of the last day:
+    after an outage they may be those of many sweeps."""
+    members = await tx.count(Membership, state__in=tuple(INSIDE))
+    before = await tx.count(Membership, planned_at__gt=now - A_DAY)
+    return bool(too_many(await held.brake(tx, parts), count + before, members))
+
+
 async def _over(tx: Tx, parts: Parts, outlook: Outlook, now: datetime) -> None:
     ripe = await tx.find(Membership, state=State.NOTICED, grace_ends_at__lte=now, limit=500)
     looks = await look_at(tx, parts, ripe, outlook, now)
     _note_faults(parts.policy, looks)
+    decided = [(look, judge(look.candidate, now)) for look in looks]
+    count = sum(decision.verdict is Verdict.REMOVE for _, decision in decided)
+    asked = bool(count) and await _too_many(tx, parts, count, now)
     planned = False
-    for look in looks:
-        decision = judge(look.candidate, now)
+    for look, decision in decided:
         if decision.verdict is Verdict.REMOVE:
-            await _plan_removal(tx, parts, look, decision, now)
+            await _plan_removal(tx, parts, look, decision, now, asked)
             planned = True
         elif decision.code == "in-grace":
             ends_at = look.candidate.membership.grace_ends_at or now

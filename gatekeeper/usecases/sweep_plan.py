@@ -18,7 +18,7 @@ import structlog
 from gatekeeper.domain.clubs import ClubState, PolicyDifference
 from gatekeeper.domain.decisions import Lane, Post, Ruling, Verdict
 from gatekeeper.domain.memberships import ANY_TIME, INSIDE, STAGED, Membership, State
-from gatekeeper.domain.pruning import Brake, Plan, Planner
+from gatekeeper.domain.pruning import Plan, Planner
 from gatekeeper.policy.predicates import TRUE, Predicate, holds
 from gatekeeper.policy.superset import Superset, superset
 from gatekeeper.ports import Tx
@@ -86,14 +86,7 @@ async def plan(
         planner.look(look.candidate for look in looks)
         planned.differences += trials.differences(parts.policy, tried, looks, now)
         planned.faults += _faults(looks)
-    limit = parts.policy.pruning.max_affected
-    brake = Brake(
-        count=limit.count,
-        percent=limit.percent,
-        times=limit.times_usual,
-        usual=await held.usual(tx),
-    )
-    planned.plan = planner.plan(brake, members)
+    planned.plan = planner.plan(await held.brake(tx, parts), members)
     return planned
 
 

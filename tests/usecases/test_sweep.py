@@ -5,6 +5,7 @@ from gatekeeper.domain.clubs import StandingCard
 from gatekeeper.domain.decisions import Order, Verdict
 from gatekeeper.domain.errors import PlatformDown
 from gatekeeper.domain.memberships import Membership, State, Sweep, SweepItem
+from gatekeeper.policy.parse import load_policy
 from gatekeeper.testing.fakes import FakeStore
 from gatekeeper.usecases import member_facts, pause, sweep
 from tests.journeys.club import CLUB, a_club
@@ -158,6 +159,24 @@ async def test_a_policy_that_asks_for_no_word_confirms_by_itself(monkeypatch):
         [carl] = await club.to_planned("carl")
         assert await club.state(carl) is State.REMOVED
         assert club.removals() is None or not club.removals().choices
+
+
+async def test_too_many_graces_over_at_once_wait_for_a_word_all_the_same(monkeypatch):
+    """As after an outage, when those of many sweeps are over together."""
+    monkeypatch.setattr("tests.journeys.club.Club", Roll)
+    changes = {"grace: 7s": "grace: 7s\n  confirm: none"}
+    async with a_club(FakeStore(), **changes) as club:
+        them = await club.adopt("ada", "bob", "carl")
+        await club.pass_time(seconds=QUIET)
+        await club.sweep()
+        text = club.policy.text.replace("{count: 5", "{count: 2")
+        async with club.store.transaction(CLUB) as tx:
+            await club.parts.shelf.put(tx, load_policy(text, "lighthouse.yaml"))
+        await club.pass_time(seconds=GRACE + 1)
+        assert [await club.state(who) for who in them] == [State.PLANNED] * 3
+        await club.platform.press(club.alice, club.removals().ref, "✅")
+        await club.settle()
+        assert [await club.state(who) for who in them] == [State.REMOVED] * 3
 
 
 async def test_each_decision_is_on_record_and_can_be_made_again(club):
