@@ -1,6 +1,5 @@
 """Actions to calls: each looks before it acts, so that doing it again changes nothing."""
 
-import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,14 +18,13 @@ from gatekeeper.domain.decisions import (
     ShowCard,
     Tell,
 )
-from gatekeeper.domain.errors import PlatformBusy, PlatformDown, PlatformRefused
-from gatekeeper.ports import Clock
-from gatekeeper_matrix.chats import Chats, membership
+from gatekeeper.domain.errors import PlatformDown, PlatformRefused
+from gatekeeper_matrix.chats import Chats
+from gatekeeper_matrix.doors import Doors
 from gatekeeper_matrix.events import content as content_of
 from gatekeeper_matrix.html import Content, card_content, edit_of, text_content
-from gatekeeper_matrix.places import invite, invite_limiters
-from gatekeeper_matrix.power import Power, creators_of
-from gatekeeper_matrix.scene import PlaceLost, Plan, Scene, lost_if_out
+from gatekeeper_matrix.places import invite_limiters
+from gatekeeper_matrix.scene import PlaceLost, Scene, lost_if_out
 from gatekeeper_matrix.sdk import NAME, Api, Refusal, room_path
 from gatekeeper_matrix.survey import mend
 
@@ -35,18 +33,14 @@ _FORGOTTEN: Final = timedelta(hours=12)  # homeservers forget transaction ids af
 _PAGES: Final = 50
 
 
-@dataclass(slots=True)
-class Acts:
+@dataclass(slots=True, kw_only=True)
+class Acts(Doors):
     """Everything that we do on Matrix for one club.
 
     `fresh_since` is when our login began: transaction ids are its own.
     """
 
-    api: Api
-    scene: Scene
-    plan: Plan
     chats: Chats
-    clock: Clock
     ours: "Ours"
     fresh_since: datetime
 
@@ -54,11 +48,11 @@ class Acts:
         """Carry out one Action; see Platform.perform."""
         match action:
             case Admit():
-                return await self._admit(action)
+                return await self.admit(action)
             case Retract():
-                return await self._retract(action)
+                return await self.retract(action)
             case Remove():
-                return await self._remove(action)
+                return await self.remove(action)
             case Tell():
                 return await self._tell(action, _Once(key, ordered_at))
             case Post():
@@ -78,139 +72,6 @@ class Acts:
                 return ("send", "create", *invitation)
             case _:
                 return ("send",)
-
-    # ---- who is where ----------------------------------------------------------------------
-
-    async def power(self, room: str) -> Power:
-        """The power levels of a room as they are now."""
-        if room not in self.scene.creators:
-            told = await self.api.get(
-                room_path(room, "state", "m.room.create", ""), {"format": "event"}
-            )
-            self.scene.creators[room] = creators_of(told)
-        levels = await self.api.find(room_path(room, "state", "m.room.power_levels", ""))
-        return Power(levels or {}, self.scene.creators[room])
-
-    async def _state(self, user: str, room: str) -> str:
-        return await membership(self.api, room, user)
-
-    def _space(self) -> str:
-        alias = self.plan.space.alias
-        if not self.scene.space or alias in self.scene.lost:
-            raise PlaceLost(NAME, f"{alias}: {self.scene.lost.get(alias, 'missing')}")
-        return self.scene.space
-
-    async def _admit(self, action: Admit) -> Receipt:
-        space, user = self._space(), action.who.account
-        state, changed = await self._state(user, space), False
-        if state == "join":
-            return self._receipt(False)
-        if state == "ban":
-            raise PlatformRefused(NAME, "banned", user)
-        if state != "invite":
-            changed = await self._invite(space, user, action.reason)
-        note = await self._open_rooms(user) if self.plan.invite_to_rooms else ""
-        return self._receipt(changed, note=note)
-
-    async def _invite(self, room: str, user: str, reason: str) -> bool:
-        try:
-            await invite(self.api, room, user, reason)
-        except Refusal as error:
-            state = await self._state(user, room)
-            if state in ("join", "invite"):  # someone was faster
-                return False
-            if state == "ban":
-                raise PlatformRefused(NAME, "banned", user) from error
-            raise
-        return True
-
-    async def _open_rooms(self, user: str) -> str:
-        """Each room by a call of its own, until one is limited: restricted rooms open by
-        themselves to whoever is in the space. Says what was left undone."""
-        for room, alias in self.scene.rooms.items():
-            if await self._state(user, room) not in ("", "leave"):
-                continue
-            try:
-                await invite(self.api, room, user)
-            except PlatformBusy:
-                return "rooms-open-by-themselves"
-            except Refusal as error:
-                return f"not invited to {alias}: {error.detail}"
-        return ""
-
-    async def _retract(self, action: Retract) -> Receipt:
-        """Space first, then rooms, each looked at right before: it may have been taken up."""
-        space, user, changed = self._space(), action.who.account, False
-        if await self._state(user, space) == "join":
-            return self._receipt(False)
-        for room in (space, *self.scene.rooms):
-            if await self._ours_to_retract(user, room):
-                changed |= await self._kick(room, user, action.reason)
-        return self._receipt(changed)
-
-    async def _ours_to_retract(self, user: str, room: str) -> bool:
-        """A knock at the space, or an invitation that we sent: a person's own is theirs."""
-        path = room_path(room, "state", "m.room.member", user)
-        try:
-            told = await self.api.find(path, {"format": "event"}) or {}
-        except Refusal:
-            if room == self.scene.space:
-                raise
-            return False  # a room that is gone, or that we were put out of
-        state = content_of(told).get("membership")
-        if state == "invite":
-            return bool(told.get("sender") == self.scene.me)
-        return state == "knock" and room == self.scene.space
-
-    async def _remove(self, action: Remove) -> Receipt:
-        space, user = self._space(), action.who.account
-        rooms = self.scene.inside()
-        there = await self._where(user, rooms)
-        if not there:
-            return self._receipt(False)
-        power = await self.power(space)
-        if not power.can_kick(self.scene.me, user):
-            raise PlatformRefused(NAME, "no-power", user)
-        stuck = await self._kick_from(there, action)
-        # Whoever was quick went back into a restricted room before the space was shut.
-        stuck |= await self._kick_from(await self._where(user, rooms[:-1]), action)
-        names = sorted(self.scene.rooms.get(room, room) for room in stuck)
-        return self._receipt(True, note=f"no power in {', '.join(names)}" if names else "")
-
-    async def _where(self, user: str, rooms: Sequence[str]) -> tuple[str, ...]:
-        states = await asyncio.gather(*(self._state_or_none(user, room) for room in rooms))
-        pairs = zip(rooms, states, strict=True)
-        return tuple(room for room, state in pairs if state in ("join", "invite", "knock"))
-
-    async def _state_or_none(self, user: str, room: str) -> str:
-        try:
-            return await self._state(user, room)
-        except Refusal:
-            if room == self.scene.space:
-                raise
-            return ""  # a room that is gone holds nobody
-
-    async def _kick_from(self, rooms: Sequence[str], action: Remove) -> set[str]:
-        """Put out of each; the rooms of other people where we have no power to."""
-        stuck = set()
-        for room in rooms:
-            try:
-                await self._kick(room, action.who.account, action.reason)
-            except Refusal:
-                if room == self.scene.space:
-                    raise
-                stuck.add(room)
-        return stuck
-
-    async def _kick(self, room: str, user: str, reason: str) -> bool:
-        body = {"user_id": user, **({"reason": reason} if reason else {})}
-        try:
-            await self.api.call("POST", room_path(room, "kick"), body, limiters=("send",))
-        except Refusal:
-            if await self._state(user, room) not in ("join", "invite", "knock"):
-                return False
-            raise
-        return True
 
     # ---- words -----------------------------------------------------------------------------
 
@@ -338,9 +199,6 @@ class Acts:
         if not room:
             raise PlatformRefused(NAME, "no-such-room", place)
         return room
-
-    def _receipt(self, changed: bool, ref: str = "", note: str = "") -> Receipt:
-        return Receipt(changed=changed, at=self.clock.now(), ref=ref, note=note)
 
 
 class _Once:

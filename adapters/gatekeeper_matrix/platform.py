@@ -155,7 +155,13 @@ class MatrixPlatform:
             await self._vault.put(drawer, json.dumps(kept).encode())
         since = datetime.fromisoformat(kept["since"])
         self._acts = Acts(
-            self._api, self._scene, self._plan, self._chats, self._clock, self._ours, since
+            api=self._api,
+            scene=self._scene,
+            plan=self._plan,
+            chats=self._chats,
+            clock=self._clock,
+            ours=self._ours,
+            fresh_since=since,
         )
 
     async def _whoami(self) -> str:

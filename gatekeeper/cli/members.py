@@ -116,6 +116,7 @@ def show_member(who: Who, as_json: Json = False) -> None:
         ("last sign", member.last_seen_at),
         ("where", member.last_place or None),
         ("seen", ", ".join(_by_kind(found["activity"])) or None),
+        ("guest since", member.guest_at),
         ("grace ends", member.grace_ends_at),
         *(
             ("leave until", _absence(each.until, zone, each.note, names[each.by]))

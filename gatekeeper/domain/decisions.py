@@ -142,10 +142,15 @@ class Card:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admit:
-    """Let `who` into the club's places. Done when the invitation stands (or they are inside)."""
+    """Let `who` into the club's places. Done when the invitation stands (or they are inside).
+
+    `rooms`: of somebody inside, into those rooms out of which a Remove with `stay_in` had put
+    them, and nowhere else.
+    """
 
     who: Identity
     reason: str = ""
+    rooms: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,10 +164,15 @@ class Retract:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remove:
-    """Take `who` out of every place of the club, the rooms first, the space last."""
+    """Take `who` out of every place of the club, the rooms first, the space last.
+
+    `stay_in`: alias of a room; they stay inside the club and come into or stay in that room, and
+    are out of the other ones. An Admit with `rooms` undoes it.
+    """
 
     who: Identity
     reason: str
+    stay_in: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

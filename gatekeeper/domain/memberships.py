@@ -18,6 +18,7 @@ class State(StrEnum):
     NOTICED = "noticed"  # delivered: Grace runs
     PLANNED = "planned"  # Grace is over; stands on the admins' card
     CONFIRMED = "confirmed"  # an admin has said yes; the removal is due
+    GUEST = "guest"  # the softer step: inside, but in the guests' room alone
     REMOVED = "removed"
     DEPARTED = "departed"
     BANNED = "banned"
@@ -31,6 +32,7 @@ class Event(StrEnum):
     ALIVE = "alive"  # any sign of life, a leave or an exemption
     PLAN = "plan"
     CONFIRM = "confirm"
+    SOFTENED = "softened"  # out of the rooms on every platform, instead of a removal
     KEEP = "keep"  # an admin keeps this one
     REMOVED = "removed"
     DEPART = "depart"
@@ -41,7 +43,14 @@ class Event(StrEnum):
 ANY_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)  # a moment that has come
 
 INSIDE: Final = frozenset(
-    {State.ACTIVE, State.NOTIFYING, State.NOTICED, State.PLANNED, State.CONFIRMED}
+    {
+        State.ACTIVE,
+        State.NOTIFYING,
+        State.NOTICED,
+        State.PLANNED,
+        State.CONFIRMED,
+        State.GUEST,
+    }
 )
 STAGED: Final = INSIDE - {State.ACTIVE}
 
@@ -54,6 +63,8 @@ NEXT: Final[Mapping[tuple[State, Event], State]] = {
     (State.NOTIFYING, Event.CONFIRM): State.CONFIRMED,
     (State.PLANNED, Event.CONFIRM): State.CONFIRMED,
     (State.CONFIRMED, Event.REMOVED): State.REMOVED,
+    (State.CONFIRMED, Event.SOFTENED): State.GUEST,
+    (State.GUEST, Event.PLAN): State.PLANNED,
     **{(state, Event.ALIVE): State.ACTIVE for state in STAGED},
     **{(state, Event.KEEP): State.ACTIVE for state in STAGED},
     **{(state, Event.DEPART): State.DEPARTED for state in INSIDE},
@@ -82,7 +93,8 @@ class Membership:
         known_since: from when on we can say anything of them; never judged for before.
         last_seen_at, last_kind, last_place: the last sign of life, None where there was none.
         notice_ref: the platform's id of the delivered notice; noticed_at is its delivery.
-        grace_ends_at: only ever set with noticed_at.
+        grace_ends_at: only ever set with noticed_at; of a guest when their time as one ends.
+        guest_at: since when they are a guest, or were one before they were planned again.
         unreachable_since: a notice is on its way, but its chat is not taken up.
         confirmed_by: person:<id>, operator:<name> or policy.
         page: of the admins' card on which they stand, from 1; 0 for none.
@@ -112,6 +124,7 @@ class Membership:
     notice_policy: str = ""
     unreachable_since: datetime | None = None
     grace_ends_at: datetime | None = None
+    guest_at: datetime | None = None
     planned_at: datetime | None = None
     confirmed_by: str = ""
     page: int = 0

@@ -20,6 +20,7 @@ from gatekeeper.domain.memberships import INSIDE, Membership, State
 UNREACHABLE: Final = "could-not-be-reached"
 FEW: Final = 5  # so many at once are nothing unusual, however few it was before
 DIGEST_HOUR: Final = time(9)  # when people read
+WAITING: Final = frozenset({State.NOTICED, State.GUEST})  # until `grace_ends_at`
 SWEEPS_TO_COMPARE: Final = 3  # that touched anybody, before anything is usual
 
 
@@ -108,7 +109,7 @@ def judge(candidate: Candidate, now: datetime) -> Decision:
         waits = member.unreachable_since is None
         return Decision(Verdict.KEEP, "notice-on-its-way" if waits else UNREACHABLE)
     if not grace_over(member, now):
-        return Decision(Verdict.KEEP, "in-grace")
+        return Decision(Verdict.KEEP, "as-guest" if member.state is State.GUEST else "in-grace")
     if ruling.verdict is not Verdict.REMOVE:
         return Decision(Verdict.KEEP, "notice-stands")
     return Decision(Verdict.REMOVE, ruling.code, ruling.values)
@@ -187,20 +188,19 @@ class Planner:
         lines = sorted(self._touched, key=lambda line: silence(line.candidate.membership))
         notify = [line for line in lines if line.decision.verdict is Verdict.NOTIFY]
         remove = [line for line in lines if line.decision.verdict is Verdict.REMOVE]
-        fresh = [line for line in remove if line.candidate.membership.state is State.NOTICED]
+        fresh = [line for line in remove if line.candidate.membership.state in WAITING]
         touched = len(notify) + len(fresh)
         return Plan(
             notify=tuple(notify),
             remove=tuple(remove),
             unreachable=tuple(line for line in lines if line.decision.code == UNREACHABLE),
             counts=counts,
-            held=too_many(brake, touched, counts.total()),
+            held=_over(brake, touched, counts.total()),
             touched=touched,
         )
 
 
-def too_many(brake: Brake, touched: int, total: int) -> str:
-    """Which brake holds so many of `total` members, "" for none."""
+def _over(brake: Brake, touched: int, total: int) -> str:
     if brake.count is not None and touched > brake.count:
         return "brake-count"
     if brake.percent is not None and touched > total * brake.percent / 100:

@@ -64,6 +64,9 @@ class MatrixSpec(Model):
     )
     admin_room: AdminRoom = Field(description="The private room in which admins decide.")
     welcome_room: Alias = Field(description="Alias of the room in which newcomers are greeted.")
+    guests_room: Alias | None = Field(
+        None, description="Alias of the room in which guests stay (softer); null: the welcomeRoom."
+    )
     invite_to_rooms: bool = Field(
         True, description="Invite to each room as well; false: to the space alone."
     )

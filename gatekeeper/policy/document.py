@@ -219,6 +219,11 @@ class PruningSpec(Model):
     grace: Duration = Field(
         timedelta(days=14), description="Time to answer, from the delivery of a notice."
     )
+    softer: Duration | None = Field(
+        None,
+        description="Time in which somebody whose removal is confirmed is still a guest, out of "
+        "all rooms but the guestsRoom, before they are planned for removal; null: none.",
+    )
     exclude: tuple[Exclusion, ...] = Field((), description="Exclusions always win.")
     rule: PruningRules = Field(description="The rules, first match wins.")
     invariants: tuple[Invariant, ...] = Field((), description="What must always hold.")

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from gatekeeper.domain.decisions import Decision, Verdict
 from gatekeeper.domain.memberships import Membership, State
-from gatekeeper.domain.pruning import Candidate, judge
+from gatekeeper.domain.pruning import WAITING, Candidate, judge
 from gatekeeper.policy.facts import MemberFacts
 from gatekeeper.policy.judge import Policy
 
@@ -24,6 +24,7 @@ STAGELESS: Final[Mapping[str, Any]] = {
     "notice_ref": "",
     "unreachable_since": None,
     "grace_ends_at": None,
+    "guest_at": None,
 }
 
 # The facts of a member, whose stage is as given, at a moment; and what protects them then.
@@ -145,10 +146,13 @@ class Forecaster:
         member = life.membership
         if member.state in (State.PLANNED, State.CONFIRMED):
             decision, rule = self._look(life, member, self._now)
-            if decision.verdict is Verdict.REMOVE:
+            if decision.verdict is not Verdict.REMOVE:
+                return
+            if not self._is_soft(member):
                 yield _line(member, self._now, decision, rule)
-            return
-        if member.state is State.NOTIFYING and member.unreachable_since is None:
+                return
+            member = self._as_guest(life, member, self._now)
+        elif member.state is State.NOTIFYING and member.unreachable_since is None:
             member = self._delivered(life, member, self._now)
         elif member.grace_ends_at is not None and member.grace_ends_at > self._now:
             left = member.grace_ends_at - self._now
@@ -162,6 +166,9 @@ class Forecaster:
                     return
                 at = ends
                 decision, rule = self._look(life, member, at)
+                if decision.verdict is Verdict.REMOVE and self._is_soft(member):
+                    member = self._as_guest(life, member, at)
+                    continue
                 if decision.verdict is Verdict.REMOVE:
                     yield _line(member, at, decision, rule)
                     return
@@ -194,17 +201,27 @@ class Forecaster:
             grace_ends_at=_later(at, self._policy.pruning.grace, life.pace),
         )
 
+    def _is_soft(self, member: Membership) -> bool:
+        softer = self._policy.pruning.softer
+        return softer is not None and member.guest_at is None and member.noticed_at is not None
+
+    def _as_guest(self, life: Life, member: Membership, at: datetime) -> Membership:
+        """Put back for as long as the policy says; their removal comes up when that is over."""
+        softer = self._policy.pruning.softer or timedelta(0)
+        ends_at = _later(at, softer, life.pace)
+        return replace(member, state=State.GUEST, guest_at=at, grace_ends_at=ends_at)
+
 
 def _grace_end(member: Membership, after: datetime) -> datetime | None:
     """When we look at a noticed member again because their Grace is over; None for never."""
-    if member.state is not State.NOTICED or member.grace_ends_at is None:
+    if member.state not in WAITING or member.grace_ends_at is None:
         return None
     return max(member.grace_ends_at, after)
 
 
 def _after_grace(member: Membership, decision: Decision, at: datetime) -> Membership:
     """Whom no rule removes after all: looked at again where that is unsure, else free."""
-    if decision.code in UNSURE or decision.code == "in-grace":
+    if decision.code in UNSURE or decision.code in {"in-grace", "as-guest"}:
         return replace(member, grace_ends_at=at + LOOK_AGAIN)
     return replace(member, **STAGELESS)
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gatekeeper.domain.decisions import RuleResult, Verdict
-from gatekeeper.domain.memberships import Membership
+from gatekeeper.domain.memberships import Membership, State
 from gatekeeper.domain.pruning import Candidate, grace_over, judge
 from gatekeeper.policy.evaluation import FAULT, unreadable
 from gatekeeper.policy.facts import ApplicationFacts, MemberFacts, Subject, subject_of
@@ -90,7 +90,7 @@ def answer(policy: Policy, judged: Judged) -> Answer:
 def _answer_member(policy: Policy, facts: MemberFacts, stage: Stage, at: datetime) -> Answer:
     member = stage.membership
     longer = policy.pruning.grace - stage.grace
-    if longer and member.grace_ends_at is not None:
+    if longer and member.grace_ends_at is not None and member.state is not State.GUEST:
         member = replace(member, grace_ends_at=member.grace_ends_at + longer)
         facts = facts.model_copy(update={"grace_over": grace_over(member, at)})
     ruling = policy.judge_member(facts, at)

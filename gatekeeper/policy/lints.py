@@ -52,6 +52,8 @@ def check_club(sheet: Sheet, node: yaml.Node, club: Club) -> None:
         check_unique(sheet, node, (*where, "rooms"), "alias", rooms, others)
         if matrix.welcome_room not in rooms:
             sheet.at(node, (*where, "welcomeRoom"), "unknown-room", alias=matrix.welcome_room)
+        if matrix.guests_room is not None and matrix.guests_room not in rooms:
+            sheet.at(node, (*where, "guestsRoom"), "unknown-room", alias=matrix.guests_room)
         if spec.welcome.room and spec.welcome.room not in rooms:
             sheet.at(node, ("spec", "welcome", "room"), "unknown-room", alias=spec.welcome.room)
 

@@ -147,6 +147,7 @@ class Membership(Row):
     notice_policy = words()
     unreachable_since = moment()
     grace_ends_at = moment()
+    guest_at = moment()
     planned_at = moment()
     confirmed_by = words()
     page = fields.BigIntField(default=0)

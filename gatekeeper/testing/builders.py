@@ -86,7 +86,7 @@ def a_membership(state: State = State.ACTIVE, **changes: Any) -> Membership:
         "since": LONG_AGO,
         "known_since": LONG_AGO,
     }
-    if state in {State.NOTICED, State.PLANNED, State.CONFIRMED}:
+    if state in {State.NOTICED, State.PLANNED, State.CONFIRMED, State.GUEST}:
         noticed_at = NOW - timedelta(days=20)
         whole |= {
             "noticed_at": noticed_at,
@@ -95,6 +95,8 @@ def a_membership(state: State = State.ACTIVE, **changes: Any) -> Membership:
         }
     if state in {State.PLANNED, State.CONFIRMED}:
         whole |= {"planned_at": NOW - timedelta(days=1)}
+    if state is State.GUEST:
+        whole |= {"guest_at": NOW - timedelta(days=1)}
     if state is State.CONFIRMED:
         whole |= {"confirmed_by": "person:101"}
     if state in {State.REMOVED, State.DEPARTED, State.BANNED}:

@@ -38,6 +38,7 @@ class Account:
     created_at: datetime | None = None
     takes_chats: bool = False  # takes up a direct chat as soon as it is offered
     places: dict[str, str] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)  # rooms that a guest was put out of
     invited_by: Identity | None = None
     chat: str = ""  # "", invite, join, leave
     invited_for: set[str] = field(default_factory=set)  # keys that invited to the chat

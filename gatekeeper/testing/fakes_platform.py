@@ -139,7 +139,13 @@ class FakePlatform(FakePeople):
                 return self._receipt(self.rules.pop((action.place, action.rule), None) is not None)
 
     def _admit(self, action: Admit) -> Receipt:
-        places = self._account(action.who).places
+        account = self._account(action.who)
+        places = account.places
+        if action.rooms:
+            taken = account.taken if places.get(SPACE) == "join" else set()
+            places.update(dict.fromkeys(taken.difference(places), "invite"))
+            account.taken = set()
+            return self._receipt(bool(taken))
         if places.get(SPACE) == "ban":
             raise PlatformRefused(self.name, "banned")
         if places.get(SPACE) in ("join", "invite"):
@@ -164,9 +170,21 @@ class FakePlatform(FakePeople):
         if not there:
             return self._receipt(False)
         inside = account.places.get(SPACE) == "join"
+        if action.stay_in:
+            return self._to_guests(account, action.stay_in) if inside else self._receipt(False)
         account.places = {p: s for p, s in account.places.items() if p not in there}
         self._put_out(action.who, action.reason, inside)
         return self._receipt(True)
+
+    def _to_guests(self, account: Account, room: str) -> Receipt:
+        """Out of the club's rooms but `room`, into which they are invited."""
+        rooms = {*self.rooms, "welcome"} - {room}
+        there = {p for p, s in account.places.items() if p in rooms and s in ("join", "invite")}
+        changed = bool(there) or room not in account.places
+        account.places = {p: s for p, s in account.places.items() if p not in there}
+        account.places.setdefault(room, "invite")
+        account.taken |= there
+        return self._receipt(changed)
 
     def _put_out(self, who: Identity, reason: str, inside: bool = True) -> None:
         event = events.PutOut(**self._stamp(who), by=self.bot, reason=reason, inside=inside)

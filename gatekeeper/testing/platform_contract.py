@@ -20,7 +20,7 @@ from gatekeeper.domain.decisions import (
     ShowCard,
     Tell,
 )
-from gatekeeper.domain.errors import PlatformDown
+from gatekeeper.domain.errors import PlatformDown, PlatformRefused
 from gatekeeper.domain.identity import Identity
 from gatekeeper.domain.reconcile import Rule
 from gatekeeper.ports import Standing
@@ -159,6 +159,16 @@ class PlatformContract:
         assert out.reason == "Silent for long."
         assert not (await world.platform.standing(who)).banned
         assert (await self.do(world, Admit(who=who), f"back {who}")).changed
+
+    async def test_who_is_to_stay_in_a_room_stays_inside(self, world: PlatformWorld) -> None:
+        """Also where there is no such room: that is refused, and puts nobody out of the club."""
+        who = await self.admitted(world)
+        action = Remove(who=who, reason="Silent.", stay_in="no-such-room-here")
+        with suppress(PlatformRefused):
+            await self.do(world, action, f"r {who}")
+        assert (await world.platform.standing(who)).inside
+        await self.do(world, Admit(who=who, rooms=True), f"back {who}")
+        assert (await world.platform.standing(who)).inside
 
     async def test_removal_takes_back_an_open_invitation(self, world: PlatformWorld) -> None:
         """Nobody comes in by a door that was opened before."""

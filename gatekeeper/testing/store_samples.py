@@ -189,6 +189,7 @@ def samples(club: ClubId) -> list[Any]:
             state=MembershipState.NOTICED,
             noticed_at=later(1),
             grace_ends_at=later(8),
+            guest_at=later(2),
             notice_ref="$n",
         ),
         Leave(club=club, person_id=1, since=NOON, until=later(9), note=LETTERS, by="matrix:@a:b"),

@@ -56,8 +56,49 @@ class Progressed:
         return tuple(
             who
             for who, one in self.by_account.items()
-            if one.progress is Progress.DONE and one.receipt and one.receipt.changed
+            if one.progress is Progress.DONE
+            and not softly(one)
+            and one.receipt
+            and one.receipt.changed
         )
+
+    @property
+    def soft(self) -> tuple[Identity, ...]:
+        """The accounts that it took out of rooms, of some perhaps, while they stay inside."""
+        return tuple(
+            who
+            for who, one in self.by_account.items()
+            if one.progress in (Progress.DONE, Progress.FAILED) and softly(one)
+        )
+
+
+def softly(placed: Order) -> bool:
+    """Whether an Order leaves them inside the club, in the guests' room."""
+    return isinstance(placed.action, Remove) and bool(placed.action.stay_in)
+
+
+def guests_room(parts: Parts, platform: str) -> str:
+    """Where guests stay on a platform; "" where there is no such room."""
+    matrix = parts.policy.club.spec.platforms.matrix
+    if platform != "matrix" or matrix is None:
+        return ""
+    return matrix.guests_room or matrix.welcome_room
+
+
+async def comes_softly(tx: Tx, parts: Parts, member: Membership) -> bool:
+    """Whether a confirmed removal of `member` makes a guest of them first.
+
+    Only of those who were asked and did not answer, once, and where each platform they are on has
+    a room for guests. What has begun softly ends so, and what has not does not turn soft.
+    """
+    if member.guest_at is not None or member.noticed_at is None:
+        return False
+    so_far = (await progress(tx, member)).by_account
+    if so_far:
+        return any(softly(one) for one in so_far.values())
+    accounts = await accounts_of(tx, parts, member)
+    has_room = all(guests_room(parts, who.platform) for who in accounts)
+    return parts.policy.pruning.softer is not None and has_room
 
 
 async def progress(tx: Tx, member: Membership) -> Progressed:
@@ -83,7 +124,9 @@ async def order_everywhere(tx: Tx, parts: Parts, member: Membership, now: dateti
     """Order the removal of each account for which it is neither done nor on its way."""
     subject, so_far = subject_of(member), (await progress(tx, member)).by_account
     number = await tx.count(Order, subject=subject, purpose=REMOVAL)
-    reason = parts.say("removal-reason", {}, await language_of(tx, parts, member.person_id))
+    soft = await comes_softly(tx, parts, member)
+    language = await language_of(tx, parts, member.person_id)
+    reason = parts.say("softer-reason" if soft else "removal-reason", {}, language)
     for who in await accounts_of(tx, parts, member):
         before = so_far.get(who)
         if before is not None and before.progress in (*OPEN, Progress.DONE):
@@ -91,7 +134,9 @@ async def order_everywhere(tx: Tx, parts: Parts, member: Membership, now: dateti
         one = f"{subject}/{REMOVAL}/{number}"
         await order(
             tx,
-            Remove(who=who, reason=reason),
+            Remove(
+                who=who, reason=reason, stay_in=guests_room(parts, who.platform) if soft else ""
+            ),
             platform=who.platform,
             key=one if who == member.identity else f"{one}/{who}",
             purpose=REMOVAL,
@@ -102,16 +147,25 @@ async def order_everywhere(tx: Tx, parts: Parts, member: Membership, now: dateti
 
 
 async def restore(
-    tx: Tx, parts: Parts, member: Membership, whom: tuple[Identity, ...], now: datetime
+    tx: Tx,
+    parts: Parts,
+    member: Membership,
+    whom: tuple[Identity, ...],
+    now: datetime,
+    *,
+    rooms: bool = False,
 ) -> None:
-    """Ask accounts of someone who is a member back in: they were put out, and are not to be."""
+    """Ask accounts of someone who is a member back in: they were put out, and are not to be.
+
+    `rooms`: they are inside, but were put out of the rooms.
+    """
     subject = subject_of(member)
     number = await tx.count(Order, subject=subject, purpose=RESTORE)
     reason = parts.say("restore-reason", {}, await language_of(tx, parts, member.person_id))
     for who in whom:
         await order(
             tx,
-            Admit(who=who, reason=reason),
+            Admit(who=who, reason=reason, rooms=rooms),
             platform=who.platform,
             key=f"{subject}/{RESTORE}/{number}/{who}",
             purpose=RESTORE,

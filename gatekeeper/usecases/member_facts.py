@@ -185,8 +185,12 @@ async def stretched(
     """With its Grace as long as the policy of its notice says, blind time not counted."""
     if member.noticed_at is None or member.grace_ends_at is None:
         return member
-    grace = (await parts.shelf.at(tx, member.notice_policy)).pruning.grace
-    whole = seen_enough_at(spans, member.noticed_at, grace, now)
+    if member.guest_at is not None:  # their second time to answer, as the policy has it now
+        start, span = member.guest_at, parts.policy.pruning.softer or timedelta(0)
+    else:
+        policy = await parts.shelf.at(tx, member.notice_policy)
+        start, span = member.noticed_at, policy.pruning.grace
+    whole = seen_enough_at(spans, start, span, now)
     return replace(member, grace_ends_at=max(member.grace_ends_at, whole))
 
 

@@ -82,6 +82,34 @@ async def order_notice(
     `who`: another account of theirs, where the one they came in by could not be reached.
     """
     who, key = who or member.identity, f"{subject_of(member)}/notice/{sweep_id}"
+    return await order_answerable(
+        tx,
+        parts,
+        member,
+        text,
+        key=key if who == member.identity else f"{key}/{who}",
+        purpose="notice",
+        language=language,
+        now=now,
+        who=who,
+    )
+
+
+async def order_answerable(
+    tx: Tx,
+    parts: Parts,
+    member: Membership,
+    text: str,
+    *,
+    key: str,
+    purpose: str,
+    language: str,
+    now: datetime,
+    who: Identity | None = None,
+) -> Order:
+    """Order words to the direct chat, with a choice and a link to say that they are there, and
+    others to say that it is wrong."""
+    who = who or member.identity
     url = await passes.issue(
         tx,
         parts,
@@ -102,8 +130,8 @@ async def order_notice(
             choices=(Choice("here", HERE, label), Choice("wrong", WRONG, wrong.label)),
         ),
         platform=who.platform,
-        key=key if who == member.identity else f"{key}/{who}",
-        purpose="notice",
+        key=key,
+        purpose=purpose,
         subject=subject_of(member),
         lane=Lane.NOTICE,
         now=now,
@@ -124,6 +152,26 @@ async def wrong_link(
         valid=WRONG_VALID,
     )
     return Link(parts.say("notice.this-is-wrong", {}, language), url)
+
+
+def guest_text(
+    parts: Parts,
+    reason: str,
+    evidence: Mapping[str, Value],
+    until: datetime,
+    why: str,
+    language: str,
+) -> str:
+    """What a guest is told: the reason, what it rests on, until when, how to come back at once."""
+    return "\n\n".join(
+        [
+            reason,
+            " ".join(filter(None, (say_evidence(parts, evidence, language), why))),
+            parts.say("guest.stay", {"until": iso(until), "symbol": HERE}, language),
+            parts.say("notice.leave", {}, language),
+            parts.say("notice.wrong", {"symbol": WRONG}, language),
+        ]
+    )
 
 
 def sweep_of(placed: Order) -> int:

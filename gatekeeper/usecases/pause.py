@@ -5,7 +5,8 @@ from typing import Final
 
 from gatekeeper.domain.clubs import Schedule, StandingCard
 from gatekeeper.domain.decisions import Decision, Order, Progress, Verdict
-from gatekeeper.domain.memberships import Membership, State
+from gatekeeper.domain.memberships import Membership
+from gatekeeper.domain.pruning import WAITING
 from gatekeeper.policy.texts import iso
 from gatekeeper.ports import Tx
 from gatekeeper.usecases.parts import Parts, by_number, club_state, record
@@ -64,7 +65,9 @@ async def _clock(tx: Tx, parts: Parts) -> list[str]:
         for row in missed
         if row.due_at is not None and row.name in TOLD
     ]
-    over = await tx.count(Membership, state=State.NOTICED, grace_ends_at__lte=parts.clock.now())
+    over = await tx.count(
+        Membership, state__in=tuple(WAITING), grace_ends_at__lte=parts.clock.now()
+    )
     if over:
         code = f"would-look-{parts.policy.pruning.confirm}"
         lines.append(parts.say(code, {"count": over}))

@@ -57,6 +57,7 @@ FREE: Final[Mapping[str, Any]] = {
     "notice_policy": "",
     "unreachable_since": None,
     "grace_ends_at": None,
+    "guest_at": None,
     "planned_at": None,
     "confirmed_by": "",
     "page": 0,
@@ -78,7 +79,7 @@ async def refresh(tx: Tx, parts: Parts, now: datetime, *, alone: bool = False) -
     if not standing and not any(shows(parts, one, now) for one in asking):
         return
     them = await _placed(tx, parts, [*waiting, *unreached], now)
-    told = await _read(tx, them)
+    told = await _read(tx, parts, them)
     last = max(1, *standing, *(one.page for one in them))
     for page in range(last, 0, -1):  # the first one has the choices, and comes last
         on_it = [one for one in them if one.page == page]
@@ -165,16 +166,19 @@ class _Told:
     items: Mapping[int, SweepItem]
     removals: Mapping[int, letting_go.Progressed]
     names: Mapping[str, str]
+    soft: frozenset[int]  # whom a ✅ makes guests, and does not put out yet
 
 
-async def _read(tx: Tx, them: list[Membership]) -> _Told:
+async def _read(tx: Tx, parts: Parts, them: list[Membership]) -> _Told:
     ids = tuple(one.id for one in them)
     items = await tx.find(SweepItem, membership_id__in=ids, order="id") if ids else []
     confirmed = [one for one in them if one.state is State.CONFIRMED]
+    asked = them if parts.policy.pruning.softer is not None else []
     return _Told(
         items={item.membership_id: item for item in items},
         removals=await letting_go.progress_of_all(tx, confirmed),
         names={by: await said_by(tx, by) for by in {one.confirmed_by for one in confirmed}},
+        soft=frozenset([one.id for one in asked if await letting_go.comes_softly(tx, parts, one)]),
     )
 
 
@@ -195,6 +199,8 @@ async def _draw(
     if them and not waiting:
         status = "removals.only-unreachable"
     lines = (parts.say("removals.by-name"),) if them else ()
+    if softer := [one for one in open_ones if one.id in told.soft]:
+        lines = (parts.say("removals.softer", {"count": len(softer)}), *lines)
     if last > 1:
         lines = (parts.say("removals.pages", {"pages": last}), *lines)
     if them and (more := await _without_a_page(tx)):
@@ -234,6 +240,8 @@ async def _fact(tx: Tx, parts: Parts, known: _Told, member: Membership) -> str:
         told += _said_of_confirmed(parts, known.removals[member.id], by)
     elif member.noticed_at is not None:
         told.append(parts.say("removals.noticed", {"at": iso(member.noticed_at)}))
+        if member.guest_at is not None:
+            told.append(parts.say("removals.guest", {"at": iso(member.guest_at)}))
     elif member.unreachable_since is not None:
         values = {"since": iso(member.unreachable_since)}
         told.append(parts.say("removals.unreachable", values))
@@ -366,10 +374,11 @@ async def confirm(tx: Tx, parts: Parts, member: Membership, by: str, now: dateti
             confirmed_by=await by_number(tx, parts, by, now),
         )
     item = await last_item(tx, member)
+    soft = await letting_go.comes_softly(tx, parts, member)
     await record(
         tx,
         parts,
-        Decision(Verdict.REMOVE, "removal-confirmed"),
+        Decision(Verdict.REMOVE, "softer-confirmed" if soft else "removal-confirmed"),
         now=now,
         actor=by,
         subject=subject_of(member),

@@ -72,7 +72,9 @@ async def set_free(
     still needed to bring them back. Where it is done already, they are asked back at once.
     Whoever frees several draws the card once for all, with `redraw` false here.
     """
-    on_card = member.state is not State.NOTICED
+    on_card = member.state not in (State.NOTICED, State.GUEST)
+    was_guest = member.guest_at is not None
+    accounts = await letting_go.accounts_of(tx, parts, member) if was_guest else ()
     so_far = await letting_go.progress(tx, member)
     member = await tx.change(member, state=advance(member.state, event), **{**FREE, **changes})
     entry = await record(
@@ -81,6 +83,8 @@ async def set_free(
     await cancel(tx, subject_of(member), ("notice",), decision.code)
     await end_links(tx, member, now)
     await letting_go.restore(tx, parts, member, so_far.outside, now)
+    out_of_rooms = [who for who in accounts or so_far.soft if who not in so_far.outside]
+    await letting_go.restore(tx, parts, member, tuple(out_of_rooms), now, rooms=True)
     item = await removals.last_item(tx, member)
     if item is not None and not item.outcome:
         await tx.change(item, outcome="alive" if event is Event.ALIVE else "kept")
@@ -180,7 +184,7 @@ async def _end(
         welcome_due_at=None,
     )
     await record(tx, parts, decision, now=now, actor=actor, subject=subject_of(member), seen=seen)
-    await cancel(tx, subject_of(member), ("notice", "removal", "goodbye"), cause)
+    await cancel(tx, subject_of(member), ("notice", "removal", "goodbye", "guest"), cause)
     await end_links(tx, member, now)
     await dispute_card.end(tx, parts, member.person_id, now)
     if was in STAGED:

@@ -15,6 +15,7 @@ from gatekeeper.usecases import (
     cards,
     comeback,
     explained,
+    guests,
     letting_go,
     member_facts,
     notices,
@@ -35,12 +36,17 @@ async def on_receipt(tx: Tx, parts: Parts, done: Order, receipt: Receipt, now: d
     if done.purpose in {"goodbye", letting_go.RESTORE}:
         return
     member = await tx.get(Membership, number_of(done.subject))
+    if done.purpose == guests.NOTE:
+        await guests.told(tx, member, done, receipt)
+        return
     if done.purpose == "notice" and (receipt.waiting or not receipt.ref):
         await _not_reached(tx, parts, member, done, now)
     elif done.purpose == "notice":
         await _delivered(tx, parts, member, done, receipt, now)
     elif member.state is State.CONFIRMED:
         await _removed_there(tx, parts, member, done, now)
+    elif member.state in INSIDE and letting_go.softly(done):
+        await guests.crossed(tx, parts, member, done, now)
     elif member.state is State.ACTIVE and receipt.changed:
         await _crossed_there(tx, parts, member, done, now)
 
@@ -148,7 +154,9 @@ async def _removed_there(
 ) -> None:
     """The membership ends when they are outside on every platform."""
     so_far = await letting_go.progress(tx, member)
-    if so_far.done:
+    if so_far.done and letting_go.softly(done):
+        await guests.came(tx, parts, member, now)
+    elif so_far.done:
         await _removed(tx, parts, member, done, now)
     elif not so_far.open:  # another platform has refused: the admins see how far it is
         await removals.refresh(tx, parts, now)
@@ -251,13 +259,19 @@ async def may_still(
     member = await tx.get(Membership, number_of(placed.subject))
     if placed.purpose == "goodbye":
         return member.state is State.REMOVED and member.cause == "silence"
+    if placed.purpose == guests.NOTE:
+        return member.state is State.GUEST
     if placed.purpose == letting_go.RESTORE:
-        return member.state in INSIDE
+        return member.state in INSIDE and member.state is not State.GUEST
     if placed.purpose == "notice":
         if member.state is not State.NOTIFYING:
             return False
         await renew(tx, parts, member, placed, now)
         return True
+    soft = letting_go.softly(placed)
+    if soft and member.state in INSIDE and member.state is not State.CONFIRMED:
+        await guests.crossed(tx, parts, member, placed, now)
+        return False
     if member.state is State.ACTIVE and standing is not None and not standing.inside:
         await _crossed_there(tx, parts, member, placed, now)
         return False
@@ -273,5 +287,7 @@ async def may_still(
             await tx.change(placed, reason=BEGUN)
         return True
     decision = Decision(Verdict.KEEP, why)
-    await stage_ends.set_free(tx, parts, member, Event.KEEP, decision, "schedule", now)
+    member, _ = await stage_ends.set_free(tx, parts, member, Event.KEEP, decision, "schedule", now)
+    if soft:
+        await guests.crossed(tx, parts, member, placed, now)
     return False

@@ -272,14 +272,22 @@ async def answered(parts: Parts, event: Pressed, card: StandingCard) -> None:
             subject=f"sweep:{sweep.id}",
         )
         if go_on:
-            ids = tuple(item.membership_id for item in items)
-            members = await tx.find(Membership, id__in=ids, state__in=tuple(INSIDE)) if ids else []
+            members = await _still_inside(tx, [item.membership_id for item in items])
             looks = await look_at(tx, parts, members, outlook, now)
             lines = [Line(look.candidate, judge(look.candidate, now)) for look in looks]
             acted = [line for line in lines if line.decision.verdict is not Verdict.KEEP]
             await _carry_out(tx, parts, sweep, acted, outlook, now)
             await removals.refresh(tx, parts, now)
         await held.show(tx, parts, sweep, now, "go-on" if go_on else "left")
+
+
+async def _still_inside(tx: Tx, ids: Sequence[int]) -> list[Membership]:
+    """Those of a plan who are; asked for some at a time, as no database takes any number."""
+    found: list[Membership] = []
+    for start in range(0, len(ids), PAGE):
+        some = tuple(ids[start : start + PAGE])
+        found += await tx.find(Membership, id__in=some, state__in=tuple(INSIDE))
+    return found
 
 
 # ---- When Grace is over ------------------------------------------------------------------------

@@ -96,6 +96,7 @@ ORDER: Final = (
     "stage.planned",
     "stage.waits-for-digest",
     "stage.unreachable",
+    "stage.guest",
     "stage.noticed",
     "stage.notifying",
 )
@@ -111,6 +112,8 @@ def _stage(
         return "stage.planned" if shown else "stage.waits-for-digest"
     if member.state is State.NOTICED:
         return "stage.noticed"
+    if member.state is State.GUEST:
+        return "stage.guest"
     since = member.unreachable_since
     beyond = since is not None and since <= now - parts.policy.pruning.grace
     return "stage.unreachable" if beyond else "stage.notifying"
@@ -132,7 +135,7 @@ async def stages(tx: Tx, parts: Parts, them: Sequence[Standing]) -> list[Stage]:
 
 
 def _next(parts: Parts, code: str, member: Membership) -> datetime | None:
-    if code == "stage.noticed":
+    if code in {"stage.noticed", "stage.guest"}:
         return member.grace_ends_at
     if code == "stage.waits-for-digest" and member.planned_at is not None:
         return removals.shows_from(parts, member.planned_at)

@@ -30,8 +30,9 @@ from gatekeeper.usecases.parts import Parts
 # What an Order may be for; one that is not listed counts as "other".
 PURPOSES: Final = (
     "answer-told", "approve-told", "cannot-read", "card", "card-update", "code", "decline-told",
-    "failure", "form-link", "goodbye", "head", "invitation", "invitation-reminder", "notice",
-    "policy", "question", "removal", "resume-card", "retract", "thread", "told", "welcome",
+    "failure", "form-link", "goodbye", "guest", "head", "invitation", "invitation-reminder",
+    "notice", "policy", "question", "removal", "resume-card", "retract", "thread", "told",
+    "welcome",
 )  # fmt: skip
 KEPT_FOR: Final = timedelta(seconds=5)  # however often it is asked for, the tables are not
 SECONDS: Final = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0)

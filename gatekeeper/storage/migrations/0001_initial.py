@@ -419,6 +419,7 @@ class Migration(migrations.Migration):
                 ("notice_policy", fields.TextField(default="")),
                 ("unreachable_since", fields.DatetimeField(null=True)),
                 ("grace_ends_at", fields.DatetimeField(null=True)),
+                ("guest_at", fields.DatetimeField(null=True)),
                 ("planned_at", fields.DatetimeField(null=True)),
                 ("confirmed_by", fields.TextField(default="")),
                 ("page", fields.BigIntField(default=0)),
@@ -804,7 +805,8 @@ class Migration(migrations.Migration):
         ),
         ops.RunSQL(
             "CREATE UNIQUE INDEX uid_memberships_open ON memberships (club, person_id)"
-            " WHERE state IN ('active', 'notifying', 'noticed', 'planned', 'confirmed')",
+            " WHERE state IN ('active', 'notifying', 'noticed', 'planned', 'confirmed',"
+            " 'guest')",
             reverse_sql="DROP INDEX uid_memberships_open",
         ),
     ]

@@ -131,6 +131,40 @@ async def test_removal_reaches_rooms_that_people_added(world: MatrixWorld) -> No
     assert out.reason == "Silent."
 
 
+async def test_a_guest_is_out_of_the_rooms_and_gets_back_what_was_taken(world: MatrixWorld) -> None:
+    """Done twice like once; a room that they left by themselves stays theirs to enter."""
+    ada = await admitted(world)
+    hands, guests = world.hands(ada), world.scene.welcome
+    [talk] = [room for room in world.scene.rooms if room != guests]
+    for room in world.scene.rooms:
+        await hands.join(room)
+    remove = Remove(who=ada, reason="Silent.", stay_in=world.scene.rooms[guests])
+    first = await world.platform.perform(remove, "g", world.now())
+    again = await world.platform.perform(remove, "g", world.now())
+    assert (first.changed, again.changed) == (True, False)
+    there = await states(world, ada.account)
+    assert there == {world.scene.space: "join", guests: "join", talk: "leave"}
+    assert (await world.platform.standing(ada)).inside
+    back = Admit(who=ada, rooms=True)
+    receipts = [await world.platform.perform(back, "b", world.now()) for _ in range(2)]
+    assert [one.changed for one in receipts] == [True, False]
+    assert (await states(world, ada.account))[talk] == "invite"
+    await hands.join(talk)
+    await hands.leave(talk)
+    assert not (await world.platform.perform(back, "b", world.now())).changed
+    assert not world.desk.of(events.PutOut, ada)
+
+
+async def states(world: MatrixWorld, user: str) -> dict[str, str]:
+    """The membership of `user` in the space and its rooms, as the homeserver has it."""
+    found = {}
+    for room in (world.scene.space, *world.scene.rooms):
+        path = f"/_matrix/client/v3/rooms/{room}/state/m.room.member/{user}"
+        told = world.synapse.call("GET", path, token=world.bot.token)
+        found[room] = told["membership"]
+    return found
+
+
 async def test_an_invitation_taken_back_leaves_no_door_open(world: MatrixWorld) -> None:
     """We invite to each room as well: whoever was not quick is to find all of them shut."""
     who = await world.person()
