@@ -195,12 +195,13 @@ class Planner:
             remove=tuple(remove),
             unreachable=tuple(line for line in lines if line.decision.code == UNREACHABLE),
             counts=counts,
-            held=_over(brake, touched, counts.total()),
+            held=too_many(brake, touched, counts.total()),
             touched=touched,
         )
 
 
-def _over(brake: Brake, touched: int, total: int) -> str:
+def too_many(brake: Brake, touched: int, total: int) -> str:
+    """Which brake holds so many of `total` members, "" for none."""
     if brake.count is not None and touched > brake.count:
         return "brake-count"
     if brake.percent is not None and touched > total * brake.percent / 100:

@@ -29,7 +29,6 @@ async def came(tx: Tx, parts: Parts, member: Membership, now: datetime) -> None:
         state=advance(member.state, Event.SOFTENED),
         guest_at=now,
         grace_ends_at=until,
-        planned_at=None,
         page=0,
     )
     entry = await record(

@@ -19,7 +19,7 @@ from gatekeeper.domain.memberships import (
     SweepItem,
     advance,
 )
-from gatekeeper.domain.pruning import Line, Plan, judge, too_many
+from gatekeeper.domain.pruning import WAITING, Line, Plan, judge, too_many
 from gatekeeper.policy.judge import Policy
 from gatekeeper.ports import PAGE, Tx
 from gatekeeper.usecases import (
@@ -192,7 +192,7 @@ async def _carry_out(
         for line, look in zip(some, looks, strict=True):
             if line.decision.verdict is Verdict.NOTIFY:
                 await _notify(tx, parts, sweep, look, line.decision, now)
-            elif look.candidate.membership.state is State.NOTICED:
+            elif look.candidate.membership.state in WAITING:
                 await _plan_removal(tx, parts, look, line.decision, now)
 
 
@@ -299,7 +299,7 @@ async def due(parts: Parts, now: datetime) -> datetime | None:
         state = await club_state(tx)
         if state.paused_at is not None:
             return None
-        ripe = await tx.find(Membership, state=State.NOTICED, grace_ends_at__lte=now, limit=500)
+        ripe = await _ripe(tx, now)
         behind = await removals.catch_up(tx, parts, now)
     if ripe:
         outlook = await look_out(parts)
@@ -311,11 +311,16 @@ async def due(parts: Parts, now: datetime) -> datetime | None:
     return await _next(parts, now)
 
 
+async def _ripe(tx: Tx, now: datetime) -> list[Membership]:
+    """Those whose Grace, or time as a guest, is over."""
+    return await tx.find(Membership, state__in=tuple(WAITING), grace_ends_at__lte=now, limit=500)
+
+
 async def _next(parts: Parts, now: datetime) -> datetime | None:
     grace = parts.policy.pruning.grace
     async with parts.store.look(parts.club) as tx:
         noticed = await tx.first(
-            Membership, state=State.NOTICED, grace_ends_at__set=True, order="grace_ends_at"
+            Membership, state__in=tuple(WAITING), grace_ends_at__set=True, order="grace_ends_at"
         )
         unreached = await tx.first(
             Membership,
@@ -342,7 +347,7 @@ async def _too_many(tx: Tx, parts: Parts, count: int, now: datetime) -> bool:
 
 
 async def _over(tx: Tx, parts: Parts, outlook: Outlook, now: datetime) -> None:
-    ripe = await tx.find(Membership, state=State.NOTICED, grace_ends_at__lte=now, limit=500)
+    ripe = await _ripe(tx, now)
     looks = await look_at(tx, parts, ripe, outlook, now)
     _note_faults(parts.policy, looks)
     decided = [(look, judge(look.candidate, now)) for look in looks]
@@ -353,7 +358,7 @@ async def _over(tx: Tx, parts: Parts, outlook: Outlook, now: datetime) -> None:
         if decision.verdict is Verdict.REMOVE:
             await _plan_removal(tx, parts, look, decision, now, asked)
             planned = True
-        elif decision.code == "in-grace":
+        elif decision.code in {"in-grace", "as-guest"}:
             ends_at = look.candidate.membership.grace_ends_at or now
             await _put_off(tx, look, max(ends_at, now + SOON))
         elif decision.code in UNSURE:
