@@ -1,0 +1,387 @@
+"""Takes in one payload, by whatever line it came: keep what decides, answer within three seconds.
+
+An event that is not kept in time is answered "not now", so that Slack tells it again even if we
+die meanwhile; we go on with it all the same. A press comes only once: it is always answered.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+from weakref import WeakValueDictionary
+
+from gatekeeper.domain.activity import Sign
+from gatekeeper.domain.events import Departed, Event, Joined
+from gatekeeper.domain.identity import Identity
+from gatekeeper.ports import Clock, FrontDesk, Profile
+from gatekeeper_slack import events
+from gatekeeper_slack.events import Back, Changed, Heard, Home, Lost, Out, Revoked
+from gatekeeper_slack.patience import back_off, passing
+from gatekeeper_slack.requests import Reply
+from gatekeeper_slack.scene import NAME, Scene
+from gatekeeper_slack.sight import Sight
+
+log = logging.getLogger(__name__)
+
+ACK: Final = 2.5  # seconds in which we answer; Slack waits three
+REMEMBER: Final = timedelta(hours=1)  # what was told; Slack's last retry comes after six minutes
+_MOST: Final = 50_000  # things told that are remembered
+_WAITING: Final = 1_000  # things taken in at a time; beyond, Slack is asked to come again
+_TRIES: Final = 5  # of an event that fails, but not for storage's or Slack's sake
+_OURS: Final = timedelta(minutes=5)  # between our taking somebody out and Slack's time of it
+_BUSY: Final = Reply(503, {"error": "slack-not-now"})
+_DONE: Final = Reply()
+
+
+class Stopped(Exception):
+    """We were asked to stop; what is not kept comes again."""
+
+
+class Screens(Protocol):
+    """What people see in modals and in the Home tab; each answers whether it was meant.
+
+    Called after the person is known; `trigger` opens one view within three seconds.
+    """
+
+    async def command(self, who: Identity, command: str, text: str, trigger: str) -> bool:
+        """A slash command; False: its words are taken as if written to us."""
+        ...
+
+    async def shortcut(self, who: Identity, callback: str, payload: Mapping[str, Any]) -> bool:
+        """A shortcut, global or on a message."""
+        ...
+
+    async def pressed(self, who: Identity, payload: Mapping[str, Any]) -> bool:
+        """A button in a view, or one on a message that is no choice of a card."""
+        ...
+
+    async def submitted(self, who: Identity, view: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """A modal was sent: Slack's `response_action`, None closes it."""
+        ...
+
+    async def closed(self, who: Identity, view: Mapping[str, Any]) -> None:
+        """A modal was closed."""
+        ...
+
+    async def home(self, who: Identity) -> None:
+        """The Home tab was opened."""
+        ...
+
+
+@dataclass(slots=True)
+class Looks:
+    """How the intake looks up what Slack does not tell along; None: it cannot.
+
+    Attributes:
+        inside: whether somebody is in the club's channel now; PlatformDown, PlatformBusy.
+        profile: name of an account, and whether it is a bot's; raises like Platform.profile.
+        symbol: the choice that a pressed button stands for, "" for none.
+        changed: an account's data is to be read anew.
+    """
+
+    symbol: Callable[[Mapping[str, Any]], str]
+    inside: Callable[[Identity], Awaitable[bool]] | None = None
+    profile: Callable[[Identity], Awaitable[Profile]] | None = None
+    changed: Callable[[Identity], None] | None = None
+
+
+@dataclass(slots=True)
+class _Told:
+    """Something that Slack told: being taken in, or done at `at`."""
+
+    at: datetime
+    task: "asyncio.Task[Mapping[str, Any] | None]"
+
+
+@dataclass(slots=True)
+class Reception:
+    """Takes in what reaches one workspace's club.
+
+    Attributes:
+        revoked: code of why nothing more is to be expected, "" while all is well.
+        poison: an event that was passed over, and when.
+    """
+
+    scene: Scene
+    desk: FrontDesk
+    clock: Clock
+    sight: Sight
+    looks: Looks
+    screens: Screens | None = None
+    within: float = ACK
+    revoked: str = ""
+    poison: tuple[str, datetime] | None = None
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _told: "OrderedDict[tuple[str, str], _Told]" = field(default_factory=OrderedDict)
+    _tasks: set["asyncio.Task[Any]"] = field(default_factory=set)
+    _turns: "WeakValueDictionary[Identity, asyncio.Lock]" = field(
+        default_factory=WeakValueDictionary
+    )
+
+    async def take(self, payload: Mapping[str, Any]) -> Reply:
+        """Take in one payload; the answer is there within three seconds, whatever happens."""
+        kind = str(payload.get("type", ""))
+        if kind == "url_verification":
+            return Reply(body={"challenge": str(payload.get("challenge", ""))[:1_000]})
+        if "ssl_check" in payload:
+            return _DONE
+        if not events.of_team(self.scene, payload):
+            log.warning("slack-foreign-team %s", kind[:40] or "command")
+            return _DONE
+        if kind in ("event_callback", "app_rate_limited"):
+            return await self._event(payload)
+        return await self._interaction(kind, payload)
+
+    async def stop(self, seconds: float) -> None:
+        """Let what is being taken in come to its end, for so long."""
+        self.stopping.set()
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=seconds)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # ---- events --------------------------------------------------------------------------------
+
+    async def _event(self, payload: Mapping[str, Any]) -> Reply:
+        now = self.clock.now()
+        number = str(payload.get("event_id") or payload.get("minute_rate_limited") or "")
+        key = str(payload.get("team_id", "")), number
+        self._forget(now)
+        known = self._told.get(key) if number else None
+        if known is None:
+            if len(self._tasks) >= _WAITING:
+                log.warning("slack-too-many waiting: %d", len(self._tasks))
+                return _BUSY
+            self._hear_ourselves(payload, now)
+            heard = events.heard(self.scene, payload, now)
+            if heard == events.NOTHING:
+                return _DONE
+            known = _Told(now, self._go(self._keep(heard)))
+            if number:
+                self._told[key] = known
+        try:
+            await asyncio.wait_for(asyncio.shield(known.task), self.within)
+        except TimeoutError:
+            log.warning("slack-not-now %s", number)
+            return _BUSY
+        except Stopped:
+            self._told.pop(key, None)
+            return _BUSY
+        return _DONE
+
+    def _forget(self, now: datetime) -> None:
+        while self._told:
+            oldest = next(iter(self._told.values()))
+            if now - oldest.at < REMEMBER and len(self._told) <= _MOST:
+                return
+            self._told.popitem(last=False)
+
+    def _hear_ourselves(self, payload: Mapping[str, Any], now: datetime) -> None:
+        """Our own messages come back to us, too: by that we know that we hear."""
+        raw = payload.get("event")
+        if isinstance(raw, dict) and raw.get("user") == self.scene.bot:
+            self.sight.came(events.ref(str(raw.get("channel")), str(raw.get("ts"))))
+        if self.sight.deaf_since(now):
+            self._go(self._insist(lambda: self.sight.heard_again(now), "heard-again"))
+
+    async def _keep(self, heard: Heard) -> None:
+        """Give the desk what one event means, in the order of its person."""
+        if heard.sign is not None:
+            await self._observe(heard.sign)
+        if heard.change is not None:
+            await self._change(heard)
+        if heard.event is not None:
+            event = heard.event
+            async with self._turns.setdefault(event.who, asyncio.Lock()):
+                await self._insist(lambda: self._tell(event), event.event_id)
+
+    async def _observe(self, sign: Sign) -> None:
+        """A sign stays in the desk's memory even where it cannot be written now."""
+        position = self.clock.now().isoformat()
+        try:
+            await self.desk.observe(NAME, [sign], position)
+        except Exception as error:
+            log.warning("slack-sign-waits %s", type(error).__name__)
+
+    async def _change(self, heard: Heard) -> None:
+        change = heard.change
+        match change:
+            case Out() | Back():
+                await self._insist(lambda: self.sight.change(change), "place")
+            case Lost(start, end):
+                log.warning("slack-rate-limited from %s", start.isoformat())
+                await self._insist(lambda: self.desk.missed(NAME, "", start, end), "missed")
+            case Revoked(why):
+                log.error("%s", why)
+                self.revoked = why
+            case Home(who) if self.screens is not None:
+                await self._shown(self.screens.home(who), "home")
+            case Changed(who, gone):
+                if self.looks.changed is not None:
+                    self.looks.changed(who)
+                if gone:
+                    await self._deactivated(who)
+            case _:
+                pass
+
+    async def _deactivated(self, who: Identity) -> None:
+        """An account that nobody can use is inside no more; Slack is asked before it is told."""
+        at = self.clock.now()
+        event = Departed(who=who, at=at, event_id=f"deactivated:{who.account}:{at.isoformat()}")
+        if self.looks.inside is not None:
+            async with self._turns.setdefault(who, asyncio.Lock()):
+                await self._insist(lambda: self._tell(event), event.event_id)
+
+    async def _tell(self, event: Event) -> None:
+        """The desk takes an event; who came or went is looked at first, since Slack promises no
+        order and tells of some things late."""
+        looked = isinstance(event, Joined | Departed) and self.looks.inside is not None
+        if looked and await self._inside(event.who) is not isinstance(event, Joined):
+            log.info("slack-late %s", event.event_id)
+            return
+        if isinstance(event, Joined) and self.looks.profile is not None:
+            told = await self.looks.profile(event.who)
+            if told.bot:
+                return
+            event = replace(event, name=told.name)
+        await self.desk.handle(self._whose(event))
+
+    def _whose(self, event: Event) -> Event:
+        """Slack does not say who took somebody out: it was us, where we did so just then."""
+        key = self.scene.club, event.who.account.rpartition(":")[2]
+        if isinstance(event, Joined):
+            self.scene.removed.pop(key, None)
+        elif isinstance(event, Departed):
+            ours = self.scene.removed.get(key)
+            if ours is not None and abs(event.at - ours) <= _OURS:
+                return events.by_us(self.scene, event)
+        return event
+
+    async def _inside(self, who: Identity) -> bool:
+        return self.looks.inside is not None and await self.looks.inside(who)
+
+    # ---- interactions --------------------------------------------------------------------------
+
+    async def _interaction(self, kind: str, payload: Mapping[str, Any]) -> Reply:
+        who = events.presser(self.scene, payload)
+        if who is None:
+            log.warning("slack-nobody %s", kind[:40] or "command")
+            return _DONE
+        if kind == "block_suggestion":
+            return Reply(body={"options": []})
+        if len(self._tasks) >= _WAITING:
+            log.warning("slack-too-many waiting: %d", len(self._tasks))
+            return _BUSY
+        task = self._go(self._act(kind, who, payload))
+        try:
+            answer = await asyncio.wait_for(asyncio.shield(task), self.within)
+        except (TimeoutError, Stopped):
+            log.warning("slack-late-answer %s", kind[:40] or "command")
+            return _DONE
+        return Reply(body=answer) if answer else _DONE
+
+    async def _act(
+        self, kind: str, who: Identity, payload: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        now, screens = self.clock.now(), self.screens
+        if kind == "block_actions":
+            await self._pressed(who, payload, now)
+        elif not kind and payload.get("command"):
+            await self._commanded(who, payload, now)
+        elif kind in ("shortcut", "message_action", "view_submission"):
+            await self._keep(events.acted(self.scene, payload, now))
+            if screens is None:
+                log.info("slack-unknown %s", kind)
+            elif kind == "view_submission":
+                told = await self._shown(screens.submitted(who, _view(payload)), kind)
+                return told if isinstance(told, Mapping) else None
+            else:
+                callback = str(payload.get("callback_id", ""))
+                await self._shown(screens.shortcut(who, callback, payload), kind)
+        elif kind == "view_closed":
+            if screens is not None:
+                await self._shown(screens.closed(who, _view(payload)), kind)
+        else:
+            log.info("slack-unknown %s", kind[:40])
+        return None
+
+    async def _pressed(self, who: Identity, payload: Mapping[str, Any], now: datetime) -> None:
+        actions = payload.get("actions")
+        action = actions[0] if isinstance(actions, list) and actions else None
+        if not isinstance(action, dict):
+            log.warning("slack-empty-actions")
+            return
+        symbol = ""
+        if "view" not in payload:
+            symbol = self.looks.symbol(action)
+            heard = events.pressed(self.scene, payload, symbol, now)
+            if heard == events.NOTHING:
+                log.warning("slack-press-refused by %s", who)
+                return
+        else:
+            heard = events.acted(self.scene, payload, now)
+        await self._keep(heard)
+        if not symbol and self.screens is not None:
+            if not await self._shown(self.screens.pressed(who, payload), "pressed"):
+                log.info("slack-unknown action %s", str(action.get("action_id"))[:80])
+        elif not symbol:
+            log.info("slack-unknown action %s", str(action.get("action_id"))[:80])
+
+    async def _commanded(self, who: Identity, payload: Mapping[str, Any], now: datetime) -> None:
+        heard = events.commanded(self.scene, payload, now)
+        if self.screens is not None and heard.sign is not None:
+            words = str(payload.get("command", "")), str(payload.get("text", ""))
+            trigger = str(payload.get("trigger_id", ""))
+            if await self._shown(self.screens.command(who, *words, trigger), "command"):
+                heard = Heard(sign=heard.sign)
+        await self._keep(heard)
+
+    async def _shown(self, doing: Awaitable[Any], what: str) -> Any:
+        """What is only to be seen may fail: the record does not hang on it."""
+        try:
+            return await doing
+        except Exception as error:
+            log.warning("slack-screen-failed %s: %s", what, type(error).__name__)
+            return None
+
+    # ---- going on ------------------------------------------------------------------------------
+
+    def _go(self, doing: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        task = asyncio.get_running_loop().create_task(doing)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, Stopped):
+            log.error("slack-intake-fault %s: %s", type(error).__name__, error)
+
+    async def _insist(self, act: Callable[[], Awaitable[None]], what: str) -> None:
+        """Again until it works; an event that fails by itself is passed over after some tries."""
+        for attempt in itertools.count():
+            try:
+                await act()
+                return
+            except Exception as error:
+                if not passing(error) and attempt + 1 >= _TRIES:
+                    log.error("event-refused %s: %s: %s", what, type(error).__name__, error)
+                    self.poison = f"{what}: {type(error).__name__}", self.clock.now()
+                    return
+                log.warning("intake-stuck at %s: %s", what, type(error).__name__)
+            try:
+                await asyncio.wait_for(self.stopping.wait(), back_off(attempt))
+            except TimeoutError:
+                continue
+            raise Stopped
+
+
+def _view(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    view = payload.get("view")
+    return view if isinstance(view, dict) else {}
