@@ -95,6 +95,7 @@ async def plan_safely(tx: Tx, parts: Parts, outlook: Outlook, now: datetime, slo
 
     One whom a rule would act on, and everyone is looked at, now and until the policy changes.
     """
+    await _bring_back(tx, now)
     planned = await plan(tx, parts, outlook, now)
     if planned.sieve is None:
         return planned
@@ -104,6 +105,12 @@ async def plan_safely(tx: Tx, parts: Parts, outlook: Outlook, now: datetime, slo
         return planned
     await _alarm(tx, parts, missed, now)
     return await plan(tx, parts, outlook, now, whole=True)
+
+
+async def _bring_back(tx: Tx, now: datetime) -> None:
+    """Nobody is put off for longer than the longest step, unless by a clock that ran ahead."""
+    late = now + STEPS[-1]
+    await tx.change_all(Membership, {"look_at": now}, state=State.ACTIVE, look_at__gt=late)
 
 
 async def _sieve(tx: Tx, parts: Parts, members: int) -> Sieve | None:
