@@ -6,11 +6,22 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gatekeeper.domain.activity import Kind
+from gatekeeper.domain.clubs import Finding
 from gatekeeper.domain.decisions import Admit, Order, Progress, Remove
 from gatekeeper.domain.identity import Identity
-from gatekeeper.domain.memberships import Membership, State
+from gatekeeper.domain.memberships import Dispute, Membership, State
 from gatekeeper.testing.fakes import FakeStore, ManualClock
-from gatekeeper.usecases import adopt, exempt, stage_ends, sweep
+from gatekeeper.usecases import (
+    adopt,
+    erase,
+    exempt,
+    pause,
+    reconcile,
+    stage_ends,
+    sweep,
+    sweep_report,
+    words_on_removals,
+)
 from tests.journeys.club import CLUB, Club, a_club
 
 GRACE, TIME = 7, 30
@@ -173,3 +184,83 @@ async def test_a_leave_or_an_exemption_gives_the_rooms_back(club: Softer) -> Non
     await club.settle()
     assert (await club.member(eve)).state is State.ACTIVE
     assert "talk" in club.places(eve)
+
+
+async def test_a_room_that_is_refused_makes_no_guest_and_gives_back(club: Softer) -> None:
+    eve = await club.planned()
+    club.platform.refuse(eve, "no-power")
+    await club.confirm()
+    await club.settle()
+    assert (await club.member(eve)).state is State.CONFIRMED
+    club.platform.refuse(eve, "")
+    await club.platform.live(eve)
+    await club.settle()
+    assert (await club.member(eve)).state is State.ACTIVE
+    assert club.places(eve) == {"space": "join", **ROOMS}
+
+
+async def test_who_could_not_be_reached_is_removed_by_name_as_ever(club: Softer) -> None:
+    eve = club.platform.person("@eve:fake", inside=True)
+    await adopt.adopt(club.parts, "operator:root")
+    await club.pass_time(seconds=20)
+    await club.sweep()
+    await club.later(GRACE + 1)
+    await club.sweep()
+    card = next(m for m in reversed(club.cards()) if m.card and "removals" in m.card.title)
+    await club.platform.write(club.alice, "remove @eve", "admins", card.ref)
+    await club.settle()
+    assert (await club.member(eve)).state is State.REMOVED
+
+
+async def test_a_dispute_brings_a_guest_back_and_shows_their_stage(club: Softer) -> None:
+    eve = await club.guest()
+    await club.platform.press(eve, club.told(eve)[-1].ref, "🚩")
+    await club.settle()
+    assert (await club.one(Dispute)).stage == "guest"
+    assert (await club.member(eve)).state is State.ACTIVE
+    assert "talk" in club.places(eve)
+
+
+@pytest.mark.parametrize("word", ["keep", "leave", "hand", "erase"])
+async def test_other_ends_of_a_guests_time(club: Softer, word: str) -> None:
+    eve = await club.guest()
+    if word == "keep":
+        await words_on_removals.keep_by_command(club.parts, eve, "We know", None, "operator:root")
+    elif word == "leave":
+        await club.platform.leave(eve)
+    elif word == "hand":
+        await club.platform.put_out_by_hand(eve, by=club.alice)
+    else:
+        assert (await erase.export(club.parts, eve))["memberships"][0]["guest_at"]
+        await erase.erase(club.parts, eve, "operator:root", remove=True)
+    await club.settle()
+    if word == "keep":
+        assert (await club.member(eve)).state is State.ACTIVE
+        assert "talk" in club.places(eve)
+    else:
+        [member] = [m for m in await club.find(Membership) if m.name != "Fay" and m.ended_at]
+        assert member.state in (State.DEPARTED, State.REMOVED)
+        assert "space" not in club.places(eve)
+        assert not club.acts(Admit)
+
+
+async def test_a_guest_is_no_finding_and_the_stage_is_told(club: Softer) -> None:
+    eve = await club.guest()
+    await reconcile.run(club.parts, "operator:root")
+    assert eve.account not in str(await club.find(Finding))
+    async with club.store.look(CLUB) as tx:
+        staged = await sweep_report.standings(tx, club.parts, club.clock.now())
+    assert [one.stage for one in staged] == ["stage.guest"]
+
+
+async def test_a_pause_holds_the_step(club: Softer) -> None:
+    eve = await club.planned()
+    await pause.pause(club.parts, "operator:root")
+    await club.confirm()
+    removal = await club.one(Order, purpose="removal")
+    await club.performer.perform(removal.id, removal.attempt)
+    assert "talk" in club.places(eve)
+    assert not club.acts(Remove)
+    await pause.resume(club.parts, "operator:root")
+    await club.settle()
+    assert (await club.member(eve)).state is State.GUEST

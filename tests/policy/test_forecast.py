@@ -99,6 +99,20 @@ def test_whose_removal_is_planned_already_is_named_at_once():
     assert events(foresee(life(300, State.PLANNED))) == [(0, REMOVE, "over")]
 
 
+def test_a_softer_step_puts_the_removal_off_once():
+    policy = a_policy(("  exclude:\n", "  softer: 10d\n  exclude:\n"))
+    assert events(foresee(life(80), policy=policy, days=40)) == [
+        (11, NOTIFY, "quiet"),
+        (35, REMOVE, "over"),
+    ]
+    planned = life(300, State.PLANNED, pace=0.5)
+    assert events(foresee(planned, policy=policy)) == [(20, REMOVE, "over")]
+    again = life(300, State.PLANNED, guest_at=NOW - DAY)
+    assert events(foresee(again, policy=policy)) == [(0, REMOVE, "over")]
+    guest = life(300, State.GUEST, grace_ends_at=NOW + 4 * DAY)
+    assert events(foresee(guest, policy=policy)) == [(4, REMOVE, "over")]
+
+
 def test_whom_the_rules_free_after_their_grace_is_free():
     policy = a_policy(
         ("condition: member.grace_over", "condition: member.grace_over && member.messages_30d > 9")

@@ -101,6 +101,7 @@ FINDINGS = [
     (("{id: age,", "{id: why,"), "duplicate-id", 'why, kind: number', 0),
     (("alias: talk", "alias: lobby"), "duplicate-id", "lobby}]", 0),
     (("welcomeRoom: lobby", "welcomeRoom: hall"), "unknown-room", "hall", 0),
+    (("welcomeRoom: lobby", "welcomeRoom: lobby\n      guestsRoom: den"), "unknown-room", "den", 0),
     (("  texts:", "  welcome: {room: hall}\n  texts:"), "unknown-room", "hall", 0),
     (('people: ["matrix:@ann:example.org", "matrix:@ben:example.org"]', "people: []"),
      "no-admins", "people: []", 0),
