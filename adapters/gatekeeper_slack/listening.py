@@ -15,9 +15,10 @@ from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.response import BoltResponse
 
 from gatekeeper.ports import Clock, FrontDesk, Health
-from gatekeeper_slack.reception import ACK, Looks, Reception, Screens
+from gatekeeper_slack.reception import ACK, Reception
 from gatekeeper_slack.requests import Reply, Requests
 from gatekeeper_slack.scene import NAME, Scene
+from gatekeeper_slack.screens import Looks, Screens
 from gatekeeper_slack.sight import Sight
 from gatekeeper_slack.sockets import LOOK, PING, Plain, Sockets
 
@@ -40,7 +41,7 @@ class Intake:
         scene: who we are and which channels are the club's; may be filled until `start`.
         app_token: of Socket Mode; "" where Slack calls us by HTTP.
         signing_secret: of the app; "" where it is Socket Mode alone.
-        looks, screens: see `reception`.
+        looks, screens: see `screens`.
     """
 
     def __init__(

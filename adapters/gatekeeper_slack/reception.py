@@ -11,18 +11,19 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from gatekeeper.domain.activity import Sign
 from gatekeeper.domain.events import Departed, Event, Joined
 from gatekeeper.domain.identity import Identity
-from gatekeeper.ports import Clock, FrontDesk, Profile
+from gatekeeper.ports import Clock, FrontDesk
 from gatekeeper_slack import events
 from gatekeeper_slack.events import Back, Changed, Heard, Home, Lost, Out, Revoked
 from gatekeeper_slack.patience import back_off, passing
 from gatekeeper_slack.requests import Reply
 from gatekeeper_slack.scene import NAME, Scene
+from gatekeeper_slack.screens import Looks, Screens
 from gatekeeper_slack.sight import Sight
 
 log = logging.getLogger(__name__)
@@ -39,54 +40,6 @@ _DONE: Final = Reply()
 
 class Stopped(Exception):
     """We were asked to stop; what is not kept comes again."""
-
-
-class Screens(Protocol):
-    """What people see in modals and in the Home tab; each answers whether it was meant.
-
-    Called after the person is known; `trigger` opens one view within three seconds.
-    """
-
-    async def command(self, who: Identity, command: str, text: str, trigger: str) -> bool:
-        """A slash command; False: its words are taken as if written to us."""
-        ...
-
-    async def shortcut(self, who: Identity, callback: str, payload: Mapping[str, Any]) -> bool:
-        """A shortcut, global or on a message."""
-        ...
-
-    async def pressed(self, who: Identity, payload: Mapping[str, Any]) -> bool:
-        """A button in a view, or one on a message that is no choice of a card."""
-        ...
-
-    async def submitted(self, who: Identity, view: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """A modal was sent: Slack's `response_action`, None closes it."""
-        ...
-
-    async def closed(self, who: Identity, view: Mapping[str, Any]) -> None:
-        """A modal was closed."""
-        ...
-
-    async def home(self, who: Identity) -> None:
-        """The Home tab was opened."""
-        ...
-
-
-@dataclass(slots=True)
-class Looks:
-    """How the intake looks up what Slack does not tell along; None: it cannot.
-
-    Attributes:
-        inside: whether somebody is in the club's channel now; PlatformDown, PlatformBusy.
-        profile: name of an account, and whether it is a bot's; raises like Platform.profile.
-        symbol: the choice that a pressed button stands for, "" for none.
-        changed: an account's data is to be read anew.
-    """
-
-    symbol: Callable[[Mapping[str, Any]], str]
-    inside: Callable[[Identity], Awaitable[bool]] | None = None
-    profile: Callable[[Identity], Awaitable[Profile]] | None = None
-    changed: Callable[[Identity], None] | None = None
 
 
 @dataclass(slots=True)
@@ -124,6 +77,13 @@ class Reception:
 
     async def take(self, payload: Mapping[str, Any]) -> Reply:
         """Take in one payload; the answer is there within three seconds, whatever happens."""
+        try:
+            return await self._taken(payload)
+        except Exception as error:
+            self._fault(error)
+            return _DONE
+
+    async def _taken(self, payload: Mapping[str, Any]) -> Reply:
         kind = str(payload.get("type", ""))
         if kind == "url_verification":
             return Reply(body={"challenge": str(payload.get("challenge", ""))[:1_000]})
@@ -352,16 +312,29 @@ class Reception:
     # ---- going on ------------------------------------------------------------------------------
 
     def _go(self, doing: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
-        task = asyncio.get_running_loop().create_task(doing)
+        task = asyncio.get_running_loop().create_task(self._guarded(doing))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
 
+    async def _guarded(self, doing: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            return await doing
+        except Stopped:
+            raise
+        except Exception as error:
+            self._fault(error)
+            return None
+
+    def _fault(self, error: Exception) -> None:
+        """A fault of our own: passed over in one line, since it would fail a second time, too."""
+        log.error("slack-intake-fault %s: %s", type(error).__name__, error)
+        self.poison = type(error).__name__, self.clock.now()
+
     def _ended(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None and not isinstance(error, Stopped):
-            log.error("slack-intake-fault %s: %s", type(error).__name__, error)
+        if not task.cancelled():
+            task.exception()  # only Stopped, which nobody may await any more
 
     async def _insist(self, act: Callable[[], Awaitable[None]], what: str) -> None:
         """Again until it works; an event that fails by itself is passed over after some tries."""

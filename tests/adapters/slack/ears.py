@@ -13,8 +13,8 @@ from gatekeeper.clock import SystemClock
 from gatekeeper.domain.identity import Identity
 from gatekeeper.testing.platform_world import RecordingDesk
 from gatekeeper_slack.listening import Intake
-from gatekeeper_slack.reception import Looks, Screens
 from gatekeeper_slack.scene import Scene
+from gatekeeper_slack.screens import Looks, Screens
 from tests.support.slack import delivery
 from tests.support.slack.delivery import Slack
 from tests.support.slack.people import Person

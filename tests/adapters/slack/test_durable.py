@@ -13,8 +13,9 @@ from gatekeeper.ports import FrontDesk
 from gatekeeper.testing.fakes import FakeStore, ManualClock
 from gatekeeper.testing.platform_world import RecordingDesk
 from gatekeeper_slack import reception as module
-from gatekeeper_slack.reception import REMEMBER, Looks, Reception
+from gatekeeper_slack.reception import REMEMBER, Reception
 from gatekeeper_slack.scene import Scene
+from gatekeeper_slack.screens import Looks
 from gatekeeper_slack.sight import Sight
 from tests.journeys.club import Club, a_club
 

@@ -208,6 +208,21 @@ async def test_an_event_that_fails_by_itself_is_passed_over_and_shown(heard, cap
     assert [one.text for one in heard.desk.of(told.Wrote)] == ["help"]
 
 
+async def test_a_fault_of_our_own_is_one_line(heard, caplog, monkeypatch):
+    def broken(*given: Any) -> None:
+        raise LookupError("ours")
+
+    ada = heard.person("ada", heard.desk_room)
+    heard.looks.symbol = broken
+    answer = await ada.press(heard.desk_room, heard.card(), "card:1:approve")
+    monkeypatch.setattr("gatekeeper_slack.events.heard", broken)
+    ada.tell_app("status")
+    await heard.slack.quiet()
+    assert (answer.status, heard.slack.told[-1].tries) == (200, [200])
+    assert codes(caplog) == ["slack-intake-fault"] * 2
+    assert heard.intake.health().code == "event-refused"
+
+
 # ---- Presses -----------------------------------------------------------------------------------
 
 
