@@ -63,9 +63,8 @@ def _once(
     parts: Parts, name: str, work: Callable[[str], Awaitable[bool]]
 ) -> Callable[[str], Awaitable[None]]:
     async def job(slot: str) -> None:
-        if await missed.come(parts, name, slot):
-            if await work(slot):
-                await missed.done(parts, name, slot)
+        if await missed.come(parts, name, slot) and await work(slot):
+            await missed.done(parts, name, slot)
 
     return job
 

@@ -167,6 +167,9 @@ def take_back(
 ) -> None:
     """Take back an admission while its invitation is not taken up."""
     from gatekeeper.usecases import take_back as use
+    from gatekeeper.usecases.reasons import told_reason
+
+    told_reason(reason)
 
     async def act(parts: "Parts") -> Application:
         return await use.by_operator(parts, number, reason, frame.operator())

@@ -10,6 +10,7 @@ from gatekeeper.cli.frame import WAIT, Json, Wait, actor
 from gatekeeper.domain.clubs import Finding
 from gatekeeper.domain.decisions import Order
 from gatekeeper.domain.errors import BadInput, NotFound
+from gatekeeper.usecases.reasons import told_reason
 
 if TYPE_CHECKING:
     from gatekeeper.usecases.parts import Parts
@@ -41,6 +42,10 @@ def reconcile(
     """Find who is inside or outside against the record, and doors that stand open."""
     if sum(map(bool, (apply, adopt, remove, leave))) > 1:
         raise BadInput({"option": "one-act-at-a-time"})
+    if remove:
+        told_reason(reason)  # before anybody is asked for anything
+    elif reason:
+        raise BadInput({"reason": "only-for-remove"})
 
     async def work() -> int:
         from gatekeeper.usecases import findings
@@ -74,10 +79,12 @@ async def _called(parts: "Parts", name: str) -> int:
     from gatekeeper.usecases import findings
 
     async with parts.store.look(parts.club) as tx:
-        row = await findings.find(tx, name)
-    if row is None:
+        called = await findings.find(tx, name)
+    if not called:
         raise NotFound(kind="finding", id=name)
-    return row.id
+    if len(called) > 1:
+        raise BadInput({"name": "several-meant"}, names=", ".join(row.subject for row in called))
+    return called[0].id
 
 
 async def _ordered(parts: "Parts", before: int, wait: float) -> int:

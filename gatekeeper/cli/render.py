@@ -89,7 +89,7 @@ def _harmless(letter: str) -> bool:
 
 def error_lines(error: GatekeeperError) -> list[str]:
     """`error: <sentence> [code] — <remedy>`, a line for each fault."""
-    from gatekeeper.policy.texts import remedy, sentence
+    from gatekeeper.policy.texts import codes, remedy, sentence
 
     if isinstance(error, SettingsError):
         return [_line(fault, error.code, remedy(error.code)) for fault in error.faults]
@@ -97,14 +97,19 @@ def error_lines(error: GatekeeperError) -> list[str]:
         return finding_lines(findings)
     if isinstance(error, BadInput):
         return [
-            _line(f"{field}: {sentence(code, error.values)}", code, remedy(code, error.values))
+            _line(
+                f"{field}: {sentence(code, error.values)}",
+                code,
+                remedy(code, error.values) or remedy(error.code),
+            )
             for field, code in error.problems.items()
         ]
     code = error.reason if isinstance(error, Refused) else error.code
-    said = sentence(code, error.values)
+    to_a_person = f"refused.{code}"  # the sentence that somebody in the chat would be told
+    said = sentence(to_a_person if to_a_person in codes() else code, error.values)
     if said == f"[{code}]":
         said = str(error.values.get("detail", "")) or str(error)
-    return [_line(said, code, remedy(code, error.values))]
+    return [_line(said, code, remedy(code, error.values) or remedy(error.code))]
 
 
 def finding_lines(findings: "Iterable[Finding]", language: str = "en") -> list[str]:

@@ -13,21 +13,20 @@ from typing import Final
 from gatekeeper.domain.applications import Application
 from gatekeeper.domain.clubs import Finding
 from gatekeeper.domain.decisions import Decision, Lane, Mend, Order, Receipt, Remove, Verdict
-from gatekeeper.domain.errors import BadInput, Refused, WrongState
+from gatekeeper.domain.errors import Refused, WrongState
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import INSIDE, Membership
 from gatekeeper.domain.reconcile import OUTSIDE, UNKNOWN, Rule
-from gatekeeper.policy.plain import clean_text
 from gatekeeper.ports import Guest, Standing, Tx
 from gatekeeper.usecases import adopt, comeback, finding_card, rights, stage_ends
 from gatekeeper.usecases.finding_card import LEAVE, is_fixable, is_open
 from gatekeeper.usecases.invitations import AWAITED
 from gatekeeper.usecases.naming import number_of
 from gatekeeper.usecases.parts import Parts, by_number, order, record
+from gatekeeper.usecases.reasons import told_reason
 
 PREFIX: Final = "finding:"
 MEND, PUT_OUT = "mend", "put-out"  # purposes
-REASON_LETTERS: Final = 500
 
 
 # ---- What may be put right without a word on each -----------------------------------------------
@@ -126,8 +125,9 @@ async def _mend(tx: Tx, parts: Parts, row: Finding, by: str, now: datetime) -> N
 # ---- By name ------------------------------------------------------------------------------------
 
 
-async def find(tx: Tx, name: str) -> Finding | None:
-    """The one open finding that is called so: by #number, account, or its first part."""
+async def find(tx: Tx, name: str) -> list[Finding]:
+    """The open findings that are called so: by #number, account, or its first part; more than one
+    where it does not say which."""
     rows = await tx.find(Finding, ended_at=None)
     wanted = name.strip(",.;").lower().removeprefix("matrix:")
     for exact in (
@@ -136,8 +136,8 @@ async def find(tx: Tx, name: str) -> Finding | None:
         [row for row in rows if wanted.lstrip("@") == row.subject.lower()[1:].split(":")[0]],
     ):
         if exact:
-            return exact[0] if len(exact) == 1 else None
-    return None
+            return exact
+    return []
 
 
 async def take_in(parts: Parts, number: int, by: str) -> None:
@@ -167,9 +167,7 @@ async def put_out(parts: Parts, number: int, reason: str, by: str) -> None:
     Raises: as `take_in`; BadInput for no reason; Refused `is-admin`, `is-invited`,
         `is-member`.
     """
-    reason = clean_text(reason).strip()
-    if not reason or len(reason) > REASON_LETTERS:
-        raise BadInput({"reason": "answer-too-long" if reason else "answer-required"})
+    reason = told_reason(reason)
     row, standing = await _looked_at(parts, number)
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()

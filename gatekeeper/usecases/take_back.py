@@ -2,7 +2,6 @@
 
 import re
 from datetime import datetime
-from typing import Final
 
 from gatekeeper.domain.applications import Application, State
 from gatekeeper.domain.clubs import StandingCard
@@ -10,14 +9,13 @@ from gatekeeper.domain.decisions import Lane
 from gatekeeper.domain.errors import BadInput, Refused, WrongState
 from gatekeeper.domain.events import Wrote
 from gatekeeper.domain.identity import Account
-from gatekeeper.policy.plain import clean_text
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import rights, votes
 from gatekeeper.usecases.invitations import AWAITED, TAKEN_BACK, lapse
 from gatekeeper.usecases.naming import number_of, subject_of
 from gatekeeper.usecases.parts import Parts, once, tell
+from gatekeeper.usecases.reasons import told_reason
 
-REASON_LETTERS: Final = 500
 _WORD = re.compile(r"^\s*(?:take\s+back|zurücknehmen)\b[\s:,.]*(.*)$", re.I | re.S)
 
 
@@ -30,7 +28,7 @@ async def by_operator(parts: Parts, number: int, reason: str, operator: str) -> 
         Refused: `inside-already`: whoever is in is not put out by this.
         PlatformDown, PlatformBusy: nobody could say whether they are inside.
     """
-    reason = _checked(reason)
+    reason = told_reason(reason)
     async with parts.store.look(parts.club) as tx:
         app = await tx.get(Application, number)
     inside = app.state in AWAITED and await _inside(parts, app)
@@ -72,7 +70,7 @@ async def replied(parts: Parts, event: Wrote, card: StandingCard) -> bool:
         elif app.state not in AWAITED:
             why = "nothing-to-take-back"
         try:
-            reason = _checked(match.group(1))
+            reason = told_reason(match.group(1))
         except BadInput:
             why = why or "take-back-why"
         if why:
@@ -80,13 +78,6 @@ async def replied(parts: Parts, event: Wrote, card: StandingCard) -> bool:
         else:
             await _take(tx, parts, app, reason, str(event.who), now)
     return True
-
-
-def _checked(reason: str) -> str:
-    reason = clean_text(reason).strip()
-    if not reason or len(reason) > REASON_LETTERS:
-        raise BadInput({"reason": "answer-too-long" if reason else "answer-required"})
-    return reason
 
 
 async def _inside(parts: Parts, app: Application) -> bool:

@@ -54,16 +54,17 @@ async def replied(parts: Parts, event: Wrote, card: StandingCard) -> None:
     async with parts.store.look(parts.club) as tx:
         if await _known(tx, event):
             return
-        row = await findings.find(tx, match.group(2))
-    code = "found.whom"
-    if row is not None and event.who in admins:
-        code = await _do(parts, row, match.group(1).lower(), match.group(3), event.who)
+        called = await findings.find(tx, match.group(2))
+    code = "found.several" if len(called) > 1 else "found.whom"
+    if len(called) == 1 and event.who in admins:
+        code = await _do(parts, called[0], match.group(1).lower(), match.group(3), event.who)
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()
         if not await once(tx, event, now):
             return
         if event.who in admins:
-            await _tell(tx, parts, event, card, code, match.group(2), now)
+            name = ", ".join(row.subject for row in called) or match.group(2)
+            await _tell(tx, parts, event, card, code, name, now)
         else:
             why = Refused("no-right-to-decide")
             await votes.refuse(tx, parts, event, removals.CLUB, why, now)

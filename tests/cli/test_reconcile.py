@@ -1,11 +1,13 @@
 """`gatekeeper reconcile`: what it says, what it does when told, and how it ends."""
 
 import json
+from dataclasses import replace
 
 from gatekeeper.domain.clubs import Finding
 from gatekeeper.domain.decisions import Order
 from gatekeeper.domain.identity import Account
 from gatekeeper.domain.memberships import Membership, State
+from gatekeeper.usecases import findings
 
 
 def found(gatekeeper, *words):
@@ -81,6 +83,37 @@ def test_putting_out_asks_for_a_reason_and_waits_for_the_service(club, gatekeepe
 
     [order] = club.within(orders)
     assert order.action.reason == "Unknown to all."
+
+
+def test_wrong_use_is_told_before_anybody_is_asked(club, gatekeeper, monkeypatch):
+    monkeypatch.setenv("GATEKEEPER_MATRIX__HOMESERVER_URL", "http://127.0.0.1:9")
+    for words, told in (
+        (("--remove", "@eve:example.org"), "[answer-required]"),
+        (("--reason", "Unknown to all."), "[only-for-remove]"),
+        (("--apply", "--leave", "#1"), "[one-act-at-a-time]"),
+    ):
+        code, out, err = gatekeeper("reconcile", *words)
+        assert (code, out) == (2, "")
+        assert told in err
+        assert " — " in err, "with what to do"
+    code, _, err = gatekeeper("applications", "take-back", "1", "--reason", " ")
+    assert code == 2
+    assert "[answer-required]" in err
+
+
+def test_a_name_of_several_names_them(club, gatekeeper):
+    gatekeeper("reconcile")
+
+    async def twice(parts):
+        async with parts.store.transaction(parts.club) as tx:
+            row = await tx.first(Finding, subject="@carl:example.org")
+            await tx.add(replace(row, id=0, key="another", subject="@carl:elsewhere.org"))
+            return await findings.find(tx, "carl")
+
+    assert len(club.within(twice)) == 2
+    code, _, err = gatekeeper("reconcile", "--adopt", "@unheard:example.org")
+    assert code == 1
+    assert "`gatekeeper reconcile`" in err
 
 
 def test_wrong_use(club, gatekeeper):
