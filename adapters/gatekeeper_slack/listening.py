@@ -93,7 +93,7 @@ class Intake:
         now = self._clock.now()
         await self._sight.begin(lost or {}, now)
         known = await self._desk.position(NAME)
-        self._reception.revoked = ""
+        self._reception.begin()
         # Nobody listened since the last position, and Slack promises no second telling.
         await self._desk.observe(NAME, [], now.isoformat(), after_gap=bool(known))
         if self._sockets is not None:

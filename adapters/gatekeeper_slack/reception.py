@@ -96,6 +96,11 @@ class Reception:
             return await self._event(payload)
         return await self._interaction(kind, payload)
 
+    def begin(self) -> None:
+        """Take things in, perhaps again after a stop."""
+        self.stopping.clear()
+        self.revoked = ""
+
     async def stop(self, seconds: float) -> None:
         """Let what is being taken in come to its end, for so long."""
         self.stopping.set()

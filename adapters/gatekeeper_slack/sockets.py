@@ -74,6 +74,7 @@ class Sockets:
     async def start(self) -> None:
         """Open the lines in the background, and keep them."""
         self._clients, self._deaf_since = [None] * self.lines, self.clock.now()
+        self.opened.clear()
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._keep(number)) for number in range(self.lines)]
         self._tasks.append(loop.create_task(self._watch()))

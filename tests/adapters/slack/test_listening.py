@@ -303,12 +303,14 @@ async def test_a_menu_that_asks_for_options(heard):
 
 
 async def test_another_workspaces_payload_is_not_ours(heard, caplog):
+    """Trap 2: what stops in front is no 404, which Slack would tell again."""
     ada = heard.person("ada")
     body = {**ada._who("block_actions"), "team": {"id": "T0ELSE"}, "actions": [{}]}
     assert (await heard.slack.interact(body)).status == 200
     event = {**heard.slack.event(heard.team.id, {}), "team_id": "T0ELSE", "authorizations": []}
     heard.slack.tell({**event, "context_team_id": "T0ELSE"})
     await heard.slack.quiet()
+    assert heard.slack.told[-1].tries == [200]
     assert codes(caplog) == ["slack-foreign-team", "slack-foreign-team"]
 
 
@@ -429,8 +431,10 @@ async def test_a_restart_is_a_gap_and_the_first_start_is_none(mode):
         assert heard.intake.health().code == "not-listening"
         await heard.intake.start()
         assert heard.desk.gaps == 1
+        heard.desk.fail = [PlatformDown("slack", "away")]
         heard.person("ada").tell_app("status")
         await heard.slack.quiet()
+        assert heard.slack.told[-1].tries == [200], "waits and tries again, as before the stop"
         assert len(heard.desk.events) == 1
 
 
