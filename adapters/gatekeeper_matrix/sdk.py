@@ -30,6 +30,20 @@ _LONG = timedelta(seconds=30)
 Body = Mapping[str, Any]
 
 
+def _in_words(error: Exception, url: URL) -> str:
+    """Why nobody answered, for whoever reads a command's last line; the log has the rest."""
+    where = f"{url.host}:{url.port}"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"the name {url.host} is not known"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return f"{where} has no certificate that we trust"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"nothing answers at {where}"
+    if isinstance(error, TimeoutError):
+        return f"{where} did not answer in time"
+    return f"{where} broke off ({type(error).__name__})"
+
+
 class Refusal(PlatformRefused):
     """A final no with the homeserver's own words: `status` of HTTP and `errcode`."""
 
@@ -168,7 +182,7 @@ class Api:
             ) as answer:
                 return answer.status, answer.headers, await answer.text(errors="replace")
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise PlatformDown(NAME, f"{type(error).__name__}: {error}"[:200]) from error
+            raise PlatformDown(NAME, _in_words(error, url)) from error
 
     def _mind(self, limiters: tuple[str, ...]) -> None:
         now = self._clock.now()
