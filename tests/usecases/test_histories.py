@@ -14,12 +14,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gatekeeper.domain.activity import Kind, Sign
-from gatekeeper.domain.decisions import Tell
+from gatekeeper.domain.decisions import Order, Progress, Remove, Tell
 from gatekeeper.domain.memberships import STAGED, State
+from gatekeeper.testing.fakes import FakeStore, ManualClock
 from gatekeeper.usecases.intake import Desk
 from gatekeeper.usecases.observe import Observer
 from gatekeeper.usecases.perform import Performer
-from tests.usecases.conftest import GRACE
+from tests.usecases.conftest import GRACE, Roll
 from tests.usecases.test_laws_of_sweeps import NAMES, WHO, Watch
 
 SILENCE = timedelta(seconds=15)  # params.inactive_after of the demo's policy
@@ -175,3 +176,77 @@ def test_the_model_sees_what_it_should():
     asyncio.run(history.play(steps))
     assert set(history.asked) >= {f"@{name}:fake" for name in NAMES[:2]}
     assert history.checked == 1, "Carl took his chat up and said nothing"
+
+
+class Softly(History):
+    """The same with a softer step: a guest first, and whole again by any sign."""
+
+    TIME = 9
+    ROOMS = frozenset({"lobby", "talk"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        changes = {"grace: 7s": f"grace: 7s\n  softer: {self.TIME}s"}
+        self.club = Roll(FakeStore(ManualClock()), ManualClock(), **changes)
+        self.soft: list[str] = []
+        self.roomed = False
+
+    async def check(self) -> None:
+        people = self.club.platform.people
+        if not self.roomed:
+            self.roomed = True
+            for who in self.them:
+                people[who.account].places |= dict.fromkeys(self.ROOMS, "join")
+        acts = [a for _, a in self.club.platform.performed if isinstance(a, Remove)]
+        soft = [act.who for act in acts if act.stay_in]
+        for who in soft[len(self.soft) :]:
+            await self.judge_guest(who)
+        self.soft = [who.account for who in soft]
+        for who in self.them:
+            rooms = self.ROOMS & set(people[who.account].places)
+            state = await self.club.state(who)
+            if state is State.GUEST:
+                assert not rooms, "a guest is in a room"
+            elif state in {State.ACTIVE, State.NOTIFYING, State.NOTICED}:
+                assert rooms == self.ROOMS or await self.open_orders(who), f"{who} is not whole"
+        await super().check()
+
+    async def open_orders(self, who) -> bool:
+        member = await self.club.member(who)
+        found = await self.club.find(Order, subject=f"membership:{member.id}")
+        return any(
+            one.progress is Progress.DUE and one.purpose in {"removal", "restore"} for one in found
+        )
+
+    async def judge_guest(self, who) -> None:
+        member = await self.club.member(who)
+        if member.state is not State.ACTIVE:  # a sign that crossed has freed them already
+            assert member.noticed_at is not None, "never asked"
+            assert max(self.signs[who.account], default=member.known_since) <= member.noticed_at
+            grace = self.seen(member.noticed_at, self.club.clock.now())
+            assert grace >= timedelta(seconds=GRACE), "a guest too early"
+
+    async def judge(self, who) -> None:
+        await super().judge(who)
+        member = await self.club.member(who)
+        if member.noticed_at is not None:
+            assert member.guest_at is not None, "no guest before"
+            time = self.seen(member.guest_at, self.club.clock.now())
+            assert time >= timedelta(seconds=self.TIME), "not their whole time"
+
+
+@settings(max_examples=EXAMPLES // 6, deadline=None)
+@given(HISTORIES)
+@example([("lose", 0), ("confirm", 0), ("live", 0), ("wait", 9), ("wait", 9)])
+@example([("confirm", 0), ("blind", 9), ("wait", 4), ("confirm", 0), ("live", 0), ("wait", 1)])
+def test_whatever_happens_a_guest_is_put_out_only_unheard_and_is_whole_after_a_sign(history):
+    begin = [("wait", 18), ("sweep", 0), ("wait", 9)]
+    asyncio.run(Softly().play([*begin, *history]))
+
+
+def test_the_model_sees_guests():
+    history = Softly()
+    begin = [("wait", 18), ("live", 1), ("live", 2), ("sweep", 0), ("wait", 9), ("wait", 1)]
+    asyncio.run(history.play([*begin, ("confirm", 0), ("wait", 16), ("confirm", 0), ("wait", 1)]))
+    assert len(history.soft) == 1
+    assert history.checked == 1

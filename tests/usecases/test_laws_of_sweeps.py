@@ -98,7 +98,8 @@ class Watch:
         await self.club.observer.observe("matrix", [], "later", after_gap=True)
 
     async def check(self) -> None:
-        done = [a.who for _, a in self.club.platform.performed if isinstance(a, Remove)]
+        acts = [a for _, a in self.club.platform.performed if isinstance(a, Remove)]
+        done = [act.who for act in acts if not act.stay_in]
         assert len(done) == len(set(done)), "put out twice"
         for who in done[self.checked :]:
             await self.judge(who)
