@@ -88,10 +88,10 @@ def by_value(action: Mapping[str, Any]) -> str:
 
 @asynccontextmanager
 async def ears(
-    mode: Mode, *, within: float = 0.3, screens: Screens | None = None
+    mode: Mode, *, within: float = 1.5, screens: Screens | None = None
 ) -> AsyncIterator[Ears]:
     """A club that is listened to; presses and events are the test's to make."""
-    with patch.object(delivery, "ACK", 4 * within):
+    with patch.object(delivery, "ACK", 2 * within):
         async with _ears(mode, within, screens) as listening:
             yield listening
 
