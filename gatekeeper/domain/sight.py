@@ -85,13 +85,13 @@ def together(sights: Sequence[Sight]) -> Sight:
     """What could be seen of somebody with accounts on all of these platforms.
 
     A sign anywhere counts everywhere, so a gap anywhere is one; but nobody was missed on a
-    platform before the club came there.
+    platform before the club came there. Where we never listened at all, though somebody has an
+    account there, nothing is known of them.
     """
-    begun = [each for each in sights if each.begins is not None]
-    if len(begun) == 1:
-        return begun[0]
-    return Sight(
-        min((each.begins for each in begun if each.begins is not None), default=None),
-        max((each.until for each in sights), default=datetime.min.replace(tzinfo=UTC)),
-        tuple(sorted(gap for each in begun for gap in each.gaps)),
-    )
+    if len(sights) == 1:
+        return sights[0]
+    begun = [each.begins for each in sights if each.begins is not None]
+    until = max((each.until for each in sights), default=datetime.min.replace(tzinfo=UTC))
+    if len(begun) < len(sights) or not begun:
+        return Sight(None, until)
+    return Sight(min(begun), until, tuple(sorted(gap for each in sights for gap in each.gaps)))

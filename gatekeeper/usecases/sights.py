@@ -47,10 +47,14 @@ async def views_of(
 
     A platform on which the club is no more says nothing, wherever else we listen.
     """
-    where = {member.person_id: {member.identity.platform} for member in members}
+    where: dict[int, set[str]] = {member.person_id: set() for member in members}
     for account in accounts:
         if not parts.platforms or account.identity.platform in parts.platforms:
             where[account.person_id].add(account.identity.platform)
+    for member in members:
+        own = member.identity.platform
+        if own in parts.platforms or not where[member.person_id]:
+            where[member.person_id].add(own)
     sights = {
         name: await sight_of(tx, parts, name, start)
         for name in sorted(set().union(*where.values()))

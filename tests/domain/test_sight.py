@@ -79,6 +79,13 @@ def test_where_we_never_listened_nothing_was_seen():
     assert never.blind(NOW - HOUR, NOW) == [Gap(NOW - HOUR, NOW, "", "")]
 
 
+def test_who_has_an_account_where_we_never_listened_is_unknown():
+    old = of([Span(NOW - 100 * HOUR, NOW)], [])
+    never = sight("slack", None, [], [], NOW)
+    assert together([old, never]).spans() == []
+    assert together([old, never]).blind(NOW - HOUR, NOW) == [Gap(NOW - HOUR, NOW, "", "")]
+
+
 def test_a_spot_that_is_open_lasts_till_now():
     open_one = BlindSpot(club=CLUB, platform="matrix", place="lobby", start=NOW - 2 * HOUR)
     found = of([Span(NOW - 9 * HOUR, NOW)], [open_one])
