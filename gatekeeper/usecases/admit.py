@@ -14,6 +14,7 @@ from gatekeeper.domain.memberships import State as Stage
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import (
     comeback,
+    elsewhere,
     passes,
     review,
     rights,
@@ -215,7 +216,9 @@ async def invited_by_hand(parts: Parts, event: Invited) -> None:
 
 
 async def departed(parts: Parts, event: Departed) -> None:
-    """Someone left, or refused the invitation, by themselves."""
+    """Someone left, or refused the invitation, by themselves; whoever is inside by another account
+    stays a member by that one. PlatformDown, PlatformBusy: nobody could look."""
+    stays = await elsewhere.inside(parts, event.who)
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()
         if not await once(tx, event, now):
@@ -224,7 +227,7 @@ async def departed(parts: Parts, event: Departed) -> None:
         if app is not None:
             await lapse(tx, parts, app, "invitation-refused", str(event.who), now)
         await comeback.refused(tx, parts, event.who, now)
-        await stage_ends.departed(tx, parts, event.who, now)
+        await stage_ends.departed(tx, parts, event.who, now, stays)
 
 
 async def knock_taken_back(parts: Parts, event: KnockTakenBack) -> None:

@@ -18,7 +18,7 @@ from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import INSIDE, Membership
 from gatekeeper.domain.reconcile import OUTSIDE, UNKNOWN, Rule
 from gatekeeper.ports import Guest, Standing, Tx
-from gatekeeper.usecases import adopt, comeback, finding_card, rights, stage_ends
+from gatekeeper.usecases import adopt, comeback, elsewhere, finding_card, rights, stage_ends
 from gatekeeper.usecases.finding_card import LEAVE, is_fixable, is_open
 from gatekeeper.usecases.invitations import AWAITED
 from gatekeeper.usecases.naming import number_of
@@ -83,15 +83,9 @@ def _who(row: Finding) -> Identity:
 async def _anywhere(parts: Parts, who: Identity) -> Standing:
     """How somebody stands; inside as long as they are by any account of theirs."""
     standing = await parts.platform(who).standing(who)
-    async with parts.store.look(parts.club) as tx:
-        account = await tx.first(Account, identity=who)
-        theirs = await tx.find(Account, person_id=account.person_id) if account else []
-    for other in theirs:
-        there = parts.platforms.get(other.identity.platform)
-        if standing.inside or standing.banned or there is None or other.identity == who:
-            continue
-        standing = replace(standing, inside=(await there.standing(other.identity)).inside)
-    return standing
+    if standing.inside or standing.banned:
+        return standing
+    return replace(standing, inside=await elsewhere.inside(parts, who) is not None)
 
 
 async def _departed(

@@ -103,12 +103,22 @@ async def end_links(tx: Tx, member: Membership, now: datetime) -> None:
 # ---- Ends by other hands -----------------------------------------------------------------------
 
 
-async def departed(tx: Tx, parts: Parts, identity: Identity, now: datetime) -> Decision | None:
-    """A member left by themselves; None where they were no member."""
+async def departed(
+    tx: Tx, parts: Parts, identity: Identity, now: datetime, stays: Identity | None = None
+) -> Decision | None:
+    """A member left by themselves; None where they were no member by this account.
+
+    `stays`: another account of theirs that is inside: by that one the membership goes on.
+    """
     member = await tx.first(Membership, identity=identity, state__in=tuple(INSIDE))
     if member is None:
         await _outside_there(tx, parts, identity, now)
         return None
+    if stays is not None:
+        member = await tx.change(member, identity=stays)
+        decision = Decision(Verdict.RECORD, "stays-elsewhere", {"platform": identity.platform})
+        await record(tx, parts, decision, now=now, actor=str(identity), subject=subject_of(member))
+        return decision
     decision = Decision(Verdict.RECORD, "departed")
     await _end(tx, parts, member, Event.DEPART, "departed", decision, str(identity), now)
     return decision

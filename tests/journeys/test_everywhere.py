@@ -343,3 +343,17 @@ async def test_whoever_is_inside_by_another_account_is_not_said_to_be_outside(cl
     await findings.apply(club.parts, "operator:root", braked=False)
     assert club.inside(there)
     assert await club.state(here) is State.ACTIVE, [one.code for one in found]
+
+
+# ---- Leaving one of two ------------------------------------------------------------------------
+
+
+async def test_who_leaves_one_platform_stays_a_member_on_the_other(club: Both) -> None:
+    here, there = await club.a_member("carl")
+    await club.platform.leave(here)
+    await club.settle()
+    assert await club.state(there) is State.ACTIVE
+    assert await club.codes(there) == ["adopted", "stays-elsewhere"]
+    await club.also.leave(there)
+    await club.settle()
+    assert await club.state(there) is State.DEPARTED
