@@ -52,6 +52,11 @@ class Program:
             self._compiled = self._make()
         return self._compiled
 
+    def ready(self) -> "Program":
+        """The same, made ready now; RuntimeError, ValueError where the library refuses it."""
+        self._compiled = self._make()
+        return self
+
     def run(self, activation: Any) -> Outcome:
         """Its value as the library gives it, or the fault."""
         try:
@@ -112,11 +117,9 @@ class Environment:
         kinds = {name: _kind(kind) for name, kind in names.items()}
         run = cel.NewEnv(variables=kinds, extensions=[ext_strings.ExtStrings()])
         try:
-            program = Program(lambda: run.deserialize(expressions.write(tree)))
-            assert program.compiled is not None  # now, as it may be refused
+            return Program(lambda: run.deserialize(expressions.write(tree))).ready()
         except (RuntimeError, ValueError) as error:
             raise CheckFailed(str(error)) from None
-        return program
 
     def activation(self, values: Mapping[str, object]) -> Any:
         """Values by name, as `to_cel` gives them, for `Program.run`."""

@@ -125,7 +125,7 @@ def is_plain(text: str) -> bool:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             starts = isinstance(event, yaml.CollectionStartEvent)
             depth += starts - isinstance(event, yaml.CollectionEndEvent)
-            if depth > DEPTH:
+            if depth >= DEPTH:  # at the edge, too: what is inside counts as well
                 return False
     except (yaml.YAMLError, ValueError):
         return False

@@ -180,7 +180,8 @@ def _load() -> Row:
         "ms",
         runs,
         bar=Bar("ours", 100, below=True),
-        note="text to a policy that judges, checked, in a process that has loaded one before; "
+        note="text to a policy that judges by its one program, checked, in a process that has "
+        "loaded one before (a condition's own program is made ready when it is first run); "
         "of the process's own time",
     )
 

@@ -105,6 +105,7 @@ def test_times_are_compared_alike(sources, known_since, joined_at, silent, now):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @given(st.lists(compared, min_size=1, max_size=3), moments, st.none() | moments, silences, moments)
 @settings(max_examples=20_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_times_are_compared_alike_for_long(sources, known_since, joined_at, silent, now):

@@ -211,6 +211,7 @@ def test_both_backends_agree(source, facts):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @given(conditions, members)
 @settings(max_examples=20_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_both_backends_agree_for_long(source, facts):

@@ -32,6 +32,7 @@ FILES = {
     "keys": (bomb("a{n}: &a{n} [{inside}]\n") + "? *a11\n: 1\n", "yaml-too-large"),
     "itself": ("kind: Club\nspec: &me {name: *me}\n", "yaml-circle"),
     "brackets": ("a: " + "[" * 50_000, "yaml-too-deep"),
+    "one too many": ("a: " + "[" * 99 + "x" + "]" * 99, "yaml-too-deep"),
     "indents": (MANY(" " * n + "a:\n" for n in range(600)), "yaml-too-deep"),
     "deep aliases": (
         "a0: &a0 " + "[" * 60 + "]" * 60 + "\na1: " + "[" * 60 + "*a0" + "]" * 60, "yaml-too-deep"
