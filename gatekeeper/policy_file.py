@@ -23,7 +23,12 @@ Look: TypeAlias = tuple[tuple[int, int, int] | None, ...]  # of the file and of 
 
 TRIES: Final = 500  # made-up facts for each document that states an invariant
 SECONDS: Final = 5.0  # for all of them together
-BRIEFLY: Final = 0.000_5  # seconds that a thread computes before it lets another go on
+
+# Seconds that a thread computes before another may ask it for the interpreter. Judging hands the
+# interpreter back of its own accord at every call of the library, and takes it again before a
+# waiting thread is awake; each such hand-over also starts the waiting thread's interval anew. Only
+# an interval shorter than the time between two of them lets the loop ask, and be served.
+BRIEFLY: Final = 0.000_05
 
 
 class CasesFailed(GatekeeperError):
