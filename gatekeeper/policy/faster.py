@@ -1,6 +1,6 @@
-"""A policy that judges by generated code, for simulations of a long past.
+"""A policy that judges by generated code: simulations of a long past, and plans over many.
 
-Decisions are the library's alone: a sweep judges few, once `superset` has left out all others.
+Whoever is removed, or let in, is judged by the library alone just before.
 
 The library stays the authority: it judges what the code cannot, whatever had a fault in it, and
 one in so many besides; at the first difference the code is given up, loudly.

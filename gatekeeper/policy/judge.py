@@ -183,12 +183,14 @@ class Policy:
         elif isinstance(rule, PruningRule) and not audit:
             verdict, name = VERDICTS[rule.output.action], rule.id
             said = code_of(rule)
-        values = {**self._values(said, self.pruning_rules.params), **found.explanation()}
+        values: Mapping[str, Value] = {}
+        if name:
+            values = {**self._values(said, self.pruning_rules.params), **found.explanation()}
         return Ruling(
             verdict=verdict,
             rule=name,
             code=said,
-            values=values if name else {},
+            values=values,
             results=_results(found, audit),
             policy=self.digest,
         )
@@ -208,7 +210,7 @@ class Policy:
     def _values(self, code: str, params: Mapping[str, object]) -> dict[str, Value]:
         """The params that the sentence of `code` asks for and no others: one may be a secret."""
         shown: dict[str, Value] = {}
-        for name in names_in(code, self.club.spec.texts) & set(params):
+        for name in names_in(code, self.club.spec.texts) & params.keys():
             value = params[name]
             if isinstance(value, timedelta):
                 shown[name] = write_duration(value)  # for {name:duration}

@@ -98,19 +98,22 @@ class Mapper(Generic[T]):
 
     def row(self, value: T) -> dict[str, Any]:
         """All columns but the id."""
-        return {
-            name: column.encode(getattr(value, name))
-            for name, column in self.columns.items()
-            if name != "id"
-        }
+        encoded = {}
+        for name, column in self.columns.items():
+            if name != "id":
+                given = getattr(value, name)
+                encoded[name] = (
+                    column.encode(given) if given is None else column.codec.encode(given)
+                )
+        return encoded
 
-    def value(self, row: Mapping[str, Any]) -> T:
-        """The value that a row keeps."""
-        values = dict(row)
+    def value(self, row: dict[str, Any]) -> T:
+        """The value that a row keeps; `row` is used up."""
         for name, decode in self.decoded:
-            if values[name] is not None:
-                values[name] = decode(values[name])
-        return self.kind(**values)
+            kept = row[name]
+            if kept is not None:
+                row[name] = decode(kept)
+        return self.kind(**row)
 
     def column(self, name: str) -> Column:
         """The column of a field; ValueError for one that it does not have."""
@@ -201,10 +204,16 @@ def _codec(hint: Any, dialect: str) -> Codec:
     if (dialect, hint) in _TIMES:
         return _TIMES[dialect, hint]
     if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return Codec(clean, hint, text=True)
+        return Codec(str.__str__, _words(hint), text=True)
     if isinstance(hint, types.UnionType) and all(map(dataclasses.is_dataclass, hint.__args__)):
         return _tagged(hint)
     return _nested(TypeAdapter(hint))
+
+
+def _words(kind: type[StrEnum]) -> Callable[[str], StrEnum]:
+    """The word of a text; a look into a dictionary costs a tenth of what the enum's own takes."""
+    known = {word.value: word for word in kind}
+    return lambda text: known.get(text) or kind(text)  # which names the text that is none
 
 
 def _nested(adapter: TypeAdapter[Any]) -> Codec:
@@ -230,6 +239,9 @@ def _tagged(union: types.UnionType) -> Codec:
     return Codec(encode, decode, nested=True)
 
 
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def to_json(value: Any) -> str:
     """JSON in the order it came, for eyes as well."""
-    return clean(json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False))
+    return clean(_JSON.encode(value))

@@ -68,7 +68,7 @@ class Book:
     activity: Mapping[int, Sequence[Activity]]  # of the last 30 days
     last: Mapping[int, Mapping[Kind, datetime]]  # by person: the last sign of each kind
     roles: Mapping[int, tuple[str, ...]]
-    admins: Collection[int]
+    admins: Collection[int]  # by any of their accounts, also one that is not inside
     watched_since: datetime | None
     disputed: Collection[int] = ()  # of whom an admin has yet to say whether it was right to ask
 
@@ -87,14 +87,22 @@ class Look:
 
 
 async def look_at(
-    tx: Tx, parts: Parts, members: Sequence[Membership], outlook: Outlook, now: datetime
+    tx: Tx,
+    parts: Parts,
+    members: Sequence[Membership],
+    outlook: Outlook,
+    now: datetime,
+    policy: Policy | None = None,
 ) -> list[Look]:
-    """Judge memberships by the policy in force, a page at a time; reads only."""
-    looks = []
+    """Judge memberships by the policy in force, a page at a time; reads only.
+
+    `policy` is the same one where it judges by other means.
+    """
+    looks, policy = [], policy or parts.policy
     for start in range(0, len(members), JUDGED):
         page = members[start : start + JUDGED]
         book = await read_book(tx, parts, page, outlook, now)
-        looks += [await _look(tx, parts, member, book, outlook, now) for member in page]
+        looks += [await _look(tx, parts, policy, member, book, outlook, now) for member in page]
     return looks
 
 
@@ -134,20 +142,29 @@ async def read_book(
 
 def decides(parts: Parts, who: Identity, outlook: Outlook) -> bool:
     """Someone the policy names is protected also while they are not in the admins' room."""
-    return who in outlook.admins or str(who) in parts.policy.club.spec.admins.people
+    named = parts.policy.club.spec.admins.people
+    return who in outlook.admins or (bool(named) and str(who) in named)
 
 
 def _silent_from(member: Membership) -> datetime:
-    return max(member.last_seen_at or member.known_since, member.known_since)
+    last, known = member.last_seen_at, member.known_since
+    return last if last is not None and last > known else known
 
 
 async def _look(
-    tx: Tx, parts: Parts, member: Membership, book: Book, outlook: Outlook, now: datetime
+    tx: Tx,
+    parts: Parts,
+    policy: Policy,
+    member: Membership,
+    book: Book,
+    outlook: Outlook,
+    now: datetime,
 ) -> Look:
     view = book.sights[member.person_id]
-    member = await stretched(tx, parts, member, view.spans, now)
+    if member.noticed_at is not None:
+        member = await stretched(tx, parts, member, view.spans, now)
     facts, protected = facts_from(parts, member, book, outlook, now)
-    ruling = parts.policy.judge_member(facts, now)
+    ruling = policy.judge_member(facts, now)
     candidate = Candidate(
         membership=member,
         ruling=ruling,
@@ -170,9 +187,10 @@ def facts_from(
     `more` is seen time of silence that is not in the book yet: what is still to come.
     """
     spans = book.sights[member.person_id].spans
-    absences = book.leaves.get(member.person_id, ())
-    came_back = [leave.ended_at for leave in absences if leave.ended_at and leave.ended_at <= now]
-    start = max([_silent_from(member), *came_back])
+    start = _silent_from(member)
+    for leave in book.leaves.get(member.person_id, ()):
+        if leave.ended_at and leave.ended_at <= now:
+            start = max(start, leave.ended_at)
     silent = seen(spans, start, now) + more
     share = 1.0 if now <= start else silent / (now - start)
     protected = _protected(parts, member, book, outlook, now)
@@ -199,11 +217,11 @@ def _protected(
 ) -> str:
     if member.identity in outlook.bots:
         return "bot"
-    if member.person_id in book.admins or decides(parts, member.identity, outlook):
+    if _admin(parts, member, book, outlook):
         return "admin"
-    if any(each.until > now for each in book.exemptions.get(member.person_id, ())):
+    if _exempt_until(book, member.person_id, now) is not None:
         return "exempt"
-    if _on_leave(book, member, now):
+    if _away_until(book, member.person_id, now) is not None:
         return "on-leave"
     if member.person_id in book.disputed:
         return "disputed"
@@ -215,9 +233,8 @@ def _protected(
     return ""
 
 
-def _on_leave(book: Book, member: Membership, now: datetime) -> bool:
-    absences = book.leaves.get(member.person_id, ())
-    return any(each.ended_at is None and each.until > now for each in absences)
+def _admin(parts: Parts, member: Membership, book: Book, outlook: Outlook) -> bool:
+    return member.person_id in book.admins or decides(parts, member.identity, outlook)
 
 
 def _facts(
@@ -231,17 +248,15 @@ def _facts(
     protected: str,
 ) -> MemberFacts:
     person = member.person_id
-    exempt = [e.until for e in book.exemptions.get(person, ()) if e.until > now]
-    leaves = book.leaves.get(person, ())
-    away = [leave.until for leave in leaves if leave.ended_at is None and leave.until > now]
+    exempt, away = _exempt_until(book, person, now), _away_until(book, person, now)
     return MemberFacts.of_rows(
         roles=book.roles.get(person, ()),
-        admin=person in book.admins or decides(parts, member.identity, outlook),
+        admin=_admin(parts, member, book, outlook),
         bot=member.identity in outlook.bots,
-        exempt=bool(exempt),
-        exempt_until=max(exempt, default=None),
-        on_leave=bool(away),
-        on_leave_until=max(away, default=None),
+        exempt=exempt is not None,
+        exempt_until=exempt,
+        on_leave=away is not None,
+        on_leave_until=away,
         known_since=member.known_since,
         joined_at=None if member.origin == "adopted" else member.since,
         last_active_at=member.last_seen_at,
@@ -252,8 +267,22 @@ def _facts(
         noticed_at=member.noticed_at,
         grace_over=grace_over(member, now),
         **_counts(book.activity.get(person, ())),
-        **_lasts(book.last.get(person, {})),
+        **_lasts(book.last.get(person)),
     )
+
+
+def _exempt_until(book: Book, person: int, now: datetime) -> datetime | None:
+    """None where they are not exempt."""
+    ours = book.exemptions.get(person)
+    return max((one.until for one in ours if one.until > now), default=None) if ours else None
+
+
+def _away_until(book: Book, person: int, now: datetime) -> datetime | None:
+    """None where they are not on leave."""
+    ours = book.leaves.get(person)
+    if not ours:
+        return None
+    return max((one.until for one in ours if not one.ended_at and one.until > now), default=None)
 
 
 _COUNTED = {kind: f"{kind}s_30d" for kind in Kind} | {
@@ -275,8 +304,13 @@ def _counts(days: Sequence[Activity]) -> dict[str, int]:
     return counts
 
 
-def _lasts(last: Mapping[Kind, datetime]) -> dict[str, datetime]:
-    lasts = {f"last_{kind}_at": at for kind, at in last.items()}
+_LAST = {kind: f"last_{kind}_at" for kind in Kind}
+
+
+def _lasts(last: Mapping[Kind, datetime] | None) -> dict[str, datetime]:
+    if not last:
+        return {}
+    lasts = {_LAST[kind]: at for kind, at in last.items()}
     spoken = [at for kind, at in last.items() if kind in SPOKEN]
     return {**lasts, "last_spoke_at": max(spoken)} if spoken else lasts
 
@@ -289,7 +323,6 @@ def _evidence(
     `blind`: when we could not see, the longest times, each as start/end and the place, "" for all
     of the platform.
     """
-    longest = sorted(blind, key=lambda gap: gap.start - gap.end)[:GAPS_TOLD]
     return {
         "last_seen": member.last_seen_at.isoformat() if member.last_seen_at else "",
         "last_kind": member.last_kind,
@@ -297,13 +330,18 @@ def _evidence(
         "known_since": member.known_since.isoformat(),
         "silent": int(facts.silent.total_seconds()),
         "seen_share": round(facts.seen_share, 4),
-        "blind": ", ".join(
-            f"{gap.start.isoformat(timespec='seconds')}/{gap.end.isoformat(timespec='seconds')}"
-            f" {gap.platform}{':' * bool(gap.place)}{gap.place}"
-            for gap in sorted(longest)
-        ),
+        "blind": _told(blind) if blind else "",
         "rule": rule,
     }
+
+
+def _told(blind: Sequence[Gap]) -> str:
+    longest = sorted(blind, key=lambda gap: gap.start - gap.end)[:GAPS_TOLD]
+    return ", ".join(
+        f"{gap.start.isoformat(timespec='seconds')}/{gap.end.isoformat(timespec='seconds')}"
+        f" {gap.platform}{':' * bool(gap.place)}{gap.place}"
+        for gap in sorted(longest)
+    )
 
 
 # ---- Replay ------------------------------------------------------------------------------------

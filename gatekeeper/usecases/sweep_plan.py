@@ -19,6 +19,8 @@ from gatekeeper.domain.clubs import ClubState, PolicyDifference
 from gatekeeper.domain.decisions import Lane, Post, Ruling, Verdict
 from gatekeeper.domain.memberships import ANY_TIME, INSIDE, STAGED, Membership, State
 from gatekeeper.domain.pruning import Plan, Planner
+from gatekeeper.policy.faster import BackendsDiffer, faster
+from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.predicates import TRUE, Predicate, holds
 from gatekeeper.policy.superset import Superset, superset
 from gatekeeper.ports import Tx
@@ -76,13 +78,35 @@ class Planned:
 async def plan(
     tx: Tx, parts: Parts, outlook: Outlook, now: datetime, *, whole: bool = False
 ) -> Planned:
-    """What a Sweep would do now; reads only. `whole`: look at everyone, whatever the policy."""
+    """What a Sweep would do now; reads only. `whole`: look at everyone, whatever the policy.
+
+    Many are judged by generated code, all anew by the library where the two once differ; whoever
+    is to be removed is judged by the library once more just before.
+    """
     members = await tx.count(Membership, state__in=tuple(INSIDE))
     sieve = None if whole else await _sieve(tx, parts, members)
+    if members <= WHOLE:
+        return await _plan(tx, parts, outlook, now, members, sieve, parts.policy)
+    try:
+        return await _plan(tx, parts, outlook, now, members, sieve, faster(parts.policy))
+    except BackendsDiffer as fault:
+        log.error("backends-differ", rule=fault.values["rule"], policy=parts.policy.digest[:12])
+        return await _plan(tx, parts, outlook, now, members, sieve, parts.policy)
+
+
+async def _plan(
+    tx: Tx,
+    parts: Parts,
+    outlook: Outlook,
+    now: datetime,
+    members: int,
+    sieve: Sieve | None,
+    policy: Policy,
+) -> Planned:
     planner, planned = Planner(now), Planned(Plan(), sieve=sieve)
     tried = trials.pruning(parts.policy)
     async for page in _pages(tx, sieve, now):
-        looks = await look_at(tx, parts, page, outlook, now)
+        looks = await look_at(tx, parts, page, outlook, now, policy)
         planner.look(look.candidate for look in looks)
         planned.differences += trials.differences(parts.policy, tried, looks, now)
         planned.faults += _faults(looks)

@@ -1,15 +1,18 @@
 """A sweep that looks at few of many decides as one that looks at all."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gatekeeper.domain.clubs import ClubState
 from gatekeeper.domain.decisions import Post, Verdict
 from gatekeeper.domain.memberships import ANY_TIME, Membership, State
+from gatekeeper.policy.faster import Checked
 from gatekeeper.policy.predicates import FALSE
 from gatekeeper.policy.superset import Superset
 from gatekeeper.testing.fakes import FakeStore
@@ -109,6 +112,28 @@ async def test_one_who_should_not_have_been_left_out_ends_leaving_out(club, monk
     said = [a.text for _, a in club.platform.performed if isinstance(a, Post)]
     assert any("would not have looked at" in text for text in said)
     assert "not-due" not in (await sweep.preview(club.parts)).counts
+
+
+async def test_code_that_judges_otherwise_than_the_library_decides_nothing(club, monkeypatch):
+    """It would keep everyone; the library asks carl, and the difference is told by its rule."""
+    [carl] = await club.adopt("carl")
+    await club.pass_time(seconds=QUIET)
+    asked = []
+
+    def none_of_them(facts, now):
+        asked.append(facts)
+        return [False] * len(club.policy.pruning_rules.all)
+
+    def wrong(policy):
+        rules = policy.pruning_rules
+        return replace(policy, pruning_rules=replace(rules, fast=Checked(rules, none_of_them, 50)))
+
+    monkeypatch.setattr(sweep_plan, "faster", wrong)
+    with structlog.testing.capture_logs() as logs:
+        plan = await sweep.preview(club.parts)
+    assert asked, "many are judged by generated code"
+    assert [line.candidate.membership.identity for line in plan.notify] == [carl]
+    assert [(one["event"], one["log_level"]) for one in logs] == [("backends-differ", "error")]
 
 
 async def test_a_wrong_moment_is_found_too(club):
