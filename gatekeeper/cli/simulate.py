@@ -345,15 +345,18 @@ async def _foresee(
 ) -> None:
     """The coming weeks under NEW, and under each combination of values."""
     from gatekeeper.policy.forecast import Forecaster
+    from gatekeeper.usecases import held
     from gatekeeper.usecases.parts import Shelf
     from gatekeeper.usecases.past_members import lives
 
     now, until = found.now, found.until
     moments = sweeps(new, now, until) if ahead else (now,)
-    whole = Forecaster(new, moments, now, until)
+    async with parts.store.look(parts.club) as tx:
+        touched = await held.touched_before(tx)
+    whole = Forecaster(new, moments, now, until, touched)
     each = [whole]
     for row in found.rows if "PruningPolicy" in found.about else ():
-        row.forecaster = Forecaster(row.policy, moments, now, until)
+        row.forecaster = Forecaster(row.policy, moments, now, until, touched)
         each.append(row.forecaster)
     theirs = replace(parts, shelf=Shelf(new))  # who decides, and how long a club settles, is NEW's
     async for life in lives(theirs, outlook, now, meter.of("simulate.foreseeing")):

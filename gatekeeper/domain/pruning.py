@@ -22,6 +22,7 @@ FEW: Final = 5  # so many at once are nothing unusual, however few it was before
 DIGEST_HOUR: Final = time(9)  # when people read
 WAITING: Final = frozenset({State.NOTICED, State.GUEST})  # until `grace_ends_at`
 SWEEPS_TO_COMPARE: Final = 3  # that touched anybody, before anything is usual
+SWEEPS_COMPARED: Final = 10  # the last ones, of which the median is what is usual
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

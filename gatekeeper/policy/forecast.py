@@ -11,7 +11,15 @@ from typing import Any, Final, TypeAlias
 
 from gatekeeper.domain.decisions import Decision, Verdict
 from gatekeeper.domain.memberships import Membership, State
-from gatekeeper.domain.pruning import WAITING, Candidate, judge
+from gatekeeper.domain.pruning import (
+    SWEEPS_COMPARED,
+    WAITING,
+    Brake,
+    Candidate,
+    judge,
+    too_many,
+    usual,
+)
 from gatekeeper.policy.facts import MemberFacts
 from gatekeeper.policy.judge import Policy
 
@@ -95,6 +103,7 @@ class Forecaster:
         policy: judges, and gives Grace and brake.
         moments: when Sweeps run, the first one not before `now`, in order.
         now, until: the time that is looked at, both included.
+        touched: how many the last Sweeps touched, those that touched anybody, the newest first.
     """
 
     def __init__(
@@ -103,6 +112,7 @@ class Forecaster:
         moments: Sequence[datetime],
         now: datetime,
         until: datetime,
+        touched: Sequence[int] = (),
     ) -> None:
         self._policy = policy
         self._moments, self._now, self._until = moments, now, until
@@ -110,6 +120,7 @@ class Forecaster:
         self._counts: Counter[Verdict] = Counter()
         self._unreachable = 0
         self._touched: Counter[datetime] = Counter()
+        self._before = tuple(touched)
 
     def add(self, life: Life) -> None:
         """Foresee one member."""
@@ -123,13 +134,14 @@ class Forecaster:
     def result(self) -> Forecast:
         """What was foreseen."""
         members = sum(self._counts.values())
-        limit = self._policy.pruning.max_affected
-        braked = []
+        limit, last, braked = self._policy.pruning.max_affected, [*self._before], []
         for at, touched in sorted(self._touched.items()):
-            over_count = limit.count is not None and touched > limit.count
-            over_share = limit.percent is not None and touched > members * limit.percent / 100
-            if over_count or over_share:
+            usually = usual(last[:SWEEPS_COMPARED])
+            brake = Brake(limit.count, limit.percent, limit.times_usual, usually)
+            if too_many(brake, touched, members):
                 braked.append(Braked(at, touched, members))
+            else:  # what was held is not what is usual
+                last.insert(0, touched)
         return Forecast(
             lines=tuple(sorted(self._lines, key=lambda line: (line.at, line.membership.id))),
             counts={

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from gatekeeper.domain import pruning
 from gatekeeper.domain.clubs import StandingCard
-from gatekeeper.domain.decisions import Card
+from gatekeeper.domain.decisions import Card, Choice
 from gatekeeper.domain.errors import Value
 from gatekeeper.domain.memberships import Membership, Sweep, SweepItem
 from gatekeeper.ports import Tx
@@ -13,7 +13,6 @@ from gatekeeper.usecases.notices import say_evidence
 from gatekeeper.usecases.parts import Parts
 
 PREFIX = "club:sweep-"  # subject of its card; in front of it the kind of all cards about removals
-SWEEPS_COMPARED = 10  # the last ones, of which the median is what is usual
 SHOWN = 15  # names on the card: more rows than that are cut by some clients' limits
 
 
@@ -27,13 +26,27 @@ def sweep_id(card: StandingCard) -> int:
     return int(card.subject.removeprefix(PREFIX))
 
 
-async def usual(tx: Tx, before: Sweep | None = None) -> float | None:
-    """How many the last Sweeps touched as a rule, those that went through and touched anybody."""
+def choices(parts: Parts) -> tuple[Choice, ...]:
+    """What admins can press on the card of a Sweep that stopped to ask."""
+    return (
+        Choice("confirm", removals.CONFIRM, parts.say("held.confirm")),
+        Choice("keep", removals.KEEP, parts.say("held.keep")),
+    )
+
+
+async def touched_before(tx: Tx, before: Sweep | None = None) -> list[int]:
+    """How many the last Sweeps touched, those that went through and touched anybody, the newest
+    first."""
     earlier = {"id__lt": before.id} if before else {}
     last = await tx.find(
-        Sweep, held="", touched__gt=0, order="-id", limit=SWEEPS_COMPARED, **earlier
+        Sweep, held="", touched__gt=0, order="-id", limit=pruning.SWEEPS_COMPARED, **earlier
     )
-    return pruning.usual([sweep.touched for sweep in last])
+    return [sweep.touched for sweep in last]
+
+
+async def usual(tx: Tx, before: Sweep | None = None) -> float | None:
+    """How many they touched as a rule."""
+    return pruning.usual(await touched_before(tx, before))
 
 
 async def brake(tx: Tx, parts: Parts) -> pruning.Brake:
@@ -68,7 +81,7 @@ async def show(tx: Tx, parts: Parts, sweep: Sweep, now: datetime, answer: str = 
         status=parts.say(f"held.{answer or sweep.held}", values),
         facts=tuple(facts),
         lines=(parts.say("held.more", values),) if more > 0 else (),
-        choices=() if answer else removals.choices(parts),
+        choices=() if answer else choices(parts),
     )
     await cards.show(tx, parts, card_subject(sweep), card, now)
     if answer:

@@ -221,8 +221,9 @@ async def _without_a_page(tx: Tx) -> int:
 
 def choices(parts: Parts) -> tuple[Choice, ...]:
     """What admins can press on a card about removals."""
+    softly = "-softer" if parts.policy.pruning.softer is not None else ""
     return (
-        Choice("confirm", CONFIRM, parts.say("removals.confirm")),
+        Choice("confirm", CONFIRM, parts.say(f"removals.confirm{softly}")),
         Choice("keep", KEEP, parts.say("removals.keep")),
     )
 

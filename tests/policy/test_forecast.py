@@ -34,8 +34,8 @@ def life(silent: float = 0, state: State = State.ACTIVE, pace: float = 1.0, **mo
     return Life(membership=member, facts=facts, pace=pace)
 
 
-def foresee(*lives: Life, policy=POLICY, moments=DAILY, days: float = 30):
-    forecaster = Forecaster(policy, moments, NOW, NOW + days * DAY)
+def foresee(*lives: Life, policy=POLICY, moments=DAILY, days: float = 30, before=()):
+    forecaster = Forecaster(policy, moments, NOW, NOW + days * DAY, before)
     for one in lives:
         forecaster.add(one)
     return forecaster.result()
@@ -127,6 +127,15 @@ def test_a_sweep_over_the_brake_is_told():
     [brake] = found.braked
     assert (brake.at, brake.touched, brake.members) == (NOW + DAY, 4, 4)
     assert found.counts[REMOVE] == 4
+
+
+def test_a_sweep_that_touches_more_than_usual_is_told():
+    limit = "  maxAffected: {count: null, percent: null, timesUsual: 2}\n  exclude:\n"
+    policy = a_policy(("  exclude:\n", limit))
+    lives = [life(95, id=number) for number in range(1, 10)]
+    assert [one.touched for one in foresee(*lives, policy=policy, before=(4, 4, 4)).braked] == [9]
+    assert not foresee(*lives, policy=policy, before=(5, 5, 5)).braked
+    assert not foresee(*lives, policy=policy, before=(4, 4)).braked, "nothing is usual yet"
 
 
 def test_moments_are_thinned_evenly_with_the_last_one():
