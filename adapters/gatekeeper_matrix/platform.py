@@ -219,11 +219,11 @@ class MatrixPlatform:
         self._need_places()
         scene, user = self._scene, who.account
         try:
-            state, in_room, power = await asyncio.gather(
+            state, in_room = await asyncio.gather(
                 membership(self._api, scene.space, user),
                 membership(self._api, scene.admins, user),
-                self._doing().power(scene.admins),
             )
+            power = await self._doing().power(scene.admins) if in_room == "join" else None
         except Refusal as error:
             raise await self._lost_or(error) from error
         return Standing(
@@ -232,7 +232,7 @@ class MatrixPlatform:
             knocking=state == "knock",
             banned=state == "ban",
             in_admin_room=in_room == "join",
-            power=power.of(user) if in_room == "join" else -1,
+            power=power.of(user) if power is not None else -1,
         )
 
     async def members(self) -> tuple[Guest, ...]:
