@@ -340,6 +340,11 @@ def ref(channel: str, ts: str) -> str:
     return f"{channel}:{ts}"
 
 
+def moment_of(ts: str) -> datetime:
+    """When a message came to stand, by Slack's clock."""
+    return datetime.fromtimestamp(float(ts), UTC)
+
+
 def _place(scene: Scene, raw: Raw) -> str:
     """What a channel is called; a chat with us by its kind, since each person has another."""
     channel = _text(raw.get("channel"))

@@ -19,6 +19,9 @@ class Scene:
         admins: id of the admins' channel.
         rooms: ids of all channels of the club by alias, the club's own among them; without the
             admins' channel.
+        own, desk: aliases of the club's own channel and of the admins'.
+        welcome: alias of the channel in which newcomers are greeted.
+        lost: channels that we cannot use, by alias: missing, put-out, not-private.
         removed: whom we are just taking out, by (channel, user), and since when: their going is
             our doing.
     """
@@ -28,7 +31,19 @@ class Scene:
     club: str = ""
     admins: str = ""
     rooms: dict[str, str] = field(default_factory=dict)
+    welcome: str = ""
+    own: str = ""
+    desk: str = ""
+    lost: dict[str, str] = field(default_factory=dict)
     removed: dict[tuple[str, str], datetime] = field(default_factory=dict)
+
+    def lacks(self) -> str:
+        """Which of the two channels that decisions need is lost to us, with the reason; "" for
+        none."""
+        for alias, why in self.lost.items():
+            if alias in (self.own, self.desk):
+                return f"{alias}: {why}"
+        return ""
 
     def place(self, channel: str) -> str:
         """What a channel is called in events and signs: "admins", an alias, "" for none of ours."""
@@ -37,8 +52,10 @@ class Scene:
         return _alias(self.rooms, channel)
 
     def channel(self, place: str) -> str:
-        """The id of "admins" or of an alias; "" where there is none."""
-        return self.admins if place == "admins" else self.rooms.get(place, "")
+        """The id of "admins", "welcome" or of an alias; "" where there is none."""
+        if place == "admins":
+            return self.admins
+        return self.rooms.get(self.welcome if place == "welcome" else place, "")
 
 
 def _alias(rooms: Mapping[str, str], channel: str) -> str:

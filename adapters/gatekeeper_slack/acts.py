@@ -1,0 +1,219 @@
+"""Actions to calls: each looks before it acts, so that doing it again changes nothing."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from gatekeeper.domain.decisions import (
+    Action,
+    Admit,
+    Mend,
+    Post,
+    Receipt,
+    Remove,
+    Retract,
+    ShowCard,
+    Tell,
+)
+from gatekeeper.domain.errors import PlatformDown, PlatformRefused
+from gatekeeper.domain.identity import Identity
+from gatekeeper.ports import Clock
+from gatekeeper_slack import cards, events
+from gatekeeper_slack.api import Api, Refusal
+from gatekeeper_slack.people import People
+from gatekeeper_slack.scene import NAME, Scene
+
+EVENT: Final = "gatekeeper"  # type of the metadata that our messages carry
+_YOUNG: Final = timedelta(seconds=3)  # of an order: nobody can have tried it before
+_EARLIER: Final = timedelta(minutes=10)  # Slack's clock may be off
+_DOUBTS: Final = 10_000
+_PAGES: Final = 20
+
+
+@dataclass(slots=True, kw_only=True)
+class Acts:
+    """Everything that we do in one workspace for one club.
+
+    Attributes:
+        since: when this process began; what was ordered before may have been sent by another.
+    """
+
+    api: Api
+    scene: Scene
+    people: People
+    clock: Clock
+    since: datetime
+    _chats: dict[str, str] = field(default_factory=dict)
+    _doubts: dict[str, None] = field(default_factory=dict)
+
+    async def perform(self, action: Action, key: str, ordered_at: datetime) -> Receipt:
+        """Carry out one Action; see Platform.perform."""
+        once = _Once(key, ordered_at)
+        match action:
+            case Admit():
+                return await self._admit(action)
+            case Retract() | Mend():
+                return self._receipt(False)  # nobody is invited or waits at a door here
+            case Remove():
+                return await self._remove(action)
+            case Tell():
+                return await self._tell(action, once)
+            case Post():
+                return await self._post(action, once)
+            case ShowCard():
+                return await self._show(action, once)
+
+    # ---- coming and going ----------------------------------------------------------------------
+
+    async def _admit(self, action: Admit) -> Receipt:
+        """Into the club's channel, then into the others; on Slack an invitation takes people in."""
+        user, there = self._ours(action.who), await self.people.places(action.who)
+        if action.rooms and self.scene.club not in there:
+            return self._receipt(False)
+        changed = False
+        for channel in self.scene.rooms.values():
+            if channel and channel not in there:
+                changed |= await self._invite(channel, user)
+        return self._receipt(changed)
+
+    async def _invite(self, channel: str, user: str) -> bool:
+        try:
+            await self.api.call("conversations.invite", channel=channel, users=user)
+        except Refusal as error:
+            if error.error == "already_in_channel":
+                return False
+            raise
+        return True
+
+    async def _remove(self, action: Remove) -> Receipt:
+        """Out of every channel, the club's own last."""
+        if action.stay_in:
+            raise PlatformRefused(NAME, "no-such-room", action.stay_in)
+        user, there = self._ours(action.who), await self.people.places(action.who)
+        rooms = [one for one in self.scene.rooms.values() if one != self.scene.club]
+        changed = False
+        for channel in (*rooms, self.scene.admins, self.scene.club):
+            if channel in there:
+                changed |= await self._kick(channel, user)
+        return self._receipt(changed)
+
+    async def _kick(self, channel: str, user: str) -> bool:
+        self.scene.removed[channel, user] = self.clock.now()
+        try:
+            await self.api.call("conversations.kick", channel=channel, user=user)
+        except Refusal as error:
+            gone = error.error == "not_in_channel"  # they, or we
+            who = events.account(self.scene.team, user)
+            if gone and channel not in await self.people.places(who):
+                return False
+            raise
+        return True
+
+    def _ours(self, who: Identity) -> str:
+        """The user of an account; whom we know by another workspace has to be taken in there."""
+        team, _, user = who.account.partition(":")
+        if not user or team != self.scene.team:
+            raise PlatformRefused(NAME, "no-such-person", who.account)
+        return user
+
+    # ---- words ---------------------------------------------------------------------------------
+
+    async def _tell(self, action: Tell, once: "_Once") -> Receipt:
+        channel = action.room or await self._chat(action.who)
+        message = cards.render(action, once.key)
+        return self._receipt(True, await self._send(channel, message, once))
+
+    async def _chat(self, who: Identity) -> str:
+        """The direct chat with somebody; a deactivated account has none."""
+        known = self._chats.get(who.account)
+        if known is None:
+            user = who.account.rpartition(":")[2]
+            told = await self.api.call("conversations.open", users=user)
+            known = self._chats[who.account] = str(told["channel"]["id"])
+        elif (await self.people.look(who)).deleted:
+            raise PlatformRefused(NAME, "no-such-person", who.account)
+        return known
+
+    async def _post(self, action: Post, once: "_Once") -> Receipt:
+        channel = self._channel(action.place)
+        message = cards.render(action, once.key)
+        thread = action.thread.partition(":")[2] or None
+        return self._receipt(True, await self._send(channel, message, once, thread))
+
+    async def _show(self, action: ShowCard, once: "_Once") -> Receipt:
+        message = cards.render(action, once.key)
+        if not action.ref:
+            ref = await self._send(self._channel(action.place), message, once)
+            return Receipt(changed=True, at=_moment(ref), ref=ref)
+        channel, _, ts = action.ref.partition(":")
+        kept = {key: message[key] for key in ("text", "blocks", "parse", "link_names")}
+        await self.api.call("chat.update", channel=channel, ts=ts, **kept)
+        return self._receipt(True, action.ref)
+
+    async def _send(
+        self, channel: str, message: Mapping[str, Any], once: "_Once", thread: str | None = None
+    ) -> str:
+        """Post, unless it stands there already; where an answer is lost, the next try looks."""
+        if self._in_doubt(once) and (sent := await self._sent_before(channel, once, thread)):
+            return sent
+        metadata = {"event_type": EVENT, "event_payload": {"key": once.id}}
+        self._doubts[once.id] = None
+        if len(self._doubts) > _DOUBTS:
+            del self._doubts[next(iter(self._doubts))]
+        told = await self.api.call(
+            "chat.postMessage", channel=channel, thread_ts=thread, metadata=metadata, **message
+        )
+        return events.ref(str(told["channel"]), str(told["ts"]))
+
+    def _in_doubt(self, once: "_Once") -> bool:
+        if once.id in self._doubts or once.ordered_at < self.since:
+            return True
+        return self.clock.now() - once.ordered_at > _YOUNG
+
+    async def _sent_before(self, channel: str, once: "_Once", thread: str | None) -> str:
+        """Read back to when it was ordered whether it stands there."""
+        oldest = f"{(once.ordered_at - _EARLIER).timestamp():.6f}"
+        method, where = "conversations.history", {"channel": channel}
+        if thread is not None:
+            method, where = "conversations.replies", {"channel": channel, "ts": thread}
+        try:
+            async for raw in self.api.pages(
+                method, "messages", **where, oldest=oldest, include_all_metadata=True
+            ):
+                told = raw.get("metadata") or {}
+                payload = told.get("event_payload") or {}
+                if told.get("event_type") == EVENT and payload.get("key") == once.id:
+                    return events.ref(channel, str(raw["ts"]))
+        except Refusal as error:
+            if error.error != "thread_not_found":
+                raise
+        return ""
+
+    def _channel(self, place: str) -> str:
+        channel = self.scene.channel(place)
+        why = self.scene.lost.get(self.scene.desk, "" if channel else "missing")
+        if place == "admins" and why:
+            raise PlatformDown(NAME, f"{self.scene.desk}: {why}")
+        if not channel and "missing" in self.scene.lost.values():
+            raise PlatformDown(NAME, f"{place} is not made yet")
+        if not channel:
+            raise PlatformRefused(NAME, "no-such-room", place)
+        return channel
+
+    def _receipt(self, changed: bool, ref: str = "") -> Receipt:
+        return Receipt(changed=changed, at=self.clock.now(), ref=ref)
+
+
+class _Once:
+    """What makes a message one message: an id made from the Order's key."""
+
+    def __init__(self, key: str, ordered_at: datetime) -> None:
+        self.id = hashlib.sha256(key.encode()).hexdigest()[:32]
+        self.key, self.ordered_at = key, ordered_at
+
+
+def _moment(ref: str) -> datetime:
+    """Slack's own time of a message: presses are dated by the same clock."""
+    return events.moment_of(ref.partition(":")[2])

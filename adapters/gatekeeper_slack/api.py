@@ -1,0 +1,176 @@
+"""Api: one call to the Web API, its failures as ours; nothing is sent a second time by itself."""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import aiohttp
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from gatekeeper.domain.errors import PlatformBusy, PlatformDown, PlatformRefused
+from gatekeeper.ports import Clock
+from gatekeeper_slack.scene import NAME
+
+log = logging.getLogger(__name__)
+_sdk = logging.getLogger(f"{__name__}.sdk")
+_sdk.setLevel(logging.CRITICAL)  # every failure is raised, and told there once
+
+PAGE: Final = 200  # what Slack recommends at most
+_PAGES: Final = 500
+_SECONDS: Final = 20  # for one call
+_UNTOLD: Final = timedelta(seconds=5)  # to wait where a 429 does not say how long
+# What a workspace's administrators, an expired token or an uninstall leave us with.
+_REVOKED: Final = frozenset(
+    ["account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked"]
+)
+_DOWN: Final = frozenset(
+    ["fatal_error", "internal_error", "request_timeout", "service_unavailable", "team_added_to_org"]
+)
+_REASONS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(_REVOKED, "login-revoked"),
+    **dict.fromkeys(
+        [
+            "missing_scope",
+            "restricted_action",
+            "not_allowed_token_type",
+            "no_permission",
+            "ekm_access_denied",
+            "plan_upgrade_required",
+            "not_in_channel",
+            "cant_kick_from_general",
+            "cant_update_message",
+            "method_not_supported_for_channel_type",
+            "is_archived",
+            "ura_max_channels",
+            "user_is_restricted",
+            "cant_invite",
+            "messages_tab_disabled",
+        ],
+        "no-power",
+    ),
+    **dict.fromkeys(["channel_not_found", "message_not_found", "thread_not_found"], "no-such-room"),
+    **dict.fromkeys(
+        ["user_not_found", "user_disabled", "user_not_visible", "users_not_found", "no_user"],
+        "no-such-person",
+    ),
+    **dict.fromkeys(["msg_too_long", "msg_blocks_too_long", "view_too_large"], "too-large"),
+}
+
+
+class Refusal(PlatformRefused):
+    """A final no with Slack's own word, `error`."""
+
+    def __init__(self, method: str, error: str, needed: str = "") -> None:
+        self.error = error
+        more = f" (needs {needed})" if needed else ""
+        super().__init__(NAME, _REASONS.get(error, "other"), f"{method}: {error}{more}")
+
+
+class Api:
+    """Calls to one workspace as one bot.
+
+    Args:
+        url: base of the Web API.
+        token: the bot's.
+        clock: tells when a method may be called again.
+    """
+
+    def __init__(self, url: str, token: str, clock: Clock) -> None:
+        self._url, self._token, self._clock = f"{url.rstrip('/')}/", token, clock
+        self._session: aiohttp.ClientSession | None = None  # made where the loop runs
+        self._client: AsyncWebClient | None = None
+        self._blocked: dict[str, datetime] = {}
+        self.skew: timedelta | None = None  # Slack's clock minus ours, when last heard
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = self._client = None
+
+    def _web(self) -> AsyncWebClient:
+        if self._client is None:
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(_SECONDS))
+            self._client = AsyncWebClient(
+                token=self._token,
+                base_url=self._url,
+                timeout=_SECONDS,
+                session=self._session,
+                retry_handlers=[],  # the SDK's own would send a message twice
+                logger=_sdk,
+            )
+        return self._client
+
+    async def call(self, method: str, **given: Any) -> Mapping[str, Any]:
+        """Call one method; arguments that are None are left out, lists and objects go as JSON.
+
+        Raises:
+            PlatformBusy: Slack asked us to wait with this method, named as its limiter.
+            PlatformDown: no answer, or none that can be read; a write may have taken effect.
+            Refusal: a final no.
+        """
+        now = self._clock.now()
+        if self._blocked.get(method, now) > now:
+            raise PlatformBusy(NAME, self._blocked[method] - now, (method,))
+        data = {key: _written(value) for key, value in given.items() if value is not None}
+        try:
+            answer = await self._web().api_call(method, data=data)
+        except SlackApiError as error:
+            raise self._failure(method, error) from error
+        except (aiohttp.ClientError, SlackClientError, OSError, ValueError) as error:
+            raise PlatformDown(NAME, f"{method}: {type(error).__name__}") from error
+        except TimeoutError as error:
+            raise PlatformDown(NAME, f"{method}: no answer in time") from error
+        self._heard(answer.headers)
+        told = answer.data
+        if not isinstance(told, dict):
+            raise PlatformDown(NAME, f"{method}: an answer that is no object")
+        return told
+
+    def _failure(self, method: str, fault: SlackApiError) -> Exception:
+        answer = fault.response
+        told = answer.data if isinstance(answer.data, dict) else {}
+        error = str(told.get("error") or "")
+        if answer.status_code == 429 or error in ("ratelimited", "rate_limited"):
+            wait = _wait(answer.headers)
+            self._blocked[method] = self._clock.now() + wait
+            return PlatformBusy(NAME, wait, (method,))
+        if answer.status_code >= 500 or error in _DOWN or not error:
+            return PlatformDown(NAME, f"{method}: {error or answer.status_code}")
+        return Refusal(method, error, str(told.get("needed") or ""))
+
+    def _heard(self, headers: Mapping[str, str]) -> None:
+        from email.utils import parsedate_to_datetime
+
+        try:
+            self.skew = parsedate_to_datetime(headers["Date"]) - self._clock.now()
+        except (KeyError, TypeError, ValueError):
+            return
+
+    async def pages(self, method: str, key: str, **given: Any) -> AsyncIterator[Any]:
+        """All items of a list that comes in pages; raises like `call`."""
+        cursor: str | None = None
+        for _ in range(_PAGES):
+            told = await self.call(method, **{"limit": PAGE, **given}, cursor=cursor)
+            for item in told.get(key) or ():
+                yield item
+            cursor = str((told.get("response_metadata") or {}).get("next_cursor") or "") or None
+            if cursor is None:
+                return
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _wait(headers: Mapping[str, str]) -> timedelta:
+    try:
+        seconds = float({key.lower(): value for key, value in headers.items()}["retry-after"])
+    except (KeyError, ValueError):
+        return _UNTOLD
+    return timedelta(seconds=min(max(seconds, 0.0), 3_600.0))

@@ -1,0 +1,120 @@
+"""Who somebody is in the workspace, and in which of the club's channels they are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from gatekeeper.domain.errors import PlatformRefused
+from gatekeeper.domain.identity import Identity
+from gatekeeper.ports import Clock, Guest, Profile, Standing
+from gatekeeper_slack.api import Api
+from gatekeeper_slack.events import SLACKBOT, account
+from gatekeeper_slack.scene import NAME, Scene
+
+_KINDS: Final = "public_channel,private_channel"
+_FRESH: Final = timedelta(minutes=10)  # what Slack told of an account; changes are told besides
+_ONE_BY_ONE: Final = 40  # accounts looked up singly; for more, the whole workspace is read
+POWER: Final = 100  # of owners and administrators of the workspace, in the admins' channel
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """An account as Slack tells it; `ours`: a full member of this very workspace."""
+
+    name: str
+    bot: bool
+    deleted: bool
+    ours: bool
+    rules: bool  # owner or administrator of the workspace
+
+
+class People:
+    """Looks accounts up, no more often than needed."""
+
+    def __init__(self, api: Api, scene: Scene, clock: Clock) -> None:
+        self._api, self._scene, self._clock = api, scene, clock
+        self._known: dict[str, tuple[Any, Looked]] = {}
+
+    def forget(self, who: Identity) -> None:
+        """Slack told that something about an account has changed."""
+        self._known.pop(who.account.rpartition(":")[2], None)
+
+    async def look(self, who: Identity) -> Looked:
+        """One account, as it was some minutes ago at most. PlatformDown, PlatformBusy, Refusal."""
+        return await self._look(who.account.rpartition(":")[2])
+
+    async def _look(self, user: str) -> Looked:
+        known = self._known.get(user)
+        if known is not None and self._clock.now() - known[0] < _FRESH:
+            return known[1]
+        return self._keep((await self._api.call("users.info", user=user))["user"])
+
+    def _keep(self, raw: Mapping[str, Any]) -> Looked:
+        user, scene, profile = str(raw["id"]), self._scene, raw.get("profile") or {}
+        guest = any(raw.get(key) for key in ("is_restricted", "is_ultra_restricted", "is_stranger"))
+        looked = Looked(
+            name=str(
+                profile.get("display_name") or raw.get("real_name") or raw.get("name") or user
+            ),
+            bot=bool(raw.get("is_bot")) or user in (SLACKBOT, scene.bot),
+            deleted=bool(raw.get("deleted")),
+            ours=not guest and str(raw.get("team_id") or scene.team) == scene.team,
+            rules=any(raw.get(key) for key in ("is_admin", "is_owner", "is_primary_owner")),
+        )
+        self._known[user] = self._clock.now(), looked
+        return looked
+
+    async def profile(self, who: Identity) -> Profile:
+        """For Platform.profile; a deactivated account is nobody's."""
+        looked = await self.look(who)
+        if looked.deleted:
+            raise PlatformRefused(NAME, "no-such-person", who.account)
+        return Profile(name=looked.name, bot=looked.bot)
+
+    async def places(self, who: Identity) -> frozenset[str]:
+        """The club's channels in which somebody is now, by their ids."""
+        user, scene = who.account.rpartition(":")[2], self._scene
+        ours = {*scene.rooms.values(), scene.admins}
+        found = self._api.pages("users.conversations", "channels", types=_KINDS, user=user)
+        return frozenset([str(one["id"]) async for one in found if one["id"] in ours])
+
+    async def standing(self, who: Identity) -> Standing:
+        """For Platform.standing."""
+        there = await self.places(who)
+        admin = self._scene.admins in there
+        return Standing(
+            inside=self._scene.club in there,
+            in_admin_room=admin,
+            power=self._power(await self.look(who)) if admin else -1,
+        )
+
+    def _power(self, looked: Looked) -> int:
+        """In the admins' channel: nobody's there who is of another workspace, or a guest."""
+        if not looked.ours or looked.bot or looked.deleted:
+            return -1
+        return POWER if looked.rules else 0
+
+    async def members(self, channel: str) -> list[str]:
+        """Who is in a channel, ourselves left out."""
+        found = self._api.pages("conversations.members", "members", channel=channel)
+        return [str(user) async for user in found if user != self._scene.bot]
+
+    async def guests(self, users: list[str], admins: frozenset[str]) -> tuple[Guest, ...]:
+        """These accounts as the port tells them; those that nobody can use any more left out."""
+        now = self._clock.now()
+        unknown = [u for u in users if u not in self._known or now - self._known[u][0] > _FRESH]
+        if len(unknown) > _ONE_BY_ONE:
+            async for raw in self._api.pages("users.list", "members"):
+                self._keep(raw)
+        looked = {user: await self._look(user) for user in users}
+        return tuple(
+            Guest(
+                identity=account(self._scene.team, user),
+                name=one.name,
+                bot=one.bot,
+                power=self._power(one) if user in admins else -1,
+            )
+            for user, one in looked.items()
+            if not one.deleted
+        )

@@ -1,0 +1,118 @@
+"""Which channels are the club's: found by id, by what we kept, or by name; made where missing."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gatekeeper.ports import Vault
+from gatekeeper_slack.api import Api, Refusal
+from gatekeeper_slack.scene import Scene
+
+_KINDS: Final = "public_channel,private_channel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """One channel as the club document names it."""
+
+    alias: str
+    name: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All channels that a club wants; the first of `channels` is the club's own."""
+
+    club: str
+    channels: tuple[Channel, ...]
+    admins: Channel
+    welcome: str
+
+    @classmethod
+    def read(cls, club: str, places: Mapping[str, Any]) -> "Plan":
+        """From the club document's `platforms.slack`."""
+        channels = tuple(map(_channel, (places["channel"], *places.get("channels", ()))))
+        return cls(
+            club=club,
+            channels=channels,
+            admins=_channel(places["adminChannel"]),
+            welcome=str(places.get("welcomeChannel") or channels[0].alias),
+        )
+
+    def all(self) -> tuple[Channel, ...]:
+        """The club's own first, the admins' last."""
+        return (*self.channels, self.admins)
+
+
+def _channel(given: Mapping[str, Any]) -> Channel:
+    alias = str(given["alias"])
+    return Channel(alias=alias, name=str(given.get("name") or alias), id=str(given.get("id") or ""))
+
+
+class Places:
+    """Finds the channels, and keeps their ids: a channel that is renamed stays the club's."""
+
+    def __init__(self, api: Api, plan: Plan, vault: Vault, scene: Scene) -> None:
+        self._api, self._plan, self._vault, self._scene = api, plan, vault, scene
+
+    async def settle(self, *, make: bool) -> None:
+        """Fill the scene; what is not there, or not ours to use, stands in `scene.lost`.
+
+        Args:
+            make: private channels that do not exist are made.
+
+        Raises:
+            PlatformDown, PlatformBusy, Refusal.
+        """
+        drawer = f"slack-places-{self._plan.club}"
+        kept: dict[str, str] = json.loads(await self._vault.get(drawer) or b"{}")
+        ours = {
+            str(one["id"]): one
+            async for one in self._api.pages(
+                "users.conversations", "channels", types=_KINDS, exclude_archived=True
+            )
+        }
+        by_name = {str(one.get("name")): number for number, one in ours.items()}
+        found: dict[str, str] = {}
+        lost: dict[str, str] = {}
+        for place in self._plan.all():
+            number = place.id or kept.get(place.alias) or by_name.get(place.name, "")
+            if not number and make:
+                number, ours = await self._make(place, ours)
+            if not number:
+                lost[place.alias] = "missing"
+            elif number not in ours:
+                lost[place.alias] = "put-out"
+            elif place is self._plan.admins and _is_open(ours[number]):
+                lost[place.alias] = "not-private"
+            if number:
+                found[place.alias] = number
+        scene, plan = self._scene, self._plan
+        scene.rooms = {one.alias: found[one.alias] for one in plan.channels if one.alias in found}
+        scene.club = found.get(plan.channels[0].alias, "")
+        scene.admins = found.get(plan.admins.alias, "")
+        scene.own, scene.desk = plan.channels[0].alias, plan.admins.alias
+        scene.welcome, scene.lost = plan.welcome, lost
+        if found != kept:
+            await self._vault.put(drawer, json.dumps(found).encode())
+
+    async def _make(self, place: Channel, ours: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """A private channel; none where the name is taken by one that we are not in."""
+        try:
+            told = await self._api.call("conversations.create", name=place.name, is_private=True)
+        except Refusal as error:
+            if error.error != "name_taken":
+                raise
+            return "", ours
+        made = dict(told["channel"])
+        return str(made["id"]), {**ours, str(made["id"]): made}
+
+
+def _is_open(channel: Mapping[str, Any]) -> bool:
+    """Whether people of other workspaces, or everybody of this one, could read along."""
+    shared = any(
+        channel.get(key) for key in ("is_ext_shared", "is_shared", "is_pending_ext_shared")
+    )
+    return shared or not channel.get("is_private")

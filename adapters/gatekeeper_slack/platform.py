@@ -1,0 +1,312 @@
+"""SlackPlatform: a club in one workspace, behind the Platform port."""
+
+import asyncio
+import itertools
+import logging
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from gatekeeper.domain.decisions import Action, Admit, Post, Receipt, Remove, ShowCard, Tell
+from gatekeeper.domain.errors import BadInput, PlatformBusy, PlatformDown, PlatformRefused
+from gatekeeper.domain.identity import Identity
+from gatekeeper.domain.reconcile import Holder, PlaceRule, Present, Rule
+from gatekeeper.ports import (
+    Check,
+    Clock,
+    FrontDesk,
+    Guest,
+    Health,
+    Profile,
+    Standing,
+    Survey,
+    Vault,
+)
+from gatekeeper_slack.acts import Acts
+from gatekeeper_slack.api import Api, Refusal
+from gatekeeper_slack.cards import symbol_of
+from gatekeeper_slack.events import account
+from gatekeeper_slack.listening import API, Intake
+from gatekeeper_slack.patience import back_off, passing
+from gatekeeper_slack.people import People
+from gatekeeper_slack.places import Places, Plan
+from gatekeeper_slack.scene import NAME, Scene
+from gatekeeper_slack.screens import Looks
+
+log = logging.getLogger(__name__)
+
+_STARTING: Final = 10.0  # seconds that `start` waits for the first try
+_ACCOUNT: Final = re.compile(r"(?:slack:)?(T[A-Z0-9]{2,30}):([UW][A-Z0-9]{2,30})")
+_USER: Final = re.compile(r"<?@?([UW][A-Z0-9]{6,30})(?:\|[^<>]*)?>?")
+
+
+class SlackPlatform:
+    """One club in one workspace.
+
+    Args:
+        club: the club's slug.
+        settings: bot_token; app_token (Socket Mode) or signing_secret (HTTP); base_url.
+        places: the club document's `platforms.slack`.
+        vault: keeps which channels are the club's.
+        clock: tells the time.
+    """
+
+    name = NAME
+
+    def __init__(
+        self,
+        *,
+        club: str,
+        settings: Mapping[str, Any],
+        places: Mapping[str, Any],
+        vault: Vault,
+        clock: Clock,
+    ) -> None:
+        self._settings, self._clock = settings, clock
+        url = str(settings.get("base_url") or API)
+        self._scene = Scene()
+        self._api = Api(url, str(settings.get("bot_token") or ""), clock)
+        self._places = Places(self._api, Plan.read(club, places), vault, self._scene)
+        self._people = People(self._api, self._scene, clock)
+        self._acts = Acts(
+            api=self._api,
+            scene=self._scene,
+            people=self._people,
+            clock=clock,
+            since=clock.now(),
+        )
+        self._url = url
+        self._desk: FrontDesk | None = None
+        self._intake: Intake | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._tried = asyncio.Event()
+        self._fault = Health(ok=False, code="not-listening")
+        self._settled = False
+
+    @property
+    def bot(self) -> Identity:
+        """Our own account there."""
+        return account(self._scene.team, self._scene.bot)
+
+    # ---- coming and going ----------------------------------------------------------------------
+
+    async def start(self, desk: FrontDesk) -> None:
+        """Listen in the background; back within seconds, also where Slack is away."""
+        self._desk, self._tried = desk, asyncio.Event()
+        settings = self._settings
+        self._intake = Intake(
+            self._url,
+            desk,
+            self._scene,
+            self._clock,
+            looks=Looks(
+                symbol_of, inside=self._inside, profile=self.profile, changed=self._people.forget
+            ),
+            app_token=str(settings.get("app_token") or ""),
+            signing_secret=str(settings.get("signing_secret") or ""),
+        )
+        self._listening = asyncio.create_task(self._listen(self._intake), name="slack intake")
+        try:
+            await asyncio.wait_for(self._tried.wait(), _STARTING)
+        except TimeoutError:
+            return  # it goes on trying; `health` says so
+
+    async def _listen(self, intake: Intake) -> None:
+        """Log in, find the channels and begin to listen, as often as that takes."""
+        for failures in itertools.count():
+            try:
+                await self._enter(make=self._desk is not None and not await self._desk.paused())
+                await intake.start(self._scene.lost)
+                self._settled, self._fault = True, Health(ok=True)
+                self._tried.set()
+                return
+            except PlatformRefused as error:
+                self._fault = Health(ok=False, code=error.reason, detail=error.detail)
+            except (PlatformDown, PlatformBusy) as error:
+                self._fault = Health(ok=False, code=error.code, detail=str(error))
+            except Exception as error:
+                if not passing(error):
+                    log.exception("slack-start-failed")
+                self._fault = Health(ok=False, code="not-listening", detail=type(error).__name__)
+            log.warning("slack-not-listening %s %s", self._fault.code, self._fault.detail)
+            self._tried.set()
+            await asyncio.sleep(back_off(failures))
+
+    async def connect(self) -> None:
+        """Log in and find the channels, without making any. PlatformDown, PlatformRefused."""
+        await self._enter(make=False)
+        self._settled = True
+
+    async def stop(self) -> None:
+        """Stop listening; what was handed over is kept."""
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
+            self._listening = None
+        if self._intake is not None:
+            await self._intake.stop()
+            self._intake = None
+        self._settled = False
+        await self._api.close()
+
+    async def _enter(self, *, make: bool) -> None:
+        me = await self._api.call("auth.test")
+        self._scene.team, self._scene.bot = str(me["team_id"]), str(me["user_id"])
+        await self._places.settle(make=make)
+
+    async def receive(self, scope: Any, receive: Any, send: Any) -> None:
+        """Slack's requests over HTTP, an ASGI application; "not now" while we do not listen."""
+        if self._intake is None:
+            await send({"type": "http.response.start", "status": 503, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await self._intake.routes(scope, receive, send)
+
+    # ---- doing ---------------------------------------------------------------------------------
+
+    async def perform(self, action: Action, key: str, ordered_at: datetime) -> Receipt:
+        """Carry out one Action; again with the same `key` changes nothing.
+
+        A revoked login is PlatformDown here: what is ordered waits for a new one.
+        """
+        self._need()
+        try:
+            receipt = await self._acts.perform(action, key, ordered_at)
+        except PlatformRefused as error:
+            if error.reason == "login-revoked":
+                raise PlatformDown(NAME, f"login-revoked: {error.detail}") from error
+            raise
+        if self._intake is not None and receipt.ref and not getattr(action, "ref", ""):
+            self._intake.sent(receipt.ref)
+        return receipt
+
+    def limiters(self, action: Action) -> tuple[str, ...]:
+        """The methods that `action` will call, each with a limiter of its own."""
+        match action:
+            case Admit():
+                return ("conversations.invite",)
+            case Remove():
+                return ("conversations.kick",)
+            case ShowCard(ref=ref) if ref:
+                return ("chat.update",)
+            case Tell() | Post() | ShowCard():
+                return ("chat.postMessage",)
+            case _:
+                return ("users.conversations",)
+
+    # ---- looking -------------------------------------------------------------------------------
+
+    def _need(self) -> None:
+        if not self._settled:
+            raise PlatformDown(NAME, "not logged in yet")
+
+    def _need_places(self) -> None:
+        """PlatformDown while we are out of the club's channel or the admins', or others read it."""
+        self._need()
+        if lost := self._scene.lacks():
+            raise PlatformDown(NAME, lost)
+
+    async def _inside(self, who: Identity) -> bool:
+        return self._scene.club in await self._people.places(who)
+
+    async def standing(self, who: Identity) -> Standing:
+        """How `who` stands in the club's channel and the admins' now."""
+        self._need_places()
+        try:
+            return await self._people.standing(who)
+        except Refusal as error:
+            if error.reason == "no-such-person":
+                return Standing()
+            raise PlatformDown(NAME, error.detail) from error
+
+    async def members(self) -> tuple[Guest, ...]:
+        """Everyone in the club's channel, ourselves left out."""
+        return await self._guests(self._scene.club)
+
+    async def admins(self) -> tuple[Guest, ...]:
+        """Everyone in the admins' channel, ourselves left out."""
+        return await self._guests(self._scene.admins)
+
+    async def _guests(self, channel: str) -> tuple[Guest, ...]:
+        self._need_places()
+        try:
+            inside = await self._people.members(channel)
+            own = channel == self._scene.admins
+            deciding = inside if own else await self._people.members(self._scene.admins)
+            return await self._people.guests(inside, frozenset(deciding))
+        except Refusal as error:
+            raise PlatformDown(NAME, error.detail) from error
+
+    async def survey(self) -> Survey:
+        """Who is where, and which channels are open or shared; anybody in the admins' channel
+        may let people in, as Slack has it."""
+        members, admins = await self.members(), await self.admins()
+        inside, scene = {guest.identity for guest in members}, self._scene
+        only: dict[Identity, Present] = {}
+        rules: list[PlaceRule] = []
+        for alias, channel in {**scene.rooms, "admins": scene.admins}.items():
+            told = (await self._api.call("conversations.info", channel=channel))["channel"]
+            if found := _open(told):
+                rules.append(
+                    PlaceRule(
+                        place=alias, rule=Rule.JOIN, found=found, wanted="private", mendable=False
+                    )
+                )
+            for guest in await self._guests(channel):
+                if guest.identity not in inside:
+                    who = Present(identity=guest.identity, name=guest.name, place=alias)
+                    only.setdefault(guest.identity, who)
+        return Survey(
+            members=members,
+            only=tuple(only.values()),
+            rules=tuple(rules),
+            holders=tuple(
+                Holder(identity=one.identity, place="admins", power=max(one.power, 0))
+                for one in admins
+            ),
+            unseen=dict(scene.lost),
+        )
+
+    async def profile(self, who: Identity) -> Profile:
+        """The name of an account; deactivated and unknown ones are refused."""
+        self._need()
+        return await self._people.profile(who)
+
+    def parse_identity(self, text: str) -> Identity:
+        """`T…:U…`, or a mention or id of this workspace."""
+        typed = text.strip()
+        if found := _ACCOUNT.fullmatch(typed):
+            return account(found[1], found[2])
+        found = _USER.fullmatch(typed)
+        if found is None or not self._scene.team:
+            raise BadInput({"identity": "not-an-identity"})
+        return account(self._scene.team, found[1])
+
+    async def examine(self) -> tuple[Check, ...]:
+        """The login, and the channels."""
+        try:
+            await self.connect()
+        except PlatformRefused as error:
+            return (Check(False, "slack-login", {"detail": error.detail}),)
+        scene = self._scene
+        checks = [Check(True, "slack-login", {"team": scene.team, "bot": scene.bot})]
+        for alias in (*scene.rooms, scene.desk):
+            why = scene.lost.get(alias, "")
+            checks.append(Check(not why, f"slack-{why or 'channel'}", {"channel": alias}))
+        return tuple(checks)
+
+    def health(self) -> Health:
+        """Whether intake listens now; never waits."""
+        if self._intake is None or not self._settled:
+            return self._fault if not self._fault.ok else Health(ok=False, code="not-listening")
+        if lost := self._scene.lacks():
+            return Health(ok=False, code="place-missing", detail=lost)
+        return self._intake.health()
+
+
+def _open(channel: Mapping[str, Any]) -> str:
+    """How a channel is open to others than its members; "" where it is not."""
+    if channel.get("is_ext_shared") or channel.get("is_shared"):
+        return "shared"
+    return "" if channel.get("is_private") else "public"
