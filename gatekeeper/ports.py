@@ -7,14 +7,16 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from gatekeeper.domain.activity import Kind, Sign, Span, Tie
 from gatekeeper.domain.decisions import Action, Decision, Entry, Receipt
+from gatekeeper.domain.errors import Value
 from gatekeeper.domain.events import Event
 from gatekeeper.domain.identity import ClubId, Identity
 from gatekeeper.domain.memberships import State
 from gatekeeper.domain.reconcile import Holder, PlaceRule, Present
+from gatekeeper.domain.windows import Filled, Taken, Window
 from gatekeeper.policy.predicates import FALSE, TRUE, Predicate
 
 T = TypeVar("T")
@@ -181,6 +183,15 @@ class Platform(Protocol):
         ...
 
 
+@runtime_checkable
+class Called(Protocol):
+    """A Platform that is told things over HTTP, at `/<name>/events` beneath the pages' address."""
+
+    async def receive(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request, as an ASGI application; it checks by itself who calls."""
+        ...
+
+
 class FrontDesk(Protocol):
     """Where platforms call in; what they tell is told at least once and may come in any order."""
 
@@ -217,6 +228,18 @@ class FrontDesk(Protocol):
     async def paused(self) -> bool:
         """Whether the club writes nothing now: nothing is made then, and nobody invited, but what
         is performed; listening goes on."""
+        ...
+
+    async def window(self, who: Identity) -> Window:
+        """What the owner of an account sees of the club in a chat's own forms, and may do now."""
+        ...
+
+    async def take(self, filled: Filled) -> Taken:
+        """Take in a form sent there; committed when this returns, problems told and no error."""
+        ...
+
+    def say(self, code: str, values: Mapping[str, Value] | None = None, language: str = "") -> str:
+        """The catalogue's sentence, in the club's words; "": in the club's language."""
         ...
 
 

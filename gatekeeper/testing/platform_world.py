@@ -7,9 +7,11 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from gatekeeper.domain.activity import Sign
 from gatekeeper.domain.decisions import Action, Receipt
-from gatekeeper.domain.errors import BadInput, PlatformRefused
+from gatekeeper.domain.errors import BadInput, PlatformRefused, Value
 from gatekeeper.domain.events import Event
 from gatekeeper.domain.identity import Identity
+from gatekeeper.domain.windows import Filled, Taken, Window
+from gatekeeper.policy.texts import sentence
 from gatekeeper.ports import Platform
 
 T = TypeVar("T")
@@ -34,6 +36,9 @@ class RecordingDesk:
         self.place = ""
         self.fail: list[Exception] = []
         self.is_paused = False
+        self.windows: dict[Identity, Window] = {}
+        self.filled: list[Filled] = []
+        self.taken = Taken(said="Thank you.")
 
     async def handle(self, event: Event) -> None:
         """Keep an event, or fail as ordered."""
@@ -64,6 +69,21 @@ class RecordingDesk:
     async def paused(self) -> bool:
         """As ordered."""
         return self.is_paused
+
+    async def window(self, who: Identity) -> Window:
+        """As ordered, else what a stranger sees."""
+        return self.windows.get(who) or Window(
+            club="The club", language="en", headline="Hello", may=frozenset({"apply"})
+        )
+
+    async def take(self, filled: Filled) -> Taken:
+        """Keep what was sent; the answer is as ordered."""
+        self.filled.append(filled)
+        return self.taken
+
+    def say(self, code: str, values: Mapping[str, Value] | None = None, language: str = "") -> str:
+        """The catalogue's sentence."""
+        return sentence(code, values, language or "en")
 
     def of(self, kind: type[T], who: Identity | None = None) -> list[T]:
         """The events of one kind, of one person, in the order told."""

@@ -15,7 +15,6 @@ from gatekeeper.domain.applications import (
     Event,
     Question,
     State,
-    Vote,
     advance,
 )
 from gatekeeper.domain.clubs import Pass, Proof
@@ -26,7 +25,7 @@ from gatekeeper.domain.identity import Identity, Person
 from gatekeeper.domain.memberships import INSIDE, Membership
 from gatekeeper.policy.answers import validate_answers
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import limits, passes, proof, questions, review
+from gatekeeper.usecases import edits, limits, passes, proof, questions, review
 from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, account_of, cancel, once, order, record, tell
 
@@ -60,7 +59,7 @@ async def submit(parts: Parts, sent: Submission) -> Application:
         spec = parts.policy.club.spec
         await limits.spend(tx, f"form:{sent.address}", spec.limits.forms_by_address, now)
         app = await tx.add(
-            _application(tx, parts, sent, answers, now, due_at=now + spec.proof.unproven_for)
+            drafted(tx, parts, sent, answers, now, due_at=now + spec.proof.unproven_for)
         )
         await proof.send_code(tx, parts, app, sent.browser, sent.address, now)
     return app
@@ -82,7 +81,7 @@ async def submit_proven(parts: Parts, sent: Submission, pass_id: int) -> Applica
         await tx.change(passes.check(key, now), used_at=now)
         knock = key.subject.startswith("knock:")
         app = await tx.add(
-            _application(
+            drafted(
                 tx,
                 parts,
                 sent,
@@ -92,11 +91,11 @@ async def submit_proven(parts: Parts, sent: Submission, pass_id: int) -> Applica
                 knock_reason=key.note,
             )
         )
-        app = await _proven(tx, parts, app, now)
-    return await _opened(parts, app)
+        app = await proven(tx, parts, app, now)
+    return await opened(parts, app)
 
 
-def _application(
+def drafted(
     tx: Tx,
     parts: Parts,
     sent: Submission,
@@ -137,13 +136,13 @@ async def prove(parts: Parts, application_id: int, browser: str, code: str) -> A
             raise WrongState(state=app.state.value, event="prove")
         refusal = await proof.check_code(tx, parts, app, browser, code, now)
         if refusal is None:
-            app = await _proven(tx, parts, app, now)
+            app = await proven(tx, parts, app, now)
     if refusal is not None:
         raise refusal
-    return await _opened(parts, app)
+    return await opened(parts, app)
 
 
-async def _proven(tx: Tx, parts: Parts, app: Application, now: datetime) -> Application:
+async def proven(tx: Tx, parts: Parts, app: Application, now: datetime) -> Application:
     """The identity is theirs: on to the review, unless they are inside or have applied already."""
     account = await account_of(tx, app.identity, "", now)
     await tx.change(account, proven_at=account.proven_at or now, refuses_proofs_at=None)
@@ -173,7 +172,7 @@ async def _proven(tx: Tx, parts: Parts, app: Application, now: datetime) -> Appl
     return await tx.change(earlier, browser=app.browser) if earlier else ended
 
 
-async def _opened(parts: Parts, app: Application) -> Application:
+async def opened(parts: Parts, app: Application) -> Application:
     """Open the review now if the platform can be asked; else it is opened when its time comes."""
     with suppress(PlatformDown, PlatformBusy):
         await review.open_review(parts, app.id)
@@ -215,53 +214,8 @@ async def edit(
         BadInput, WrongState (not open any more), Refused (another browser's), TooMany.
     """
     async with parts.store.transaction(parts.club) as tx:
-        now = parts.clock.now()
         app = await _own(tx, parts, application_id, browser)
-        if app.state not in {State.UNPROVEN, State.IN_REVIEW}:
-            raise WrongState(state=app.state.value, event="edit")
-        policy = await parts.shelf.at(tx, app.policy)
-        answers = validate_answers(policy.club.spec.form, raw)
-        if answers == app.answers:
-            return app
-        most = policy.club.spec.limits.forms_by_address
-        await limits.spend(tx, f"edits:{app.id}", most, now)
-        voters = await _end_votes(tx, app, now)
-        app = await tx.change(
-            app,
-            answers=answers,
-            edited_at=now,
-            previous_answers=app.previous_answers or (app.answers if voters else None),
-        )
-        if app.opened_at is not None:
-            await record(
-                tx,
-                parts,
-                Decision(Verdict.RECORD, "application-edited"),
-                now=now,
-                actor=str(app.identity),
-                subject=subject_of(app),
-            )
-            for voter, person in voters.items():
-                await tell(
-                    tx,
-                    parts,
-                    voter,
-                    parts.say("vote-cleared", {"applicant": app.name}),
-                    key=f"{subject_of(app)}/edited/{int(now.timestamp())}/{person}",
-                    purpose="told",
-                    subject=subject_of(app),
-                    now=now,
-                )
-            await review.let_rules_speak(tx, parts, app, now)
-        return await tx.get(Application, app.id)
-
-
-async def _end_votes(tx: Tx, app: Application, now: datetime) -> dict[Identity, int]:
-    """The voters with their persons' ids."""
-    votes = await tx.find(Vote, application_id=app.id, ended_at=None)
-    for vote in votes:
-        await tx.change(vote, ended_at=now, ended_by="edited")
-    return {vote.voter: vote.person_id for vote in votes}
+        return await edits.edit_in(tx, parts, app, raw, parts.clock.now())
 
 
 async def answer(

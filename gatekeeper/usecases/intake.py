@@ -8,6 +8,7 @@ import structlog
 from gatekeeper.domain.activity import Sign
 from gatekeeper.domain.clubs import ClubState
 from gatekeeper.domain.decisions import Order, Progress
+from gatekeeper.domain.errors import Value
 from gatekeeper.domain.events import (
     Banned,
     ChatTaken,
@@ -23,6 +24,7 @@ from gatekeeper.domain.events import (
     Wrote,
 )
 from gatekeeper.domain.identity import Account, Identity
+from gatekeeper.domain.windows import Filled, Taken, Window
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import (
     admit,
@@ -36,6 +38,7 @@ from gatekeeper.usecases import (
     questions,
     stage_ends,
     take_back,
+    windows,
     words,
     words_on_findings,
     words_on_removals,
@@ -108,6 +111,18 @@ class Desk:
         async with self._parts.store.look(self._parts.club) as tx:
             state = await tx.first(ClubState)
         return state is not None and state.paused_at is not None
+
+    async def window(self, who: Identity) -> Window:
+        """What the owner of an account sees of the club in a chat's own forms, and may do now."""
+        return await windows.look(self._parts, who)
+
+    async def take(self, filled: Filled) -> Taken:
+        """Take in a form sent there."""
+        return await windows.take(self._parts, filled)
+
+    def say(self, code: str, values: Mapping[str, Value] | None = None, language: str = "") -> str:
+        """The catalogue's sentence, in the club's words."""
+        return self._parts.say(code, values, language)
 
     async def _wrote_to_admins(self, event: Wrote) -> None:
         parts = self._parts

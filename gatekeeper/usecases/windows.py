@@ -1,0 +1,285 @@
+"""A chat's own forms: what one person sees and may do there, and what becomes of what they send.
+
+The platform proves whose account it is, so no code is asked for; the checks are the web form's.
+"""
+
+from collections.abc import Mapping
+
+from gatekeeper.domain.applications import OPEN, Application, State
+from gatekeeper.domain.errors import (
+    BadInput,
+    NotFound,
+    Refused,
+    TooMany,
+    Value,
+    WrongState,
+)
+from gatekeeper.domain.identity import Account, Identity
+from gatekeeper.domain.memberships import INSIDE, Leave, Membership
+from gatekeeper.domain.windows import Field, Filled, May, Taken, Window
+from gatekeeper.policy.answers import validate_answers
+from gatekeeper.policy.club_document import ANSWER_LETTERS, Form, Question, QuestionKind
+from gatekeeper.policy.texts import say_time
+from gatekeeper.ports import Tx
+from gatekeeper.usecases import apply, edits, leave, limits, notices, questions, standing
+from gatekeeper.usecases.absences import last_moment
+from gatekeeper.usecases.parts import Parts, once
+
+_PROVEN = OPEN - {State.UNPROVEN}
+
+
+# ---- What they see -----------------------------------------------------------------------------
+
+
+async def look(parts: Parts, who: Identity) -> Window:
+    """What one account's owner sees of the club, and may do now."""
+    async with parts.store.look(parts.club) as tx:
+        account = await tx.first(Account, identity=who)
+        person = account.person_id if account else 0
+        language = await notices.language_of(tx, parts, person)
+        member = await tx.first(Membership, person_id=person, state__in=tuple(INSIDE))
+        away = await tx.first(Leave, person_id=person, ended_at=None)
+        app = await tx.first(Application, person_id=person, order="-id") if person else None
+        policy = await parts.shelf.at(tx, app.policy) if app else parts.policy
+    if member is not None:
+        return _member(parts, away, language)
+    if app is None or app.state is State.EXPIRED:
+        return _stranger(parts, language)
+    shown = await standing.view(parts, app.id)
+    may: set[May] = {"edit"} if shown.can_edit else set()
+    may |= {"withdraw"} if shown.can_withdraw else {"apply"}
+    form = policy.club.spec.form if shown.can_edit else parts.policy.club.spec.form
+    return Window(
+        club=parts.policy.title,
+        language=language,
+        headline=shown.headline,
+        sentences=shown.sentences,
+        may=frozenset(may),
+        fields=_fields(form, language, app.answers if shown.can_edit else None),
+        asked=tuple((one.id, one.text) for one in shown.open_questions),
+        answers=_answers(parts, policy.club.spec.form, app, language),
+    )
+
+
+def _member(parts: Parts, away: Leave | None, language: str) -> Window:
+    values: dict[str, Value] = {"club": parts.policy.title}
+    sentences = [parts.say("window.member", values, language)]
+    if away is not None:
+        until = say_time(away.until, language, parts.policy.club.spec.time_zone)
+        sentences.append(parts.say("window.away", {"until": until}, language))
+    return Window(
+        club=parts.policy.title,
+        language=language,
+        headline=parts.say("window.member.headline", values, language),
+        sentences=tuple(sentences),
+        may=frozenset({"away", "back"} if away else {"away"}),
+    )
+
+
+def _stranger(parts: Parts, language: str) -> Window:
+    values: dict[str, Value] = {"club": parts.policy.title}
+    return Window(
+        club=parts.policy.title,
+        language=language,
+        headline=parts.say("window.stranger.headline", values, language),
+        sentences=(parts.say("window.stranger", values, language),),
+        may=frozenset({"apply"}),
+        fields=_fields(parts.policy.club.spec.form, language, None),
+    )
+
+
+def _fields(form: Form, language: str, answers: Mapping[str, object] | None) -> tuple[Field, ...]:
+    return tuple(_field(one, language, (answers or {}).get(one.id)) for one in form.questions)
+
+
+def _field(question: Question, language: str, answer: object) -> Field:
+    words = question.words(language)
+    return Field(
+        name=question.id,
+        kind=question.kind.value,
+        label=words.label,
+        help=words.help,
+        required=question.required,
+        options=tuple(words.options.items()),
+        typed=_typed(answer),
+    )
+
+
+def _typed(answer: object) -> tuple[str, ...]:
+    """An answer as it would have been typed."""
+    if answer is None or answer is False or answer == "":
+        return ()
+    if isinstance(answer, list | tuple):
+        return tuple(str(each) for each in answer)
+    if answer is True:
+        return ("yes",)
+    return (f"{answer:g}" if isinstance(answer, float) else str(answer),)
+
+
+def _answers(
+    parts: Parts, form: Form, app: Application, language: str
+) -> tuple[tuple[str, str], ...]:
+    told = []
+    for question in form.questions:
+        words, typed = question.words(language), _typed((app.answers or {}).get(question.id))
+        if question.kind is QuestionKind.CONSENT and typed:
+            typed = (parts.say("web.yes", {}, language),)
+        if typed:
+            told.append((words.label, ", ".join(words.options.get(one, one) for one in typed)))
+    return tuple(told)
+
+
+# ---- What they send ----------------------------------------------------------------------------
+
+
+async def take(parts: Parts, event: Filled) -> Taken:
+    """Take in what was sent; committed when it returns. What cannot be taken is told, no error.
+
+    Raises:
+        PlatformDown, PlatformBusy: only where nothing was taken in.
+    """
+    language = await _language(parts, event.who)
+    values: dict[str, Value] = {"club": parts.policy.title}
+    try:
+        code, more = await _do(parts, event, language)
+    except BadInput as bad:
+        form = parts.policy.club.spec.form
+        if event.act == "edit" and (app := await _open(parts, event.who)) is not None:
+            async with parts.store.look(parts.club) as tx:
+                form = (await parts.shelf.at(tx, app.policy)).club.spec.form
+        return Taken(said="", problems=_problems(parts, form, bad.problems, language))
+    except Refused as no:
+        reason = f"refused.{no.reason}" if event.act in {"away", "back"} else no.reason
+        return Taken(said=parts.say(reason, {**values, **no.values}, language))
+    except TooMany:
+        code, more = "window.too-many", {}
+    except (WrongState, NotFound):
+        code, more = "window.too-late", {}
+    return Taken(said=parts.say(code, {**values, **more}, language))
+
+
+async def _language(parts: Parts, who: Identity) -> str:
+    async with parts.store.look(parts.club) as tx:
+        account = await tx.first(Account, identity=who)
+        return await notices.language_of(tx, parts, account.person_id if account else 0)
+
+
+async def _do(parts: Parts, event: Filled, language: str) -> tuple[str, dict[str, Value]]:
+    """The code of what is said of it."""
+    match event.act:
+        case "apply":
+            return await _apply(parts, event, language)
+        case "edit":
+            app = await _mine(parts, event.who)
+            async with parts.store.transaction(parts.club) as tx:
+                app = await tx.get(Application, app.id)
+                await edits.edit_in(tx, parts, app, event.answers, parts.clock.now())
+            return "window.edited", {}
+        case "withdraw":
+            app = await _mine(parts, event.who)
+            await apply.withdraw(parts, app.id, str(event.who))
+            return "withdrawn", {}
+        case "answer":
+            return await _answer(parts, event)
+        case "away":
+            return await _away(parts, event, language)
+        case "back":
+            await leave.end(parts, event.who, str(event.who))
+            return "window.back", {}
+
+
+async def _open(parts: Parts, who: Identity) -> Application | None:
+    """The open application of the person behind an account."""
+    async with parts.store.look(parts.club) as tx:
+        return await _open_in(tx, who)
+
+
+async def _open_in(tx: Tx, who: Identity) -> Application | None:
+    account = await tx.first(Account, identity=who)
+    if account is None:
+        return None
+    return await tx.first(
+        Application, person_id=account.person_id, state__in=tuple(_PROVEN), order="-id"
+    )
+
+
+async def _member_in(tx: Tx, who: Identity) -> Membership | None:
+    account = await tx.first(Account, identity=who)
+    person = account.person_id if account else 0
+    return await tx.first(Membership, person_id=person, state__in=tuple(INSIDE))
+
+
+async def _mine(parts: Parts, who: Identity) -> Application:
+    app = await _open(parts, who)
+    if app is None:
+        raise NotFound(kind="application", id=0)
+    return app
+
+
+async def _apply(parts: Parts, event: Filled, language: str) -> tuple[str, dict[str, Value]]:
+    """A new application; whoever has one, or is a member, keeps what they have."""
+    spec, who = parts.policy.club.spec, event.who
+    answers = validate_answers(spec.form, event.answers)
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        if await _open_in(tx, who) is not None:
+            return "standing.already-applied", {"account": who.account}
+        if await _member_in(tx, who) is not None:
+            return "standing.already-member", {"account": who.account}
+        if not await once(tx, event, now):
+            return "window.too-late", {}
+        await limits.spend(tx, f"form:{who}", spec.limits.forms_by_address, now)
+        sent = apply.Submission(
+            identity=who,
+            answers=event.answers,
+            language=language,
+            browser=f"chat:{who}",
+            address=str(who),
+        )
+        app = await tx.add(apply.drafted(tx, parts, sent, answers, now, origin="chat"))
+        app = await apply.proven(tx, parts, app, now)
+    app = await apply.opened(parts, app)
+    at = say_time(app.submitted_at, language, spec.time_zone)
+    values: dict[str, Value] = {"at": at, "account": who.account, "reason": app.reason_text}
+    return f"standing.{app.state.value}", values
+
+
+async def _answer(parts: Parts, event: Filled) -> tuple[str, dict[str, Value]]:
+    app = await _mine(parts, event.who)
+    async with parts.store.transaction(parts.club) as tx:
+        app = await tx.get(Application, app.id)
+        try:
+            await questions.take_answer(tx, parts, app, event.asked, event.text, parts.clock.now())
+        except BadInput as bad:
+            raise BadInput({"text": bad.problems["answer"]}) from None
+    return "answer-taken", {}
+
+
+async def _away(parts: Parts, event: Filled, language: str) -> tuple[str, dict[str, Value]]:
+    if event.until is None:
+        raise BadInput({"until": "answer-required"})
+    zone = parts.policy.club.spec.time_zone
+    try:
+        until = last_moment(event.until, zone)
+    except ValueError:
+        raise BadInput({"until": "date-too-far"}) from None
+    await leave.announce(parts, event.who, until, event.text, str(event.who))
+    return "leave-taken", {"until": say_time(until, language, zone)}
+
+
+def _problems(
+    parts: Parts, form: Form, problems: Mapping[str, str], language: str
+) -> dict[str, str]:
+    known = {question.id: question for question in form.questions}
+    told = {}
+    for name, code in problems.items():
+        values: dict[str, Value] = {"field": name[:60]}
+        if (question := known.get(name)) is not None:
+            values |= {
+                "least": question.min_length or 0,
+                "most": question.max_length or ANSWER_LETTERS,
+                "min": f"{question.min:g}" if question.min is not None else "",
+                "max": f"{question.max:g}" if question.max is not None else "",
+            }
+        told[name] = parts.say(code, values, language)
+    return told

@@ -1,0 +1,133 @@
+"""A chat's own forms: applying, changing, answering, being away; each person their own."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from gatekeeper.domain.applications import Application, State, Vote
+from gatekeeper.domain.memberships import Leave
+from gatekeeper.domain.windows import Filled
+from gatekeeper.usecases import windows
+from gatekeeper.usecases.intake import Desk
+
+
+def filled(club, who, act, number=1, **given):
+    return Filled(who=who, at=club.clock.now(), event_id=f"{act}:{who}:{number}", act=act, **given)
+
+
+@pytest.fixture
+def ada(club):
+    return club.platform.person("@ada:fake", takes_chats=True)
+
+
+def answers_to(window, **typed):
+    """Every question answered so that it can be taken."""
+    by_kind = {"choice": None, "many": None, "number": "7", "date": "2020-01-01", "consent": "yes"}
+    given = {}
+    for field in window.fields:
+        plain = by_kind.get(field.kind, "https://example.org/a-long-enough-answer")
+        given[field.name] = plain if plain is not None else field.options[0][0]
+    return given | typed
+
+
+async def test_a_stranger_applies_without_a_code_and_may_not_twice(club, ada):
+    desk = Desk(club.parts, club.observer)
+    window = await desk.window(ada)
+    assert window.may == {"apply"}
+    assert window.fields
+    sent = filled(club, ada, "apply", answers=answers_to(window))
+    taken = await desk.take(sent)
+    assert not taken.problems
+    assert "with the admins" in taken.said
+    app = await club.one(Application)
+    assert (app.state, app.identity) == (State.IN_REVIEW, ada)
+    again = await desk.take(sent)
+    assert "already" in again.said
+    assert len(await club.find(Application)) == 1
+    window = await desk.window(ada)
+    assert window.may == {"edit", "withdraw"}
+    assert window.answers
+    assert any(field.typed for field in window.fields)
+
+
+async def test_what_cannot_be_taken_is_told_at_its_field(club, ada):
+    taken = await windows.take(club.parts, filled(club, ada, "apply", answers={"nothing": "x"}))
+    assert "nothing" in taken.problems
+    assert not await club.find(Application)
+
+
+async def test_answers_are_changed_and_votes_end_with_it(club, ada):
+    window = await windows.look(club.parts, ada)
+    await windows.take(club.parts, filled(club, ada, "apply", answers=answers_to(window)))
+    await club.settle()
+    await club.platform.press(club.alice, club.card_of("Ada").ref, "✅")
+    await club.settle()
+    window = await windows.look(club.parts, ada)
+    text = next(field for field in window.fields if field.kind in {"text", "longText"})
+    given = answers_to(window) | {text.name: "https://example.org/changed-and-long-enough"}
+    taken = await windows.take(club.parts, filled(club, ada, "edit", answers=given))
+    assert taken.said == "Your answers have been changed."
+    assert all(vote.ended_at for vote in await club.find(Vote))
+
+
+async def test_it_is_withdrawn_and_then_it_is_too_late(club, ada):
+    window = await windows.look(club.parts, ada)
+    await windows.take(club.parts, filled(club, ada, "apply", answers=answers_to(window)))
+    await windows.take(club.parts, filled(club, ada, "withdraw"))
+    assert (await club.one(Application)).state is State.WITHDRAWN
+    for act in ("edit", "withdraw", "answer"):
+        taken = await windows.take(club.parts, filled(club, ada, act, 2))
+        assert "not possible any more" in taken.said
+    assert "apply" in (await windows.look(club.parts, ada)).may
+
+
+async def test_a_question_is_answered_once(club, ada):
+    window = await windows.look(club.parts, ada)
+    await windows.take(club.parts, filled(club, ada, "apply", answers=answers_to(window)))
+    await club.settle()
+    ref = club.card_of("Ada").ref
+    await club.platform.press(club.alice, ref, "❓")
+    await club.settle()
+    await club.platform.write(club.alice, "Which clocks?", place="admins", thread=ref)
+    await club.settle()
+    [(number, text)] = (await windows.look(club.parts, ada)).asked
+    assert text == "Which clocks?"
+    mallory = club.platform.person("@mallory:fake")
+    sent = filled(club, ada, "answer", asked=number, text="Ship's clocks.")
+    assert "not possible" in (await windows.take(club.parts, replace(sent, who=mallory))).said
+    empty = await windows.take(club.parts, replace(sent, text=" "))
+    assert list(empty.problems) == ["text"]
+    assert "have your answer" in (await windows.take(club.parts, sent)).said
+    assert (await windows.look(club.parts, ada)).asked == ()
+
+
+async def test_a_member_is_away_and_back(club):
+    [dana] = await club.adopt("dana")
+    today = club.clock.now().date()
+    assert (await windows.look(club.parts, dana)).may == {"away"}
+    for day in (None, today - timedelta(days=2), today + timedelta(days=500)):
+        taken = await windows.take(club.parts, filled(club, dana, "away", until=day))
+        assert list(taken.problems) == ["until"]
+    until = today + timedelta(days=20)
+    sent = filled(club, dana, "away", until=until, text="At sea")
+    assert str(until.year) in (await windows.take(club.parts, sent)).said
+    assert (await club.one(Leave)).note == "At sea"
+    assert (await windows.look(club.parts, dana)).may == {"away", "back"}
+    await windows.take(club.parts, filled(club, dana, "back"))
+    assert (await club.one(Leave)).ended_at is not None
+    taken = await windows.take(
+        club.parts,
+        filled(
+            club,
+            dana,
+            "apply",
+            answers=answers_to(await windows.look(club.parts, club.platform.person("@eve:fake"))),
+        ),
+    )
+    assert "already" in taken.said
+
+
+async def test_a_stranger_is_not_away(club, ada):
+    sent = filled(club, ada, "away", until=club.clock.now().date() + timedelta(days=9))
+    assert (await windows.take(club.parts, sent)).said == "This is for members only."
