@@ -10,7 +10,7 @@ from gatekeeper.domain import applications
 from gatekeeper.domain.activity import Kind
 from gatekeeper.policy.texts import languages, placeholders
 from gatekeeper.settings import MatrixSettings, Settings
-from gatekeeper.usecases import chat, disputes, words
+from gatekeeper.usecases import chat, disputes, vouch, words
 from tests import docs_support as support
 
 TOP = support.TOP
@@ -119,7 +119,9 @@ def test_words_are_heard_as_told():
     told = {word for row in rows for word in re.findall(r"`([^`]+)`", row)}
     known = chat.HERE | chat.ASKS | chat.WITHDRAW | {"stop"}
     assert {word for word in told if word not in known} == {
-        word for word in told if chat.AWAY.match(word) or disputes.WRONG.match(word)
+        word
+        for word in told
+        if chat.AWAY.match(word) or disputes.WRONG.match(word) or vouch.heard(word)
     }
     assert (chat.ASKS - {"?"}) | chat.WITHDRAW | {"stop", "here"} <= told
 

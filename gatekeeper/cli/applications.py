@@ -6,7 +6,7 @@ import typer
 
 from gatekeeper.cli import frame, render
 from gatekeeper.cli.frame import WAIT, All, Json, Wait
-from gatekeeper.domain.applications import OPEN, Application, Question, State, Vote
+from gatekeeper.domain.applications import OPEN, Application, Question, State, Vote, Vouch
 from gatekeeper.domain.decisions import Entry
 from gatekeeper.domain.errors import BadInput
 
@@ -59,21 +59,30 @@ def show_application(number: Number, as_json: Json = False) -> None:
 
     from gatekeeper.usecases.naming import said_by
 
-    async def work() -> tuple[Application, list[Vote], list[Question], list[Entry], list[str]]:
+    async def work() -> tuple[
+        Application, list[Vote], list[Vouch], list[Question], list[Entry], list[str]
+    ]:
         async with frame.club() as club, club.parts.store.look(club.parts.club) as tx:
             app = await tx.get(Application, number)
             return (
                 app,
                 await tx.find(Vote, application_id=number),
+                await tx.find(Vouch, application_id=number),
                 await tx.find(Question, application_id=number),
                 await tx.entries(subject=f"application:{number}"),
                 [await said_by(tx, one) for one in app.decided_by],
             )
 
-    app, votes, questions, entries, by = frame.run(work())
+    app, votes, vouches, questions, entries, by = frame.run(work())
     if as_json:
         render.show_json(
-            {**_public(app), "votes": votes, "questions": questions, "record": entries}
+            {
+                **_public(app),
+                "votes": votes,
+                "vouches": vouches,
+                "questions": questions,
+                "record": entries,
+            }
         )
         return
     rows: list[tuple[Any, Any]] = [
@@ -88,6 +97,10 @@ def show_application(number: Number, as_json: Json = False) -> None:
         ("reason", app.reason_text or app.reason or None),
         *((f"answer {name}", value) for name, value in (app.answers or {}).items()),
         *((f"vote of {each.voter}", _vote(each)) for each in votes),
+        *(
+            (f"vouch of {each.voucher}", f"(ended: {each.ended_by})" if each.ended_at else each.at)
+            for each in vouches
+        ),
         *(
             (
                 f"asked by {each.asked_by}",

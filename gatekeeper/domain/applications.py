@@ -1,4 +1,4 @@
-"""Application, Vote, Question; the table of an application's life."""
+"""Application, Vote, Vouch, Question; the table of an application's life."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -143,6 +143,23 @@ class Vote:
     at: datetime
     ended_at: datetime | None = None
     ended_by: str = ""  # taken-back, edited, right-lost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vouch:
+    """A member's word for one applicant; `ended_at` when it was taken back.
+
+    `voucher`: the account by which they gave it.
+    """
+
+    id: int = 0
+    club: ClubId
+    application_id: int
+    person_id: int
+    voucher: Identity
+    at: datetime
+    ended_at: datetime | None = None
+    ended_by: str = ""  # taken-back, linked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

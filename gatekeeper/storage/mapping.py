@@ -24,6 +24,7 @@ MODELS: Final[Mapping[type[Any], type[tables.Row]]] = {
     identity.Account: tables.Account,
     applications.Application: tables.Application,
     applications.Vote: tables.Vote,
+    applications.Vouch: tables.Vouch,
     applications.Question: tables.Question,
     memberships.Membership: tables.Membership,
     memberships.Leave: tables.Leave,

@@ -116,6 +116,19 @@ class Vote(Row):
         indexes = (Index(fields=("club", "application_id")), Index(fields=("club", "event_id")))
 
 
+class Vouch(Row):
+    application_id = fields.BigIntField()
+    person_id = fields.BigIntField()
+    voucher = fields.TextField()
+    at = fields.DatetimeField()
+    ended_at = moment()
+    ended_by = words()
+
+    class Meta:
+        table = "vouches"
+        indexes = (Index(fields=("club", "application_id")), Index(fields=("club", "person_id")))
+
+
 class Question(Row):
     application_id = fields.BigIntField()
     asked_by = fields.TextField()

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Final
 
 from gatekeeper.domain.activity import Activity, BlindSpot, Counted, Coverage, Tie
-from gatekeeper.domain.applications import Application, Question, Vote
+from gatekeeper.domain.applications import Application, Question, Vote, Vouch
 from gatekeeper.domain.applications import State as ApplicationState
 from gatekeeper.domain.clubs import (
     Budget,
@@ -73,6 +73,7 @@ KINDS: Final[frozenset[type[Any]]] = frozenset(
         *ONE_OPEN,
         Person,
         Vote,
+        Vouch,
         Question,
         Leave,
         Exemption,

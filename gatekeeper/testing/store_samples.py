@@ -12,7 +12,7 @@ from gatekeeper.domain.activity import (
     Relation,
     Tie,
 )
-from gatekeeper.domain.applications import Application, Question, Vote
+from gatekeeper.domain.applications import Application, Question, Vote, Vouch
 from gatekeeper.domain.applications import Choice as VoteChoice
 from gatekeeper.domain.applications import State as ApplicationState
 from gatekeeper.domain.clubs import (
@@ -179,6 +179,15 @@ def samples(club: ClubId) -> list[Any]:
             choice=VoteChoice.DECLINE,
             reason="spam",
             event_id="$v",
+            at=NOON,
+            ended_at=later(1),
+            ended_by="taken-back",
+        ),
+        Vouch(
+            club=club,
+            application_id=1,
+            person_id=2,
+            voucher=ADA,
             at=NOON,
             ended_at=later(1),
             ended_by="taken-back",

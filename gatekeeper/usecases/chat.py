@@ -1,6 +1,7 @@
 """What people write to us in their direct chat: an answer, or one of a few words."""
 
 import re
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ from gatekeeper.domain.applications import OPEN, Application, Question, State
 from gatekeeper.domain.decisions import Link
 from gatekeeper.domain.errors import BadInput, Refused, Value
 from gatekeeper.domain.events import Wrote
-from gatekeeper.domain.identity import Account
+from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import INSIDE, Membership
 from gatekeeper.policy.texts import say_time
 from gatekeeper.ports import Tx
@@ -21,7 +22,9 @@ from gatekeeper.usecases import (
     passes,
     proof,
     questions,
+    rights,
     stage_ends,
+    vouch,
 )
 from gatekeeper.usecases.absences import last_moment
 from gatekeeper.usecases.naming import subject_of
@@ -41,6 +44,8 @@ HERE = frozenset(
 
 async def wrote(parts: Parts, event: Wrote) -> None:
     """Take in one message; a member who writes is alive, whatever they write."""
+    vouched = vouch.heard(event.text)
+    admins = await rights.admins(parts) if vouched else {}
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()
         if not await once(tx, event, now):
@@ -55,6 +60,8 @@ async def wrote(parts: Parts, event: Wrote) -> None:
         word = text.lower().rstrip(".!")
         if away := AWAY.match(text):
             await _away(tx, parts, event, away.group(1), away.group(2), now)
+        elif vouched and await _vouched(tx, parts, event, vouched, admins, now):
+            pass  # a member's word for an applicant; whoever is none may be answering a question
         elif word == "stop":
             await proof.refuse_for_good(tx, event.who, now)
             await _say(tx, parts, event, "no-more-codes", now)
@@ -87,6 +94,27 @@ async def _answered(
         await _say(tx, parts, event, bad.problems["answer"], now)
     else:
         await _say(tx, parts, event, "answer-taken", now)
+    return True
+
+
+async def _vouched(
+    tx: Tx,
+    parts: Parts,
+    event: Wrote,
+    words: vouch.Said,
+    admins: Collection[Identity],
+    now: datetime,
+) -> bool:
+    """Whether a member said this; they are told what became of it."""
+    values = dict[str, Any]()
+    try:
+        app = await vouch.said(tx, parts, event.who, words, admins, now)
+        code, values = "vouch-ended" if words.back else "vouch-taken", {"applicant": app.name}
+    except Refused as refused:
+        if refused.reason == "not-a-member":
+            return False
+        code = f"refused.{refused.reason}"
+    await _say(tx, parts, event, code, now, **values)
     return True
 
 

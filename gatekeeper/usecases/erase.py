@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any
 
 from gatekeeper.domain.activity import Activity, Tie
-from gatekeeper.domain.applications import OPEN, Application, Event, Question, Vote
+from gatekeeper.domain.applications import OPEN, Application, Event, Question, Vote, Vouch
 from gatekeeper.domain.applications import State as Standing
 from gatekeeper.domain.applications import advance as advance_application
 from gatekeeper.domain.clubs import Budget, EarlyPress, Finding, Pass, Proof, StandingCard, Tally
@@ -70,6 +70,7 @@ async def export(parts: Parts, identity: Identity) -> dict[str, Any]:
             ("activity", Activity),
             ("ties", Tie),
             ("votes", Vote),
+            ("vouches", Vouch),
         ):
             kept[name] = await tx.find(kind, person_id=person.id)
         ids = tuple(app.id for app in apps)
@@ -262,6 +263,8 @@ async def _erase_account(tx: Tx, account: Account, nobody: Identity) -> None:
     await tx.remove(Finding, platform=who.platform, subject=who.account)
     for vote in await tx.find(Vote, voter=who):
         await tx.change(vote, voter=nobody)
+    for vouch in await tx.find(Vouch, voucher=who):
+        await tx.change(vouch, voucher=nobody)
     for question in await tx.find(Question, asked_by=who):
         await tx.change(question, asked_by=nobody)
 

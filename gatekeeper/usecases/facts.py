@@ -6,6 +6,7 @@ from gatekeeper.domain.memberships import INSIDE, Membership
 from gatekeeper.policy.facts import ApplicationFacts, count_links, typed_text
 from gatekeeper.policy.judge import Policy
 from gatekeeper.ports import Tx
+from gatekeeper.usecases import sponsors
 
 
 async def application_facts(tx: Tx, policy: Policy, app: Application) -> ApplicationFacts:
@@ -18,6 +19,7 @@ async def application_facts(tx: Tx, policy: Policy, app: Application) -> Applica
     ]
     declined = [other for other in earlier if other.state is State.DECLINED]
     past = await tx.find(Membership, person_id=app.person_id)
+    vouches = await sponsors.standing(tx, app)
     text = typed_text(policy.club.spec.form, app.answers or {}, app.knock_reason)
     return ApplicationFacts(
         submitted_at=app.submitted_at,
@@ -38,4 +40,6 @@ async def application_facts(tx: Tx, policy: Policy, app: Application) -> Applica
         last_declined_at=max((d.decided_at for d in declined if d.decided_at), default=None),
         was_member=any(member.state not in INSIDE for member in past),
         was_removed=any(member.cause in {"cause", "banned"} for member in past),
+        vouches=len(vouches),
+        sponsors=tuple(str(each.voucher) for each in vouches),
     )

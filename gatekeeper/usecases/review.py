@@ -27,7 +27,7 @@ from gatekeeper.domain.decisions import Admit, Decision, Lane, Order, Post, Quor
 from gatekeeper.domain.errors import BadInput, PlatformRefused, WrongState
 from gatekeeper.domain.identity import ClubId, Identity
 from gatekeeper.ports import Profile, Tx
-from gatekeeper.usecases import cards, faults, rights, trials
+from gatekeeper.usecases import cards, faults, rights, sponsors, trials
 from gatekeeper.usecases.facts import application_facts
 from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, account_of, by_number, cancel, order, record, tell
@@ -85,8 +85,13 @@ async def open_review(parts: Parts, application_id: int) -> None:
         await let_rules_speak(tx, parts, app, now)
 
 
-async def let_rules_speak(tx: Tx, parts: Parts, app: Application, now: datetime) -> None:
-    """Judge by the frozen policy; decided at once, or on to the admins with a card."""
+async def let_rules_speak(
+    tx: Tx, parts: Parts, app: Application, now: datetime, against: Collection[Verdict] = ()
+) -> None:
+    """Judge by the frozen policy; decided at once, or on to the admins with a card.
+
+    `against`: what no rule may decide now, as an admin's vote says otherwise.
+    """
     policy = await parts.shelf.at(tx, app.policy)
     facts = await application_facts(tx, policy, app)
     ruling = policy.judge_application(facts, now)
@@ -97,9 +102,11 @@ async def let_rules_speak(tx: Tx, parts: Parts, app: Application, now: datetime)
         rule=ruling.rule,
         results=ruling.results,
         quorum=ruling.quorum or app.quorum,
-        involved=tuple(Identity.parse(text) for text in ruling.involved),
+        involved=await sponsors.all_accounts(tx, map(Identity.parse, ruling.involved)),
     )
     decision = decide_by_rules(ruling)
+    if decision.verdict in against:
+        decision = Decision(Verdict.WAIT, "rule-waits-for-votes")
     seen = facts.model_dump(mode="json")
     actor = f"rule:{ruling.rule}" if ruling.rule else "policy"
     if decision.verdict is Verdict.WAIT:
@@ -119,6 +126,25 @@ async def let_rules_speak(tx: Tx, parts: Parts, app: Application, now: datetime)
         return
     reason = ruling.reason if decision.verdict is Verdict.DECLINE else ""
     await conclude(tx, parts, app, decision, actor, now, reason=reason, seen=seen)
+
+
+async def speak_again(
+    tx: Tx, parts: Parts, app: Application, admins: Collection[Identity], now: datetime
+) -> None:
+    """Judge an open review anew, as what its rules see has changed; then weigh its votes.
+
+    No rule decides against a vote that stands, also not against a ❌ that has no reason yet.
+    """
+    cast = [
+        vote
+        for vote in await tx.find(Vote, application_id=app.id, ended_at=None)
+        if vote.voter in admins and vote.voter in app.electorate
+    ]
+    against = {Verdict.ADMIT if vote.choice is Choice.DECLINE else Verdict.DECLINE for vote in cast}
+    await let_rules_speak(tx, parts, app, now, against)
+    app = await tx.get(Application, app.id)
+    if app.state is State.IN_REVIEW and cast:
+        await weigh(tx, parts, app, admins, now)
 
 
 # ---- Deciding --------------------------------------------------------------------------------

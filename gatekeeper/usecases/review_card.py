@@ -10,6 +10,7 @@ from gatekeeper.domain.identity import Account
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.texts import say_duration, say_time
 from gatekeeper.ports import Tx
+from gatekeeper.usecases import sponsors
 from gatekeeper.usecases.explained import card_lines
 from gatekeeper.usecases.naming import name_of, said_by
 from gatekeeper.usecases.parts import Parts
@@ -30,6 +31,7 @@ async def draw(tx: Tx, parts: Parts, policy: Policy, app: Application) -> Card:
     ]
     lines = [
         *await card_lines(tx, parts, app),
+        *await _vouches(tx, parts, app),
         *await _votes(tx, parts, (*votes, *without_reason)),
         *_missing(parts, app, votes),
         *([parts.say("card.take-back")] if app.state in {State.APPROVED, State.INVITED} else []),
@@ -119,6 +121,12 @@ async def _questions(tx: Tx, parts: Parts, app: Application) -> list[tuple[str, 
     return [
         (f"❓ {quoted(q.text)}", quoted(q.answer) or parts.say("card.no-answer-yet")) for q in asked
     ]
+
+
+async def _vouches(tx: Tx, parts: Parts, app: Application) -> list[str]:
+    given = await sponsors.standing(tx, app)
+    names = ", ".join([await said_by(tx, f"person:{each.person_id}") for each in given])
+    return [parts.say("card.vouches", {"names": names})] if given else []
 
 
 async def _votes(tx: Tx, parts: Parts, votes: Sequence[Vote]) -> list[str]:

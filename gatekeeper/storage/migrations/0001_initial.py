@@ -796,6 +796,29 @@ class Migration(migrations.Migration):
             },
             bases=["Row"],
         ),
+        ops.CreateModel(
+            name="Vouch",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True)),
+                ("club", fields.TextField()),
+                ("application_id", fields.BigIntField()),
+                ("person_id", fields.BigIntField()),
+                ("voucher", fields.TextField()),
+                ("at", fields.DatetimeField()),
+                ("ended_at", fields.DatetimeField(null=True)),
+                ("ended_by", fields.TextField(default="")),
+            ],
+            options={
+                "table": "vouches",
+                "app": "gatekeeper",
+                "indexes": [
+                    Index(fields=["club", "application_id"]),
+                    Index(fields=["club", "person_id"]),
+                ],
+                "pk_attr": "id",
+            },
+            bases=["Row"],
+        ),
         # Both databases take these as they stand; Tortoise has no words for them on SQLite.
         # An unproven application blocks nobody: it may be anybody's.
         ops.RunSQL(
