@@ -6,10 +6,11 @@ letters on, containers counted (slackapi/bolt-js issues 2509, 2867). We stay wel
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from gatekeeper_slack.escape import fit, marked, units
+from gatekeeper_slack.escape import fit, units
 
 Block: TypeAlias = dict[str, Any]
 
@@ -18,6 +19,7 @@ TEXT, SECTION, HEADER, BUTTON, VALUE, NAME = 3900, 3000, 150, 75, 2000, 255
 TITLE, METADATA, LABEL, TYPED, LINK = 24, 3000, 2000, 3000, 3000
 OPTION, OPTION_VALUE, OPTIONS, BOXES, ROW = 75, 150, 100, 10, 25
 CONFIRM, CONFIRM_TEXT, CONFIRM_WORD = 100, 300, 30
+_UNSENT: Final = re.compile("[\0\ud800-\udfff]")  # no JSON takes them
 _EMPTY: Final = "—"  # Slack takes no text without a letter
 
 
@@ -150,7 +152,7 @@ def typing(action: str, typed: str = "", *, most: int = TYPED, lines: bool = Fal
     most = min(max(most, 1), TYPED)
     found: Block = {"type": "plain_text_input", "action_id": action, "multiline": lines}
     found["max_length"] = most
-    start = marked(typed) if lines else " ".join(marked(typed).split())
+    start = _UNSENT.sub("\ufffd", typed if lines else " ".join(typed.split()))
     return {**found, "initial_value": start[:most]} if start else found
 
 

@@ -1,0 +1,275 @@
+"""Windows of the domain as Slack's modals, and what was sent in them as raw answers; pure.
+
+A form has no more questions than a view has blocks, so one view holds it. What a question's answer
+may be is decided by the domain; Slack's own checks would speak another language.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any, Final, TypeAlias
+
+from gatekeeper.domain.decisions import Card
+from gatekeeper.domain.errors import Value
+from gatekeeper.domain.windows import Field, Window
+from gatekeeper_slack import blocks as kit
+from gatekeeper_slack.blocks import Block
+from gatekeeper_slack.escape import fit, units
+
+Say: TypeAlias = Callable[[str, Mapping[str, Value] | None, str], str]
+Raw: TypeAlias = Mapping[str, Any]
+
+APPLY, EDIT, ANSWER, AWAY = "gk:apply", "gk:edit", "gk:answer", "gk:away"  # callback ids
+SHOWN: Final = "gk:shown"
+_FIELD: Final = "q:"  # what the block_id of a question begins with
+_INPUT: Final = "answer"  # action_id of every input
+_UNTIL, _NOTE, _TEXT = "until", "note", "text"  # block ids
+_PROBLEM: Final = 150  # letters beneath a field
+_GROUP: Final = 100  # options of one group, and groups of one list
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_NOTE_MOST: Final = 500
+
+
+# ---- Forms -------------------------------------------------------------------------------------
+
+
+def form(window: Window, say: Say, *, editing: bool) -> Block:
+    """The policy's questions, with what was answered before."""
+    language = window.language
+    return kit.modal(
+        EDIT if editing else APPLY,
+        window.club,
+        [_question(one, say, language) for one in window.fields]
+        or [kit.section(one) for one in window.sentences]
+        or [kit.section(window.headline)],
+        submit=say("slack.send", None, language),
+        close=say("slack.cancel", None, language),
+    )
+
+
+def _question(field: Field, say: Say, language: str) -> Block:
+    element = _element(field, say, language)
+    if element is None:
+        text = say("slack.too-long-here", {"field": field.label}, language)
+        return kit.section(text)
+    hint = field.help
+    if field.kind == "tags" and not hint:
+        hint = say("slack.tags", None, language)
+    return kit.field(
+        block_of(field.name), field.label, element, hint=hint, optional=not field.required
+    )
+
+
+def _element(field: Field, say: Say, language: str) -> Block | None:
+    """What is filled in; None where the earlier answer does not fit into Slack's."""
+    match field.kind:
+        case "choice" | "many":
+            return _choosing(field)
+        case "date":
+            picker: Block = {"type": "datepicker", "action_id": _INPUT}
+            day = "".join(field.typed[:1])
+            return {**picker, "initial_date": day} if _DAY.fullmatch(day) else picker
+        case "consent":
+            tick = kit.option(say("slack.agree", None, language), "yes")
+            return _marked({"type": "checkboxes"}, [tick], [tick] if field.typed else [])
+        case _:
+            typed = ", ".join(field.typed) if field.kind == "tags" else "".join(field.typed[:1])
+            if units(typed) > kit.TYPED:
+                return None
+            return kit.typing(_INPUT, typed, lines=field.kind == "longText")
+
+
+def _choosing(field: Field) -> Block:
+    """Boxes and circles for a few options, a list for more, with groups where one is too long."""
+    made = [kit.option(label, token(value)) for value, label in dict(field.options).items()]
+    chosen = {token(value) for value in field.typed}
+    begun = [one for one in made if one["value"] in chosen]
+    few, many = len(made) <= kit.BOXES, field.kind == "many"
+    if few:
+        return _marked({"type": "checkboxes" if many else "radio_buttons"}, made, begun)
+    kind = {"type": "multi_static_select" if many else "static_select"}
+    return _marked(kind, made, begun)
+
+
+def _marked(element: Block, options: list[Block], begun: list[Block]) -> Block:
+    element["action_id"] = _INPUT
+    if len(options) <= _GROUP:
+        element["options"] = options
+    else:
+        parts = [options[at : at + _GROUP] for at in range(0, len(options), _GROUP)][:_GROUP]
+        element["option_groups"] = [
+            {
+                "label": kit.words(f"{at * _GROUP + 1} – {at * _GROUP + len(part)}", 75),
+                "options": part,
+            }
+            for at, part in enumerate(parts)
+        ]
+    if begun:
+        many = element["type"] in {"checkboxes", "multi_static_select"}
+        element["initial_options" if many else "initial_option"] = begun if many else begun[0]
+    return element
+
+
+def token(value: str) -> str:
+    """An option's value within Slack's size: itself, or its digest."""
+    if value and units(value) <= kit.OPTION_VALUE and not value.startswith("#"):
+        return value
+    return f"#{hashlib.sha256(value.encode()).hexdigest()[:40]}"
+
+
+def block_of(name: str) -> str:
+    """The block_id of a question's input."""
+    return f"{_FIELD}{name}"[: kit.NAME]
+
+
+def question(asked: int, text: str, say: Say, language: str, club: str) -> Block:
+    """An admin's question, to be answered."""
+    element = kit.typing(_INPUT, lines=True)
+    return kit.modal(
+        ANSWER,
+        club,
+        [kit.section(text), kit.field(_TEXT, say("slack.answer", None, language), element)],
+        submit=say("slack.send", None, language),
+        close=say("slack.cancel", None, language),
+        metadata=str(asked),
+    )
+
+
+def away(window: Window, say: Say) -> Block:
+    """Until when somebody is away, and a word on it."""
+    language = window.language
+    until = {"type": "datepicker", "action_id": _INPUT}
+    note = kit.typing(_INPUT, most=_NOTE_MOST)
+    return kit.modal(
+        AWAY,
+        window.club,
+        [
+            kit.field(_UNTIL, say("slack.until", None, language), until),
+            kit.field(_NOTE, say("slack.note", None, language), note, optional=True),
+        ],
+        submit=say("slack.send", None, language),
+        close=say("slack.cancel", None, language),
+    )
+
+
+def told(title: str, sentences: Sequence[str], say: Say, language: str) -> Block:
+    """What became of it."""
+    shown = [kit.section(one) for one in sentences if one] or [kit.section("")]
+    return kit.modal(SHOWN, title, shown, close=say("slack.close", None, language))
+
+
+def whole(card: Card, say: Say, language: str) -> Block:
+    """A card with everything, also what has no room in its message."""
+    found: list[Block] = []
+    for label, value in card.facts:
+        parts = _pages(value)
+        found.append(kit.section(f"{fit(label, 500)}\n{parts[0]}"))
+        found += [kit.section(part) for part in parts[1:]]
+    found += [kit.context(one) for one in (*card.lines, card.status) if one]
+    return kit.modal(SHOWN, card.title, found, close=say("slack.close", None, language))
+
+
+def _pages(text: str) -> list[str]:
+    """A long text in parts that a section holds; marks make it longer."""
+    size = kit.SECTION // 3
+    return [text[at : at + size] for at in range(0, len(text), size)] or [""]
+
+
+# ---- Back --------------------------------------------------------------------------------------
+
+
+def answers(view: Raw, fields: Sequence[Field]) -> dict[str, str | list[str]]:
+    """What was typed and chosen, as the web form's fields give it.
+
+    A question that the view did not ask keeps its earlier answer; one that is not known any more
+    comes along, for the domain to refuse.
+    """
+    known = {block_of(one.name): one for one in fields}
+    state = _state(view)
+    found: dict[str, str | list[str]] = {
+        one.name: list(one.typed)
+        for block, one in known.items()
+        if block not in state and one.typed and _too_long(one)
+    }
+    for block, raw in state.items():
+        if not block.startswith(_FIELD):
+            continue
+        field = known.get(block)
+        back = {token(value): value for value, _ in field.options} if field else {}
+        typed = [back.get(one, one) for one in _typed(raw)]
+        name = field.name if field else block.removeprefix(_FIELD)
+        found[name] = typed if len(typed) != 1 else typed[0]
+    return found
+
+
+def _too_long(field: Field) -> bool:
+    """Whether the view showed no input for it."""
+    return field.kind not in {"choice", "many", "date", "consent"} and (
+        units(", ".join(field.typed)) > kit.TYPED
+    )
+
+
+def _state(view: Raw) -> dict[str, Raw]:
+    """Block id to the state of its input; whatever else is there is passed over."""
+    values = view.get("state", {})
+    values = values.get("values", {}) if isinstance(values, Mapping) else {}
+    found = {}
+    for block, inputs in values.items() if isinstance(values, Mapping) else ():
+        raw = inputs.get(_INPUT) if isinstance(inputs, Mapping) else None
+        if isinstance(raw, Mapping):
+            found[str(block)] = raw
+    return found
+
+
+def _typed(raw: Raw) -> list[str]:
+    """What one input holds."""
+    if isinstance(several := raw.get("selected_options"), list):
+        return [text for one in several if (text := _value(one))]
+    if "selected_option" in raw:
+        return [text] if (text := _value(raw["selected_option"])) else []
+    told = raw.get("selected_date") or raw.get("value")
+    return [told] if isinstance(told, str) and told else []
+
+
+def _value(option: object) -> str:
+    value = option.get("value") if isinstance(option, Mapping) else None
+    return value if isinstance(value, str) else ""
+
+
+def until(view: Raw) -> date | None:
+    """The day that was picked; None for none, or for one that is none."""
+    picked = "".join(_typed(_state(view).get(_UNTIL, {})))
+    try:
+        return date.fromisoformat(picked) if _DAY.fullmatch(picked) else None
+    except ValueError:
+        return None
+
+
+def written(view: Raw) -> str:
+    """The answer, or the word on an absence."""
+    state = _state(view)
+    return "".join(_typed(state.get(_TEXT, state.get(_NOTE, {}))))
+
+
+def asked(view: Raw) -> int:
+    """Which question the view asked; 0 for none."""
+    kept = str(view.get("private_metadata", ""))
+    return int(kept) if re.fullmatch(r"[0-9]{1,18}", kept) else 0
+
+
+def errors(view: Raw, problems: Mapping[str, str]) -> dict[str, str]:
+    """Problems at their fields, by block_id; {} where none of them is at a field of this view."""
+    blocks = view.get("blocks")
+    there = {
+        one.get("block_id")
+        for one in (blocks if isinstance(blocks, list) else ())
+        if isinstance(one, Mapping) and one.get("type") == "input"
+    } or set(_state(view))
+    found = {}
+    for name, text in problems.items():
+        for block in (block_of(name), name):
+            if block in there:
+                found[block] = fit(text, _PROBLEM)
+                break
+    return found
