@@ -219,13 +219,13 @@ async def _mine(parts: Parts, who: Identity) -> Application:
 async def _apply(parts: Parts, event: Filled, language: str) -> tuple[str, dict[str, Value]]:
     """A new application; whoever has one, or is a member, keeps what they have."""
     spec, who = parts.policy.club.spec, event.who
-    answers = validate_answers(spec.form, event.answers)
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()
         if await _open_in(tx, who) is not None:
             return "standing.already-applied", {"account": who.account}
         if await _member_in(tx, who) is not None:
             return "standing.already-member", {"account": who.account}
+        answers = validate_answers(spec.form, event.answers)
         if not await once(tx, event, now):
             return "window.too-late", {}
         await limits.spend(tx, f"form:{who}", spec.limits.forms_by_address, now)

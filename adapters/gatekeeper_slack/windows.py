@@ -1,0 +1,176 @@
+"""Windows: opens modals, keeps the Home tab, and gives the desk what people send in them."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from gatekeeper.domain.errors import GatekeeperError
+from gatekeeper.domain.identity import Identity
+from gatekeeper.domain.windows import Filled, Window
+from gatekeeper.ports import Clock, FrontDesk
+from gatekeeper_slack import home, modals
+from gatekeeper_slack.api import Api
+from gatekeeper_slack.blocks import Block
+from gatekeeper_slack.scene import Scene
+
+log = logging.getLogger(__name__)
+
+Act = Literal["apply", "edit", "withdraw", "away", "back", "answer"]
+_ACTS: Final[Mapping[str, Act]] = {
+    modals.APPLY: "apply",
+    modals.EDIT: "edit",
+    modals.ANSWER: "answer",
+    modals.AWAY: "away",
+}
+# A command's words that open something; all others are said to us as if they were written.
+_WORDS: Final[Mapping[str, Act]] = {
+    "apply": "apply",
+    "join": "apply",
+    "bewerben": "apply",
+    "edit": "edit",
+    "ändern": "edit",
+    "away": "away",
+    "weg": "away",
+    "abwesend": "away",
+}
+_SHORTCUTS: Final[Mapping[str, Act]] = {
+    "gk:apply": "apply",
+    "apply": "apply",
+    "gk:away": "away",
+    "away": "away",
+}
+
+
+class Windows:
+    """What `Screens` asks, for one workspace and one desk."""
+
+    def __init__(self, api: Api, desk: FrontDesk, scene: Scene, clock: Clock) -> None:
+        self._api, self._desk, self._scene, self._clock = api, desk, scene, clock
+
+    async def command(self, who: Identity, command: str, text: str, trigger: str) -> bool:
+        """A word alone opens a window; without any it is the form, for who may apply."""
+        word = text.strip().lower()
+        window = await self._desk.window(who)
+        act = _WORDS.get(word, "apply" if not word and "apply" in window.may else None)
+        if act is None or act not in window.may:
+            return False
+        await self._open(window, act, trigger)
+        return True
+
+    async def shortcut(self, who: Identity, callback: str, payload: Mapping[str, Any]) -> bool:
+        """A global shortcut opens what it is named after, as far as it may be now."""
+        act = _SHORTCUTS.get(callback)
+        if act is None:
+            return False
+        window = await self._desk.window(who)
+        if act == "apply" and "edit" in window.may:
+            act = "edit"
+        await self._open(window, act, str(payload.get("trigger_id", "")))
+        return True
+
+    async def pressed(self, who: Identity, payload: Mapping[str, Any]) -> bool:
+        """A button of the Home tab, or the one that opens a whole card."""
+        action = _first(payload.get("actions"))
+        name, trigger = str(action.get("action_id")), str(payload.get("trigger_id", ""))
+        if not name.startswith(home.ACTION):
+            return False
+        act = name.removeprefix(home.ACTION)
+        window = await self._desk.window(who)
+        if act == "answer":
+            asked = dict(window.asked)
+            number = _number(action.get("value"))
+            if number in asked:
+                say, language = self._desk.say, window.language
+                view = modals.question(number, asked[number], say, language, window.club)
+                await self._api.call("views.open", trigger_id=trigger, view=view)
+        elif act in ("apply", "edit", "away"):
+            await self._open(window, _WORDS[act], trigger)
+        elif act in ("withdraw", "back"):
+            press: Act = "withdraw" if act == "withdraw" else "back"
+            mark = f"{act}:{who.account}:{action.get('action_ts')}"
+            filled = Filled(who=who, at=self._clock.now(), event_id=mark[:200], act=press)
+            taken = await self._desk.take(filled)
+            view = modals.told(window.club, [taken.said], self._desk.say, window.language)
+            await self._api.call("views.open", trigger_id=trigger, view=view)
+            await self.home(who)
+        else:
+            return False
+        return True
+
+    async def submitted(self, who: Identity, view: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What was sent: taken in, or told at its fields what is wrong."""
+        act = _ACTS.get(str(view.get("callback_id")))
+        if act is None:
+            log.info("slack-unknown view %s", str(view.get("callback_id"))[:80])
+            return None
+        window = await self._desk.window(who)
+        language, say = window.language, self._desk.say
+        try:
+            taken = await self._desk.take(self._filled(who, act, view, window))
+        except GatekeeperError as error:
+            log.warning("slack-form-waits %s", error.code)
+            return _shown(window, say("slack.try-later", None, language), self._desk)
+        if taken.problems:
+            at_fields = modals.errors(view, taken.problems)
+            if len(at_fields) == len(taken.problems):
+                return {"response_action": "errors", "errors": at_fields}
+            return _shown(window, say("slack.form-changed", None, language), self._desk)
+        await self._quietly(who)
+        return _shown(window, taken.said, self._desk)
+
+    async def closed(self, who: Identity, view: Mapping[str, Any]) -> None:
+        """Nothing is kept of a form that was not sent; Slack tells no values here."""
+
+    async def home(self, who: Identity) -> None:
+        """Show the Home tab as it is now."""
+        window = await self._desk.window(who)
+        user = who.account.rpartition(":")[2]
+        view = home.view(window, self._desk.say)
+        await self._api.call("views.publish", user_id=user, view=view)
+
+    async def _open(self, window: Window, act: Act, trigger: str) -> None:
+        say = self._desk.say
+        if act not in window.may:
+            view: Block = modals.told(
+                window.club, [window.headline, *window.sentences], say, window.language
+            )
+        elif act == "away":
+            view = modals.away(window, say)
+        else:
+            view = modals.form(window, say, editing=act == "edit")
+        await self._api.call("views.open", trigger_id=trigger, view=view)
+
+    def _filled(self, who: Identity, act: Act, view: Mapping[str, Any], window: Window) -> Filled:
+        """What was sent, named by its view: sent twice it is the same."""
+        form = act in ("apply", "edit")
+        return Filled(
+            who=who,
+            at=self._clock.now(),
+            event_id=f"view:{who.account}:{view.get('id')}"[:200],
+            act=act,
+            answers=modals.answers(view, window.fields) if form else {},
+            until=modals.until(view),
+            text=modals.written(view),
+            asked=modals.asked(view),
+        )
+
+    async def _quietly(self, who: Identity) -> None:
+        """The Home tab after something was taken in; that it did not show loses nothing."""
+        try:
+            await self.home(who)
+        except GatekeeperError as error:
+            log.info("slack-home-waits %s", error.code)
+
+
+def _shown(window: Window, text: str, desk: FrontDesk) -> Mapping[str, Any]:
+    view = modals.told(window.club, [text], desk.say, window.language)
+    return {"response_action": "update", "view": view}
+
+
+def _first(several: object) -> Mapping[str, Any]:
+    first = several[0] if isinstance(several, list) and several else None
+    return first if isinstance(first, Mapping) else {}
+
+
+def _number(value: object) -> int:
+    return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 19 else 0

@@ -1,0 +1,148 @@
+"""Forms and the Home tab on the stand-in, over both lines: opened, sent, refused at the field."""
+
+from datetime import date
+
+import pytest
+
+from gatekeeper.clock import SystemClock
+from gatekeeper.domain.errors import PlatformDown
+from gatekeeper.domain.windows import Field, Taken, Window
+from gatekeeper_slack.api import Api
+from gatekeeper_slack.windows import Windows
+from tests.adapters.slack.ears import ears
+from tests.adapters.slack.sizes import letters
+
+FORM = (
+    Field(name="why", kind="longText", label="Why?", required=True),
+    Field(name="how", kind="choice", label="How?", options=(("web", "By the web"), ("x", "Else"))),
+)
+APPLYING = Window(
+    club="Clocks", language="en", headline="Welcome", may=frozenset({"apply"}), fields=FORM
+)
+OPEN = Window(
+    club="Clocks",
+    language="en",
+    headline="Looked at",
+    may=frozenset({"edit", "withdraw"}),
+    fields=FORM,
+    asked=((7, "Which clocks?"),),
+)
+MEMBER = Window(club="Clocks", language="de", headline="Dabei", may=frozenset({"away", "back"}))
+SENT = {
+    "q:why": {"answer": {"type": "plain_text_input", "value": "I like <!here> clocks"}},
+    "q:how": {"answer": {"type": "radio_buttons", "selected_option": {"value": "web"}}},
+}
+
+
+class Late:
+    """Screens that are made when there is a desk."""
+
+    def __getattr__(self, name):
+        return getattr(self.made, name)
+
+
+@pytest.fixture(params=["socket", "http"])
+async def club(request):
+    late = Late()
+    async with ears(request.param, screens=late) as heard:
+        token = next(one for one in heard.slack.world.tokens.values() if one.kind == "bot")
+        api = Api(f"{heard.slack.url}/api/", token.text, SystemClock())
+        late.made = Windows(api, heard.desk, heard.scene, SystemClock())
+        yield heard
+        await api.close()
+
+
+def person(club, name, window):
+    found = club.person(name)
+    club.desk.windows[club.who(found)] = window
+    return found
+
+
+async def test_somebody_applies_and_is_told_what_is_wrong_at_the_field(club):
+    ada = person(club, "ada", APPLYING)
+    await ada.command("/gatekeeper", "")
+    view = ada.open_view()
+    assert view.content["callback_id"] == "gk:apply"
+    club.desk.taken = Taken(said="", problems={"why": "Too short."})
+    told = await ada.send_view(view, SENT)
+    assert told.answer == {"response_action": "errors", "errors": {"q:why": "Too short."}}
+    club.desk.taken = Taken(said="It is with the admins.")
+    await ada.send_view(view, SENT)
+    assert "with the admins" in letters(ada.open_view().content["blocks"])
+    first, second = club.desk.filled
+    assert second.act == "apply"
+    assert second.who == club.who(ada)
+    assert second.answers == {"why": "I like <!here> clocks", "how": "web"}
+    assert first.event_id == second.event_id
+    assert "Welcome" in letters(ada.home.content["blocks"])
+
+
+async def test_whoever_has_applied_changes_withdraws_and_answers_from_the_home_tab(club):
+    ben = person(club, "ben", OPEN)
+    ben.open_home()
+    await club.slack.quiet()
+    await ben.press_in_view(ben.home, "gk:do:edit")
+    view = ben.open_view()
+    assert view.content["callback_id"] == "gk:edit"
+    await ben.close_view(view)
+    await ben.press_in_view(ben.home, "gk:do:answer")
+    answer = {"text": {"answer": {"type": "plain_text_input", "value": "Ship's clocks"}}}
+    await ben.send_view(ben.open_view(), answer)
+    await ben.close_view(ben.open_view())
+    await ben.press_in_view(ben.home, "gk:do:withdraw")
+    acts = [(one.act, one.asked, one.text) for one in club.desk.filled]
+    assert acts == [("answer", 7, "Ship's clocks"), ("withdraw", 0, "")]
+
+
+async def test_a_member_says_until_when_they_are_away(club):
+    dana = person(club, "dana", MEMBER)
+    await dana.shortcut("away")
+    view = dana.open_view()
+    assert view.content["submit"]["text"] == "Senden"
+    picked = {"until": {"answer": {"type": "datepicker", "selected_date": "2027-01-31"}}}
+    await dana.send_view(view, picked)
+    [sent] = club.desk.filled
+    assert (sent.act, sent.until) == ("away", date(2027, 1, 31))
+
+
+async def test_what_one_may_not_do_is_said_and_opens_no_form(club):
+    dana = person(club, "dana", MEMBER)
+    await dana.shortcut("apply")
+    view = dana.open_view()
+    assert view.content["callback_id"] == "gk:shown"
+    assert "Dabei" in letters(view.content["blocks"])
+
+
+async def test_words_of_a_command_are_said_to_us(club):
+    dana = person(club, "dana", MEMBER)
+    await dana.command("/gatekeeper", "status")
+    assert [one.text for one in club.desk.events] == ["status"]
+    assert dana.open_view() is None
+
+
+async def test_a_question_that_is_gone_and_a_desk_that_cannot_be_asked_are_told(club):
+    ada = person(club, "ada", APPLYING)
+    await ada.shortcut("apply")
+    view = ada.open_view()
+    club.desk.taken = Taken(said="", problems={"gone": "No such question."})
+    await ada.send_view(view, SENT)
+    assert "has changed" in letters(ada.open_view().content["blocks"])
+    await ada.shortcut("apply")
+
+    async def down(_):
+        raise PlatformDown("slack", "away")
+
+    club.desk.take = down
+    await ada.send_view(ada.open_view(), SENT)
+    assert "try again" in letters(ada.open_view().content["blocks"])
+
+
+async def test_an_unknown_view_or_button_changes_nothing(club):
+    ada = person(club, "ada", APPLYING)
+    for callback in ("gk:other", ""):
+        view = {"view": {"id": "V1", "callback_id": callback}}
+        told = await club.slack.interact({**ada._who("view_submission"), **view})
+        assert told.status == 200
+    press = {"view": {"id": "V1"}, "actions": [{"action_id": "gk:do:everything"}]}
+    assert (await club.slack.interact({**ada._who("block_actions"), **press})).status == 200
+    assert club.desk.filled == []
