@@ -131,6 +131,7 @@ async def _watching(service: wire.Running, watch: PolicyWatch) -> None:
 async def _web(stack: AsyncExitStack, service: wire.Running) -> None:
     """Pages and metrics, each on its own port; bound before anything is told to be ready."""
     from gatekeeper.web.app import create_app
+    from gatekeeper.web.hooks import hooks
     from gatekeeper.web.metrics import Metrics, create_metrics_app
     from gatekeeper.web.security import WebSecrets, WebSettings
     from gatekeeper.web.server import serve as bind
@@ -145,6 +146,7 @@ async def _web(stack: AsyncExitStack, service: wire.Running) -> None:
                 base_url=settings.base_url, trusted_proxies=settings.trusted_proxies
             ),
             health=service.health,
+            extra_routes=hooks(service.parts.platforms),
             metrics=metrics,
         )
         servers.append(("web", bind(pages, settings.bind_host, settings.bind_port)))

@@ -107,6 +107,37 @@ class MatrixSettings(BaseModel):
         return self
 
 
+class SlackSettings(BaseModel):
+    """As which app to come to a workspace, and how Slack reaches us.
+
+    Attributes:
+        bot_token: of the installed app, xoxb-….
+        app_token: xapp-…, for Socket Mode: we open the lines, nothing has to reach us.
+        signing_secret: of the app, where Slack calls /slack/events under `base_url` of the pages.
+        api_url: base of the Web API.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )
+
+    bot_token: SecretStr | None = None
+    bot_token_file: Readable | None = None
+    app_token: SecretStr | None = None
+    app_token_file: Readable | None = None
+    signing_secret: SecretStr | None = None
+    signing_secret_file: Readable | None = None
+    api_url: Address = "https://slack.com/api"
+
+    @model_validator(mode="after")
+    def _can_listen(self) -> "SlackSettings":
+        if self.bot_token is None:
+            raise ValueError("needs bot_token, or a file that holds it")
+        if self.app_token is None and self.signing_secret is None:
+            raise ValueError("needs app_token (Socket Mode) or signing_secret (HTTP)")
+        return self
+
+
 class Settings(BaseSettings):
     """All that a process is told from outside; read once, at its start.
 
@@ -148,6 +179,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
     matrix: MatrixSettings | None = None
+    slack: SlackSettings | None = None
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -205,8 +237,9 @@ class _OfTables(Settings):
     """The same without the platforms: whatever is said of them is not looked at."""
 
     matrix: None = None
+    slack: None = None
 
-    @field_validator("matrix", mode="before")
+    @field_validator("matrix", "slack", mode="before")
     @classmethod
     def _not_looked_at(cls, _said: object) -> None:
         return None

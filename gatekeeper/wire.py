@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from gatekeeper import logs, policy_file
 from gatekeeper.clock import SystemClock
@@ -258,9 +258,10 @@ def _hide(settings: Settings, keys: Keys) -> None:
 
     for key in (keys.record, keys.session, keys.vault, keys.passes):
         logs.hide(base64.b64encode(key).decode(), key.hex())
-    if settings.matrix:
-        for secret in (settings.matrix.access_token, settings.matrix.password):
-            logs.hide(secret.get_secret_value() if secret else None)
+    for platform in (settings.matrix, settings.slack):
+        for _, value in platform or ():
+            if isinstance(value, SecretStr):
+                logs.hide(value.get_secret_value())
 
 
 def is_served(state: ClubState | None, clock: Clock) -> bool:

@@ -72,11 +72,11 @@ class Acts:
         user, there = self._ours(action.who), await self.people.places(action.who)
         if action.rooms and self.scene.club not in there:
             return self._receipt(False)
-        changed = False
+        new: set[str] = set()
         for channel in self.scene.rooms.values():
-            if channel and channel not in there:
-                changed |= await self._invite(channel, user)
-        return self._receipt(changed)
+            if channel and channel not in there and await self._invite(channel, user):
+                new.add(channel)
+        return self._receipt(bool(new) if action.rooms else self.scene.club in new)
 
     async def _invite(self, channel: str, user: str) -> bool:
         try:

@@ -33,12 +33,13 @@ from gatekeeper_slack.people import People
 from gatekeeper_slack.places import Places, Plan
 from gatekeeper_slack.scene import NAME, Scene
 from gatekeeper_slack.screens import Looks
+from gatekeeper_slack.windows import Windows
 
 log = logging.getLogger(__name__)
 
 _STARTING: Final = 10.0  # seconds that `start` waits for the first try
 _ACCOUNT: Final = re.compile(r"(?:slack:)?(T[A-Z0-9]{2,30}):([UW][A-Z0-9]{2,30})")
-_USER: Final = re.compile(r"<?@?([UW][A-Z0-9]{6,30})(?:\|[^<>]*)?>?")
+_USER: Final = re.compile(r"@?([UW][A-Z0-9]{6,30})|<@([UW][A-Z0-9]{6,30})(?:\|[^<>]*)?>")
 
 
 class SlackPlatform:
@@ -46,7 +47,7 @@ class SlackPlatform:
 
     Args:
         club: the club's slug.
-        settings: bot_token; app_token (Socket Mode) or signing_secret (HTTP); base_url.
+        settings: bot_token; app_token (Socket Mode) or signing_secret (HTTP); api_url.
         places: the club document's `platforms.slack`.
         vault: keeps which channels are the club's.
         clock: tells the time.
@@ -64,7 +65,7 @@ class SlackPlatform:
         clock: Clock,
     ) -> None:
         self._settings, self._clock = settings, clock
-        url = str(settings.get("base_url") or API)
+        url = str(settings.get("api_url") or API)
         self._scene = Scene()
         self._api = Api(url, str(settings.get("bot_token") or ""), clock)
         self._places = Places(self._api, Plan.read(club, places), vault, self._scene)
@@ -103,6 +104,7 @@ class SlackPlatform:
             looks=Looks(
                 symbol_of, inside=self._inside, profile=self.profile, changed=self._people.forget
             ),
+            screens=Windows(self._api, desk, self._scene, self._clock),
             app_token=str(settings.get("app_token") or ""),
             signing_secret=str(settings.get("signing_secret") or ""),
         )
@@ -281,7 +283,7 @@ class SlackPlatform:
         found = _USER.fullmatch(typed)
         if found is None or not self._scene.team:
             raise BadInput({"identity": "not-an-identity"})
-        return account(self._scene.team, found[1])
+        return account(self._scene.team, found[1] or found[2])
 
     async def examine(self) -> tuple[Check, ...]:
         """The login, and the channels."""

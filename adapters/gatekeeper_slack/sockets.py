@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 LINES: Final = 2
 PING: Final = 5.0  # seconds between pings; a line is stale after four of them
 LOOK: Final = 1.0  # seconds between our looks at the lines
+_SOON: Final = 0.05  # the same until the first line is up
 _PATIENCE: Final = 30.0  # seconds until a line that the SDK cannot mend is made by us
 _OPENING: Final = 15.0
 
@@ -133,7 +134,7 @@ class Sockets:
                 # A line may have been dead for as long as its pings take to show it.
                 self._deaf_since = self._heard_at - timedelta(seconds=4 * self.ping)
                 log.warning("slack-no-line since %s", self._deaf_since.isoformat())
-            await asyncio.sleep(self.look)
+            await asyncio.sleep(self.look if self.opened.is_set() else min(self.look, _SOON))
 
     async def _back(self, now: datetime) -> None:
         if self._deaf_since is not None:

@@ -77,10 +77,39 @@ class MatrixSpec(Model):
     )
 
 
+class Channel(Model):
+    """One channel of the club."""
+
+    alias: Alias = Field(description="What the policy calls it.")
+    name: str = Field("", description="Its name on Slack, without '#'; empty: the alias.")
+    id: str = Field(
+        "",
+        pattern=r"^([CG][A-Z0-9]{6,30})?$",
+        description="Its id on Slack (C…); empty: the channel of that name that we are in, else a "
+        "new private one.",
+    )
+
+
+class SlackSpec(Model):
+    """The club's channels on Slack."""
+
+    channel: Channel = Field(description="The private channel that is the club.")
+    channels: tuple[Channel, ...] = Field(
+        (), max_length=100, description="Further private channels, for members only."
+    )
+    admin_channel: Channel = Field(
+        description="The private channel in which admins decide; shared with nobody outside."
+    )
+    welcome_channel: Alias | None = Field(
+        None, description="Alias of the channel in which newcomers are greeted; null: the club's."
+    )
+
+
 class Platforms(Model):
     """Where the club lives."""
 
     matrix: MatrixSpec | None = Field(None, description="The club on Matrix; none: not there.")
+    slack: SlackSpec | None = Field(None, description="The club on Slack; none: not there.")
 
 
 class QuestionKind(StrEnum):

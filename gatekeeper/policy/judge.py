@@ -88,9 +88,11 @@ class Policy:
 
     @property
     def title(self) -> str:
-        """What the club is called in sentences: its space's name, else its own."""
-        matrix = self.club.spec.platforms.matrix
-        return (matrix.space.name if matrix else "") or self.club.metadata.name
+        """What the club is called in sentences: its space's or channel's name, else its own."""
+        places = self.club.spec.platforms
+        space = places.matrix.space.name if places.matrix else ""
+        channel = places.slack.channel.name if places.slack else ""
+        return space or channel or self.club.metadata.name
 
     @property
     def form(self) -> Form:

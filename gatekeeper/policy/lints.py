@@ -8,7 +8,7 @@ import yaml
 
 from gatekeeper.domain.errors import Value
 from gatekeeper.policy.base import Said
-from gatekeeper.policy.club_document import Club, Question
+from gatekeeper.policy.club_document import Channel, Club, Question, SlackSpec
 from gatekeeper.policy.conditions import RESERVED
 from gatekeeper.policy.document import (
     AdmissionOutput,
@@ -54,8 +54,24 @@ def check_club(sheet: Sheet, node: yaml.Node, club: Club) -> None:
             sheet.at(node, (*where, "welcomeRoom"), "unknown-room", alias=matrix.welcome_room)
         if matrix.guests_room is not None and matrix.guests_room not in rooms:
             sheet.at(node, (*where, "guestsRoom"), "unknown-room", alias=matrix.guests_room)
-        if spec.welcome.room and spec.welcome.room not in rooms:
-            sheet.at(node, ("spec", "welcome", "room"), "unknown-room", alias=spec.welcome.room)
+    aliases = [room.alias for room in matrix.rooms] if matrix else []
+    aliases += [channel.alias for channel in _channels(sheet, node, spec.platforms.slack)]
+    if aliases and spec.welcome.room not in ("", *aliases):
+        sheet.at(node, ("spec", "welcome", "room"), "unknown-room", alias=spec.welcome.room)
+
+
+def _channels(sheet: Sheet, node: yaml.Node, slack: SlackSpec | None) -> tuple[Channel, ...]:
+    """All in which members are; findings about aliases used twice or unknown."""
+    if slack is None:
+        return ()
+    where: Path = ("spec", "platforms", "slack")
+    further = [channel.alias for channel in slack.channels]
+    others = [slack.channel.alias, slack.admin_channel.alias]
+    check_unique(sheet, node, (*where, "channels"), "alias", further, others)
+    welcome = slack.welcome_channel
+    if welcome is not None and welcome not in (slack.channel.alias, *further):
+        sheet.at(node, (*where, "welcomeChannel"), "unknown-room", alias=welcome)
+    return slack.channel, *slack.channels
 
 
 def _question(sheet: Sheet, node: yaml.Node, here: Path, question: Question) -> None:
