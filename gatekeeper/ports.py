@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from gatekeeper.domain.activity import Kind, Sign, Span, Tie
-from gatekeeper.domain.decisions import Action, Decision, Entry, Receipt
+from gatekeeper.domain.decisions import Action, Card, Decision, Entry, Receipt
 from gatekeeper.domain.errors import Value
 from gatekeeper.domain.events import Event
 from gatekeeper.domain.identity import ClubId, Identity
@@ -236,6 +236,10 @@ class FrontDesk(Protocol):
 
     async def take(self, filled: Filled) -> Taken:
         """Take in a form sent there; committed when this returns, problems told and no error."""
+        ...
+
+    async def whole(self, who: Identity, ref: str) -> Card | None:
+        """What the card in the message `ref` tells, uncut, for an admin; None for others."""
         ...
 
     def say(self, code: str, values: Mapping[str, Value] | None = None, language: str = "") -> str:

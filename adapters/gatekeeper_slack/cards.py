@@ -31,6 +31,7 @@ from gatekeeper_slack.scene import NAME
 Message: TypeAlias = dict[str, Any]
 
 ACTION: Final = "choice:"  # what the action_id of a card's button begins with
+OPEN: Final = "gk:open"  # action_id of the button that opens a whole card
 _FORM: Final = 1  # of a button's value; earlier ones stay readable
 _SIZES: Final = (8000, 4000, 2000, 1000, 400, 150, 60, 20)  # letters of one part, tried in turn
 _STYLES: Final = {
@@ -91,7 +92,7 @@ def message(
         parts = _called(fit(text, size), ours)
         for one in sound:
             parts += [kit.letters("\n"), kit.link(address(one.url), one.label)]
-        return [kit.rich(parts), *_buttons(choices, key, "")]
+        return [kit.rich(parts), *kit.actions(_buttons(choices, key, ""))]
 
     pings = " ".join(f"<@{_user(one)}>" for one in ours)
     told = [linked(one.url, one.label[: kit.BUTTON]) for one in sound]
@@ -99,7 +100,12 @@ def message(
 
 
 def card(shown: Card, key: str = "") -> Message:
-    """A card: title, facts, lines, status, and its choices as buttons."""
+    """A card: title, facts, lines, status, and its choices as buttons.
+
+    Where something had to be cut, one more button opens all of it; whoever was not shown by it
+    cannot be decided about.
+    """
+    pieces = [shown.status, *shown.lines, *(piece for fact in shown.facts for piece in fact)]
 
     def build(size: int) -> list[Block]:
         most = size // 4
@@ -112,8 +118,11 @@ def card(shown: Card, key: str = "") -> Message:
             lines.append(f"{CUT.strip()}\n")
         parts.append(kit.letters("".join(lines)))
         parts.append(kit.letters(fit(shown.status, size), italic=True))
-        buttons = _buttons(shown.choices, key, shown.title)
-        return [kit.header(shown.title), kit.rich(parts), *buttons]
+        choices = [one for one in shown.choices if len(shown.facts) <= most or one.id not in _ASKED]
+        buttons = _buttons(choices, key, shown.title)
+        if lines[-1:] == [f"{CUT.strip()}\n"] or any(len(one) > size for one in pieces):
+            buttons.append(kit.button("🔍 …", OPEN))
+        return [kit.header(shown.title), kit.rich(parts), *kit.actions(buttons)]
 
     facts = [f"{label}: {value}" for label, value in shown.facts]
     told = [shown.title, shown.status, *facts, *shown.lines]
@@ -202,16 +211,14 @@ def _buttons(choices: Sequence[Choice], key: str, title: str) -> list[Block]:
                 asked=asked if one.id in _ASKED else None,
             )
         )
-    return kit.actions(found)
+    return found
 
 
 def _value(choice: Choice, key: str) -> str:
-    told = {"v": _FORM, "k": key[:200], "o": choice.id[:100], "s": choice.symbol[:_SYMBOL]}
-    return json.dumps(
-        {name: marked(one) if isinstance(one, str) else one for name, one in told.items()},
-        ensure_ascii=False,
-        separators=(",", ":"),
-    )
+    told: dict[str, int | str] = {"v": _FORM}
+    for name, text, most in (("k", key, 120), ("o", choice.id, 80), ("s", choice.symbol, _SYMBOL)):
+        told[name] = marked(text[:most])[:most]
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 
 # ---- Back --------------------------------------------------------------------------------------

@@ -113,9 +113,10 @@ def _marked(element: Block, options: list[Block], begun: list[Block]) -> Block:
 
 def token(value: str) -> str:
     """An option's value within Slack's size: itself, or its digest."""
-    if value and units(value) <= kit.OPTION_VALUE and not value.startswith("#"):
+    sent_as_it_is = value.isprintable() and not value.startswith("#")
+    if value and sent_as_it_is and units(value) <= kit.OPTION_VALUE:
         return value
-    return f"#{hashlib.sha256(value.encode()).hexdigest()[:40]}"
+    return f"#{hashlib.sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()[:40]}"
 
 
 def block_of(name: str) -> str:

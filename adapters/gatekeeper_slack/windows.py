@@ -8,7 +8,7 @@ from gatekeeper.domain.errors import GatekeeperError
 from gatekeeper.domain.identity import Identity
 from gatekeeper.domain.windows import Filled, Window
 from gatekeeper.ports import Clock, FrontDesk
-from gatekeeper_slack import home, modals
+from gatekeeper_slack import cards, events, home, modals
 from gatekeeper_slack.api import Api
 from gatekeeper_slack.blocks import Block
 from gatekeeper_slack.scene import Scene
@@ -72,6 +72,8 @@ class Windows:
         """A button of the Home tab, or the one that opens a whole card."""
         action = _first(payload.get("actions"))
         name, trigger = str(action.get("action_id")), str(payload.get("trigger_id", ""))
+        if name == cards.OPEN:
+            return await self._whole(who, payload, trigger)
         if not name.startswith(home.ACTION):
             return False
         act = name.removeprefix(home.ACTION)
@@ -95,6 +97,18 @@ class Windows:
             await self.home(who)
         else:
             return False
+        return True
+
+    async def _whole(self, who: Identity, payload: Mapping[str, Any], trigger: str) -> bool:
+        """A card with everything, for whoever may decide on it."""
+        container = payload.get("container")
+        where = container if isinstance(container, Mapping) else {}
+        ref = events.ref(str(where.get("channel_id")), str(where.get("message_ts")))
+        card = await self._desk.whole(who, ref)
+        if card is None:
+            return False
+        view = modals.whole(card, self._desk.say, "")
+        await self._api.call("views.open", trigger_id=trigger, view=view)
         return True
 
     async def submitted(self, who: Identity, view: Mapping[str, Any]) -> Mapping[str, Any] | None:

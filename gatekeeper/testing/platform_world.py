@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol, TypeVar
 
 from gatekeeper.domain.activity import Sign
-from gatekeeper.domain.decisions import Action, Receipt
+from gatekeeper.domain.decisions import Action, Card, Receipt
 from gatekeeper.domain.errors import BadInput, PlatformRefused, Value
 from gatekeeper.domain.events import Event
 from gatekeeper.domain.identity import Identity
@@ -37,6 +37,7 @@ class RecordingDesk:
         self.fail: list[Exception] = []
         self.is_paused = False
         self.windows: dict[Identity, Window] = {}
+        self.cards: dict[str, Card] = {}
         self.filled: list[Filled] = []
         self.taken = Taken(said="Thank you.")
 
@@ -80,6 +81,10 @@ class RecordingDesk:
         """Keep what was sent; the answer is as ordered."""
         self.filled.append(filled)
         return self.taken
+
+    async def whole(self, who: Identity, ref: str) -> Card | None:
+        """The card ordered for this message."""
+        return self.cards.get(ref)
 
     def say(self, code: str, values: Mapping[str, Value] | None = None, language: str = "") -> str:
         """The catalogue's sentence."""

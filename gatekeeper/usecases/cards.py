@@ -108,3 +108,23 @@ async def remember(tx: Tx, done: Order, receipt: Receipt, digest: str = "") -> S
             shown=digest,
         )
     )
+
+
+async def whole(tx: Tx, platform: str, ref: str) -> Card | None:
+    """What was last put into a card, of which a platform may have shown less; None for none."""
+    card = await tx.first(StandingCard, platform=platform, ref=ref)
+    if card is None:
+        return None
+    drawn = await tx.find(
+        Order,
+        subject=card.subject,
+        platform=platform,
+        purpose__in=(CARD, UPDATE),
+        progress=Progress.DONE,
+        order="-id",
+    )
+    for one in drawn:
+        action, receipt = one.action, one.receipt
+        if isinstance(action, ShowCard) and ref in (action.ref, receipt.ref if receipt else ""):
+            return action.card
+    return None

@@ -7,7 +7,7 @@ import structlog
 
 from gatekeeper.domain.activity import Sign
 from gatekeeper.domain.clubs import ClubState
-from gatekeeper.domain.decisions import Order, Progress
+from gatekeeper.domain.decisions import Card, Order, Progress
 from gatekeeper.domain.errors import Value
 from gatekeeper.domain.events import (
     Banned,
@@ -29,6 +29,7 @@ from gatekeeper.ports import Tx
 from gatekeeper.usecases import (
     admit,
     apply,
+    cards,
     chat,
     disputes,
     notices,
@@ -119,6 +120,13 @@ class Desk:
     async def take(self, filled: Filled) -> Taken:
         """Take in a form sent there."""
         return await windows.take(self._parts, filled)
+
+    async def whole(self, who: Identity, ref: str) -> Card | None:
+        """What the card in the message `ref` tells, uncut, for an admin; None for others."""
+        if not await presses.is_admin(self._parts, who):
+            return None
+        async with self._parts.store.look(self._parts.club) as tx:
+            return await cards.whole(tx, who.platform, ref)
 
     def say(self, code: str, values: Mapping[str, Value] | None = None, language: str = "") -> str:
         """The catalogue's sentence, in the club's words."""

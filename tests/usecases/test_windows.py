@@ -131,3 +131,14 @@ async def test_a_member_is_away_and_back(club):
 async def test_a_stranger_is_not_away(club, ada):
     sent = filled(club, ada, "away", until=club.clock.now().date() + timedelta(days=9))
     assert (await windows.take(club.parts, sent)).said == "This is for members only."
+
+
+async def test_a_whole_card_is_for_admins(club, ada):
+    window = await windows.look(club.parts, ada)
+    await windows.take(club.parts, filled(club, ada, "apply", answers=answers_to(window)))
+    await club.settle()
+    desk, ref = Desk(club.parts, club.observer), club.card_of("Ada").ref
+    card = await desk.whole(club.alice, ref)
+    assert card == club.card_of("Ada").card
+    assert await desk.whole(ada, ref) is None
+    assert await desk.whole(club.alice, "$other") is None

@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from gatekeeper.clock import SystemClock
+from gatekeeper.domain.decisions import Card
 from gatekeeper.domain.errors import PlatformDown
 from gatekeeper.domain.windows import Field, Taken, Window
 from gatekeeper_slack.api import Api
@@ -135,6 +136,20 @@ async def test_a_question_that_is_gone_and_a_desk_that_cannot_be_asked_are_told(
     club.desk.take = down
     await ada.send_view(ada.open_view(), SENT)
     assert "try again" in letters(ada.open_view().content["blocks"])
+
+
+async def test_a_card_that_was_cut_is_opened_whole(club):
+    alice = club.person("alice", club.desk_room)
+    card = Card(title="Ada", status="open", facts=(("Why?", "word " * 1500 + "the end"),))
+    shown = club.card("", action="gk:open")
+    club.desk.cards[f"{club.desk_room.id}:{shown.ts}"] = card
+    await alice.press(club.desk_room, shown, "gk:open")
+    told = letters(alice.open_view().content["blocks"])
+    assert "the end" in told
+    del club.desk.cards[f"{club.desk_room.id}:{shown.ts}"]
+    await alice.close_view(alice.open_view())
+    await alice.press(club.desk_room, shown, "gk:open")
+    assert alice.open_view() is None
 
 
 async def test_an_unknown_view_or_button_changes_nothing(club):
