@@ -10,7 +10,7 @@ from gatekeeper.domain import applications
 from gatekeeper.domain.activity import Kind
 from gatekeeper.policy.texts import languages, placeholders
 from gatekeeper.settings import MatrixSettings, Settings, SlackSettings
-from gatekeeper.usecases import chat, disputes, vouch, words
+from gatekeeper.usecases import chat, disputes, link, vouch, words
 from tests import docs_support as support
 
 TOP = support.TOP
@@ -122,7 +122,10 @@ def test_words_are_heard_as_told():
     assert {word for word in told if word not in known} == {
         word
         for word in told
-        if chat.AWAY.match(word) or disputes.WRONG.match(word) or vouch.heard(word)
+        if chat.AWAY.match(word)
+        or disputes.WRONG.match(word)
+        or vouch.heard(word)
+        or link.heard(word) is not None
     }
     assert (chat.ASKS - {"?"}) | chat.WITHDRAW | {"stop", "here"} <= told
 

@@ -12,8 +12,9 @@ from gatekeeper.cli import frame, lifeline, render
 from gatekeeper.cli.frame import WAIT, All, Json, Wait, Yes, actor
 from gatekeeper.domain.activity import Activity
 from gatekeeper.domain.errors import BadInput, NotFound, Refused
-from gatekeeper.domain.identity import Account
+from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import INSIDE, Exemption, Leave, Membership
+from gatekeeper.ports import Tx
 
 members = typer.Typer(help="Who is in.", no_args_is_help=True)
 
@@ -79,7 +80,7 @@ def show_member(who: Who, as_json: Json = False) -> None:
             zone = club.parts.policy.club.spec.time_zone
             identity = frame.identity(club.parts, who)
             async with club.parts.store.look(club.parts.club) as tx:
-                member = await tx.first(Membership, identity=identity, order="-id")
+                member = await _member(tx, identity)
                 if member is None:
                     raise NotFound(kind="member", id=who)
                 person = member.person_id
@@ -113,6 +114,10 @@ def show_member(who: Who, as_json: Json = False) -> None:
             (name, getattr(member, name))
             for name in ("identity", "name", "state", "origin", "since")
         ),
+        *(
+            ("also" if each.identity != member.identity else "account", _account(each))
+            for each in found["accounts"]
+        ),
         ("last sign", member.last_seen_at),
         ("where", member.last_place or None),
         ("seen", ", ".join(_by_kind(found["activity"])) or None),
@@ -134,6 +139,32 @@ def show_member(who: Who, as_json: Json = False) -> None:
     render.say("\n" + "\n".join(lifeline.lines(life, now)))
     for text in lifeline.gap_lines(life.gaps):
         render.say(f"unseen  {text}")
+
+
+async def _member(tx: Tx, identity: Identity) -> Membership | None:
+    """The membership of whoever is behind an account: the open one, else its newest."""
+    account = await tx.first(Account, identity=identity)
+    if account is not None:
+        inside = await tx.first(Membership, person_id=account.person_id, state__in=tuple(INSIDE))
+        if inside is not None:
+            return inside
+    return await tx.first(Membership, identity=identity, order="-id")
+
+
+def _account(account: Account) -> str:
+    return f"{account.identity} known since {account.first_seen_at:%Y-%m-%d}"
+
+
+@members.command("unlink")
+def unlink(who: Who, as_json: Json = False) -> None:
+    """Take linked accounts apart: the account named, and what came with it, stands for itself."""
+    from gatekeeper.usecases import link as use
+
+    async def work() -> object:
+        async with frame.club(platforms=True) as club:
+            return await use.unlink(club.parts, frame.identity(club.parts, who), actor())
+
+    _told(frame.run(work()), f"{who} is a person by themselves again; both are told.", as_json)
 
 
 def _absence(until: datetime, zone: str, why: str, by: str) -> str:

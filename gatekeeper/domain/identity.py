@@ -1,5 +1,6 @@
 """Who is who: an Identity is one account on one platform, a Person is who is behind it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NewType, Self
@@ -58,3 +59,42 @@ class Account:
     proven_at: datetime | None = None
     refuses_proofs_at: datetime | None = None
     roles: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkCode:
+    """A code told to `identity`: whoever says it from another account is the same person.
+
+    The code itself is kept nowhere, only its keyed digest; `used_by` is the account that said it.
+    """
+
+    id: int = 0
+    club: ClubId
+    identity: Identity
+    digest: str
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None = None
+    used_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linked:
+    """Two persons were found to be one; what it takes to undo that.
+
+    Attributes:
+        into_id, from_id: the person that all of it belongs to now, and the one that is no more.
+        accounts: those of `from_id` that came along.
+        moved: ids of the rows that came along, by kind, and of the membership that ended with it.
+        barred: an account of `from_id` had been put out for a cause, or banned.
+    """
+
+    id: int = 0
+    club: ClubId
+    into_id: int
+    from_id: int
+    accounts: tuple[Identity, ...]
+    moved: Mapping[str, list[int]]
+    barred: bool = False
+    at: datetime
+    ended_at: datetime | None = None

@@ -22,6 +22,8 @@ T = TypeVar("T")
 MODELS: Final[Mapping[type[Any], type[tables.Row]]] = {
     identity.Person: tables.Person,
     identity.Account: tables.Account,
+    identity.LinkCode: tables.LinkCode,
+    identity.Linked: tables.Linked,
     applications.Application: tables.Application,
     applications.Vote: tables.Vote,
     applications.Vouch: tables.Vouch,

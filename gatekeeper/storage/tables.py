@@ -60,6 +60,33 @@ class Account(Row):
         indexes = (Index(fields=("club", "person_id")),)
 
 
+class LinkCode(Row):
+    identity = fields.TextField()
+    digest = fields.TextField()
+    created_at = fields.DatetimeField()
+    expires_at = fields.DatetimeField()
+    used_at = moment()
+    used_by = words()
+
+    class Meta:
+        table = "link_codes"
+        indexes = (Index(fields=("club", "digest")), Index(fields=("club", "identity")))
+
+
+class Linked(Row):
+    into_id = fields.BigIntField()
+    from_id = fields.BigIntField()
+    accounts = fields.TextField()
+    moved = fields.TextField()
+    barred = fields.BooleanField(default=False)
+    at = fields.DatetimeField()
+    ended_at = moment()
+
+    class Meta:
+        table = "linked"
+        indexes = (Index(fields=("club", "into_id")), Index(fields=("club", "from_id")))
+
+
 class Application(Row):
     person_id = fields.BigIntField()
     identity = fields.TextField()

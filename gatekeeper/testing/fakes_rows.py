@@ -30,7 +30,7 @@ from gatekeeper.domain.clubs import (
     Tally,
 )
 from gatekeeper.domain.decisions import Entry, Order
-from gatekeeper.domain.identity import Account, Person
+from gatekeeper.domain.identity import Account, LinkCode, Linked, Person
 from gatekeeper.domain.memberships import (
     INSIDE,
     Dispute,
@@ -72,6 +72,8 @@ KINDS: Final[frozenset[type[Any]]] = frozenset(
         *UNIQUE,
         *ONE_OPEN,
         Person,
+        LinkCode,
+        Linked,
         Vote,
         Vouch,
         Question,

@@ -51,7 +51,7 @@ from gatekeeper.domain.decisions import (
     Tell,
     Verdict,
 )
-from gatekeeper.domain.identity import Account, ClubId, Identity, Person
+from gatekeeper.domain.identity import Account, ClubId, Identity, LinkCode, Linked, Person
 from gatekeeper.domain.memberships import (
     Dispute,
     Exemption,
@@ -168,6 +168,25 @@ def samples(club: ClubId) -> list[Any]:
             proven_at=later(1),
             refuses_proofs_at=later(2),
             roles=("founder", "admin"),
+        ),
+        LinkCode(
+            club=club,
+            identity=ADA,
+            digest="d",
+            created_at=NOON,
+            expires_at=later(0.01),
+            used_at=later(0.001),
+            used_by=str(BOB),
+        ),
+        Linked(
+            club=club,
+            into_id=1,
+            from_id=2,
+            accounts=(ADA, BOB),
+            moved={"votes": [1, 2], "ended": []},
+            barred=True,
+            at=NOON,
+            ended_at=later(1),
         ),
         application(club),
         application(club, 2, answers=None, state=ApplicationState.UNPROVEN, quorum=Quorum()),

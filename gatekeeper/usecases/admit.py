@@ -3,6 +3,7 @@
 Admitted means joined. What people do by hand in their client is recorded as theirs, never fought.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
 from gatekeeper.domain.applications import Application, Event, State, advance
@@ -15,6 +16,7 @@ from gatekeeper.ports import Tx
 from gatekeeper.usecases import (
     comeback,
     elsewhere,
+    link,
     passes,
     review,
     rights,
@@ -93,7 +95,8 @@ async def joined(parts: Parts, event: Joined) -> None:
         if event.by is not None and event.by in admins:
             await account_of(tx, event.by, admins[event.by], now)
         member = await tx.first(Membership, person_id=account.person_id, state__in=INSIDE)
-        if member is not None:
+        barred = member is not None and await link.barred(tx, event.who)
+        if member is not None and not barred:
             return
         app = await tx.first(
             Application,
@@ -101,22 +104,36 @@ async def joined(parts: Parts, event: Joined) -> None:
             state__in=AWAITED | {State.IN_REVIEW},
             order="-id",
         )
-        if app is not None and (app.state in AWAITED or event.by in admins):
+        if barred:
+            await _inside_unasked(tx, parts, event, account, admins, now)
+        elif app is not None and (app.state in AWAITED or event.by in admins):
             await _arrive(tx, parts, app, now, by=event.by)
         elif await comeback.joined(tx, parts, event.who, event.by, now):
             return
         elif (late := await _late(tx, parts, account, event)) is not None:
             await _arrive_late(tx, parts, late, now, event.by)
         else:
-            code = "by-hand" if event.by in admins else "inside-unasked"
-            await record(
-                tx,
-                parts,
-                Decision(Verdict.RECORD, code),
-                now=now,
-                actor=str(event.by or event.who),
-                subject=f"person:{account.person_id}",
-            )
+            await _inside_unasked(tx, parts, event, account, admins, now)
+
+
+async def _inside_unasked(
+    tx: Tx,
+    parts: Parts,
+    event: Joined,
+    account: Account,
+    admins: Collection[Identity],
+    now: datetime,
+) -> None:
+    """Inside by no application: recorded, and left to the admins."""
+    code = "by-hand" if event.by in admins else "inside-unasked"
+    await record(
+        tx,
+        parts,
+        Decision(Verdict.RECORD, code),
+        now=now,
+        actor=str(event.by or event.who),
+        subject=f"person:{account.person_id}",
+    )
 
 
 async def _late(tx: Tx, parts: Parts, account: Account, event: Joined) -> Application | None:

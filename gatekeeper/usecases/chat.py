@@ -18,6 +18,7 @@ from gatekeeper.usecases import (
     disputes,
     leave,
     limits,
+    link,
     notices,
     passes,
     proof,
@@ -44,6 +45,10 @@ HERE = frozenset(
 
 async def wrote(parts: Parts, event: Wrote) -> None:
     """Take in one message; a member who writes is alive, whatever they write."""
+    code = link.heard(event.text)
+    if code:
+        await _linked(parts, event, code)
+        return
     vouched = vouch.heard(event.text)
     admins = await rights.admins(parts) if vouched else {}
     async with parts.store.transaction(parts.club) as tx:
@@ -60,6 +65,8 @@ async def wrote(parts: Parts, event: Wrote) -> None:
         word = text.lower().rstrip(".!")
         if away := AWAY.match(text):
             await _away(tx, parts, event, away.group(1), away.group(2), now)
+        elif code == "" and await _wants_code(tx, parts, event, now):
+            pass
         elif vouched and await _vouched(tx, parts, event, vouched, admins, now):
             pass  # a member's word for an applicant; whoever is none may be answering a question
         elif word == "stop":
@@ -94,6 +101,32 @@ async def _answered(
         await _say(tx, parts, event, bad.problems["answer"], now)
     else:
         await _say(tx, parts, event, "answer-taken", now)
+    return True
+
+
+async def _linked(parts: Parts, event: Wrote, code: str) -> None:
+    """A code said from another account of a member: both hear what became of it."""
+    around = await link.look(parts, event.who)
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        if not await once(tx, event, now):
+            return
+        account = await tx.first(Account, identity=event.who)
+        if account is not None:
+            await stage_ends.alive(tx, parts, account.person_id, now, "chat")
+        refused = await link.use_in(tx, parts, event.who, code, around, now)
+        if refused is not None:
+            await _say(tx, parts, event, f"refused.{refused.reason}", now)
+
+
+async def _wants_code(tx: Tx, parts: Parts, event: Wrote, now: datetime) -> bool:
+    """Whether a member asked for a code to say on another platform."""
+    try:
+        await link.ask(tx, parts, event.who, now)
+    except Refused as refused:
+        if refused.reason == "not-a-member":
+            return False
+        await _say(tx, parts, event, f"refused.{refused.reason}", now)
     return True
 
 

@@ -31,7 +31,7 @@ from gatekeeper.domain.decisions import (
     Verdict,
 )
 from gatekeeper.domain.errors import NotFound
-from gatekeeper.domain.identity import Account, Identity, Person
+from gatekeeper.domain.identity import Account, Identity, LinkCode, Linked, Person
 from gatekeeper.domain.memberships import (
     INSIDE,
     Dispute,
@@ -164,7 +164,7 @@ async def erase(parts: Parts, identity: Identity, by: str, *, remove: bool = Fal
         for one in accounts:
             await _erase_account(tx, one, nobody[one.identity])
         await tx.change(person, name=f"#{person.id}", language="", erased_at=now)
-        await tx.erase_inputs(subjects)
+        await tx.erase_inputs((*subjects, *await _erase_former(tx, person.id, now)))
         decision = Decision(Verdict.RECORD, "erased")
         await record(tx, parts, decision, now=now, actor=by, subject=f"person:{person.id}")
         await _redraw(tx, parts, apps, now)
@@ -250,6 +250,20 @@ async def _end(
         )
 
 
+async def _erase_former(tx: Tx, person_id: int, now: datetime) -> list[str]:
+    """Who they were before their accounts were linked: as what the record's rows name them."""
+    subjects = []
+    for linked in await tx.find(Linked, into_id=person_id):
+        if linked.ended_at is None:
+            was = await tx.get(Person, linked.from_id)
+            await tx.change(was, name=f"#{was.id}", language="", erased_at=now)
+            subjects += [f"person:{was.id}", *await _erase_former(tx, was.id, now)]
+        await tx.remove(Linked, id=linked.id)
+    for linked in await tx.find(Linked, from_id=person_id):  # they were taken apart again
+        await tx.remove(Linked, id=linked.id)
+    return subjects
+
+
 async def _erase_account(tx: Tx, account: Account, nobody: Identity) -> None:
     who = account.identity
     await tx.change(account, identity=nobody, name=f"#{account.person_id}", roles=())
@@ -258,6 +272,9 @@ async def _erase_account(tx: Tx, account: Account, nobody: Identity) -> None:
         if limit.limiter.endswith(f":{who.account}"):
             await tx.remove(Budget, id=limit.id)
     await tx.remove(Proof, identity=who)
+    await tx.remove(LinkCode, identity=who)
+    for code in await tx.find(LinkCode, used_by=str(who)):
+        await tx.change(code, used_by="")
     await tx.remove(Pass, identity=who)
     await tx.remove(EarlyPress, who=who)
     await tx.remove(Finding, platform=who.platform, subject=who.account)

@@ -1,7 +1,7 @@
 """What a policy's rules see of an application, from our tables alone."""
 
 from gatekeeper.domain.applications import Application, State
-from gatekeeper.domain.identity import Account
+from gatekeeper.domain.identity import Account, Linked
 from gatekeeper.domain.memberships import INSIDE, Membership
 from gatekeeper.policy.facts import ApplicationFacts, count_links, typed_text
 from gatekeeper.policy.judge import Policy
@@ -19,6 +19,7 @@ async def application_facts(tx: Tx, policy: Policy, app: Application) -> Applica
     ]
     declined = [other for other in earlier if other.state is State.DECLINED]
     past = await tx.find(Membership, person_id=app.person_id)
+    barred = await tx.count(Linked, into_id=app.person_id, barred=True, ended_at=None) > 0
     vouches = await sponsors.standing(tx, app)
     text = typed_text(policy.club.spec.form, app.answers or {}, app.knock_reason)
     return ApplicationFacts(
@@ -39,7 +40,7 @@ async def application_facts(tx: Tx, policy: Policy, app: Application) -> Applica
         earlier_declines=len(declined),
         last_declined_at=max((d.decided_at for d in declined if d.decided_at), default=None),
         was_member=any(member.state not in INSIDE for member in past),
-        was_removed=any(member.cause in {"cause", "banned"} for member in past),
+        was_removed=barred or any(member.cause in {"cause", "banned"} for member in past),
         vouches=len(vouches),
         sponsors=tuple(str(each.voucher) for each in vouches),
     )

@@ -14,13 +14,15 @@ from datetime import datetime, timedelta
 from gatekeeper.domain.clubs import Pass, Proof
 from gatekeeper.domain.decisions import Action, Tell
 from gatekeeper.domain.errors import Refused
-from gatekeeper.domain.identity import Identity
+from gatekeeper.domain.identity import Identity, LinkCode
 from gatekeeper.ports import Tx
 from gatekeeper.usecases.parts import Parts
 
 MARK = "pass:"
 CODE_MARK = "[code]"
 _PROOF = re.compile(r"^proof:(\d+)/code$")
+_LINKING = re.compile(r"^link-code:(\d+)/code$")
+LETTERS = "BCDFGHJKLMNPQRSTVWXZ23456789"  # no two alike, and no words
 
 
 def digest(parts: Parts, text: str) -> str:
@@ -42,6 +44,16 @@ def code_of(parts: Parts, row: Proof) -> str:
     """The six digits of a proof."""
     made = _keyed(parts, f"code:{row.club}:{row.id}:{row.created_at.isoformat()}")
     return f"{int.from_bytes(made[:8]) % 10**6:06d}"
+
+
+def link_code_of(parts: Parts, row: LinkCode) -> str:
+    """The eight letters that link accounts, as XXXX-XXXX; 38 bits."""
+    made = _keyed(parts, f"link-code:{row.club}:{row.id}:{row.created_at.isoformat()}")
+    number, letters = int.from_bytes(made[:16]), ""
+    for _ in range(8):
+        number, place = divmod(number, len(LETTERS))
+        letters += LETTERS[place]
+    return f"{letters[:4]}-{letters[4:]}"
 
 
 async def issue(
@@ -90,9 +102,12 @@ async def reveal(tx: Tx, parts: Parts, action: Action, key: str) -> Action:
             row = await tx.get(Pass, int(link.url.removeprefix(MARK)))
             link = replace(link, url=f"{parts.base_url}/l/{_secret(parts, row)}")
         links.append(link)
-    text, proof = action.text, _PROOF.match(key)
-    if proof is not None:
+    text = action.text
+    if proof := _PROOF.match(key):
         text = text.replace(CODE_MARK, code_of(parts, await tx.get(Proof, int(proof.group(1)))))
+    elif linking := _LINKING.match(key):
+        told = await tx.get(LinkCode, int(linking.group(1)))
+        text = text.replace(CODE_MARK, link_code_of(parts, told))
     return replace(action, text=text, links=tuple(links))
 
 

@@ -149,7 +149,7 @@ async def removed_by_hand(
         await passes.void(tx, identity, now)
         await _cancel_invitations(tx, identity)
     member = await tx.first(Membership, identity=identity, order="-id")
-    if member is None:
+    if member is None or member.cause == "linked":  # they are a member by another account
         await _outside_there(tx, parts, identity, now)
     if member is None or member.state is State.BANNED:
         return None

@@ -797,6 +797,53 @@ class Migration(migrations.Migration):
             bases=["Row"],
         ),
         ops.CreateModel(
+            name="LinkCode",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True)),
+                ("club", fields.TextField()),
+                ("identity", fields.TextField()),
+                ("digest", fields.TextField()),
+                ("created_at", fields.DatetimeField()),
+                ("expires_at", fields.DatetimeField()),
+                ("used_at", fields.DatetimeField(null=True)),
+                ("used_by", fields.TextField(default="")),
+            ],
+            options={
+                "table": "link_codes",
+                "app": "gatekeeper",
+                "indexes": [
+                    Index(fields=["club", "digest"]),
+                    Index(fields=["club", "identity"]),
+                ],
+                "pk_attr": "id",
+            },
+            bases=["Row"],
+        ),
+        ops.CreateModel(
+            name="Linked",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True)),
+                ("club", fields.TextField()),
+                ("into_id", fields.BigIntField()),
+                ("from_id", fields.BigIntField()),
+                ("accounts", fields.TextField()),
+                ("moved", fields.TextField()),
+                ("barred", fields.BooleanField(default=False)),
+                ("at", fields.DatetimeField()),
+                ("ended_at", fields.DatetimeField(null=True)),
+            ],
+            options={
+                "table": "linked",
+                "app": "gatekeeper",
+                "indexes": [
+                    Index(fields=["club", "into_id"]),
+                    Index(fields=["club", "from_id"]),
+                ],
+                "pk_attr": "id",
+            },
+            bases=["Row"],
+        ),
+        ops.CreateModel(
             name="Vouch",
             fields=[
                 ("id", fields.BigIntField(generated=True, primary_key=True)),
