@@ -21,6 +21,7 @@ Say: TypeAlias = Callable[[str, Mapping[str, Value] | None, str], str]
 Raw: TypeAlias = Mapping[str, Any]
 
 APPLY, EDIT, ANSWER, AWAY = "gk:apply", "gk:edit", "gk:answer", "gk:away"  # callback ids
+VOUCH: Final = "gk:vouch"
 SHOWN: Final = "gk:shown"
 _FIELD: Final = "q:"  # what the block_id of a question begins with
 _INPUT: Final = "answer"  # action_id of every input
@@ -154,6 +155,22 @@ def away(window: Window, say: Say) -> Block:
     )
 
 
+def vouching(about: str, say: Say, window: Window) -> Block:
+    """Whether a member speaks for somebody; `about` is the account, "T…:U…"."""
+    language = window.language
+    return kit.modal(
+        VOUCH,
+        window.club,
+        [
+            kit.rich([kit.person(about.rpartition(":")[2])]),
+            kit.section(say("slack.vouch-sure", None, language)),
+        ],
+        submit=say("slack.vouch", None, language),
+        close=say("slack.cancel", None, language),
+        metadata=about,
+    )
+
+
 def told(title: str, sentences: Sequence[str], say: Say, language: str) -> Block:
     """What became of it."""
     shown = [kit.section(one) for one in sentences if one] or [kit.section("")]
@@ -257,6 +274,12 @@ def asked(view: Raw) -> int:
     """Which question the view asked; 0 for none."""
     kept = str(view.get("private_metadata", ""))
     return int(kept) if re.fullmatch(r"[0-9]{1,18}", kept) else 0
+
+
+def about(view: Raw) -> str:
+    """The account that a view is about, "" for none."""
+    kept = str(view.get("private_metadata", ""))
+    return kept if re.fullmatch(r"[TE][A-Z0-9]{2,30}:[UW][A-Z0-9]{2,30}", kept) else ""
 
 
 def errors(view: Raw, problems: Mapping[str, str]) -> dict[str, str]:

@@ -11,17 +11,20 @@ from gatekeeper.ports import Clock, FrontDesk
 from gatekeeper_slack import cards, events, home, modals
 from gatekeeper_slack.api import Api
 from gatekeeper_slack.blocks import Block
-from gatekeeper_slack.scene import Scene
+from gatekeeper_slack.scene import NAME, Scene
 
 log = logging.getLogger(__name__)
 
-Act = Literal["apply", "edit", "withdraw", "away", "back", "answer"]
+Act = Literal["apply", "edit", "withdraw", "away", "back", "answer", "link", "vouch"]
 _ACTS: Final[Mapping[str, Act]] = {
     modals.APPLY: "apply",
     modals.EDIT: "edit",
     modals.ANSWER: "answer",
     modals.AWAY: "away",
+    modals.VOUCH: "vouch",
 }
+_AT_ONCE: Final[Mapping[str, Act]] = {"withdraw": "withdraw", "back": "back", "link": "link"}
+_VOUCHES: Final = frozenset({"gk:vouch", "vouch"})
 # A command's words that open something; all others are said to us as if they were written.
 _WORDS: Final[Mapping[str, Act]] = {
     "apply": "apply",
@@ -58,7 +61,10 @@ class Windows:
         return True
 
     async def shortcut(self, who: Identity, callback: str, payload: Mapping[str, Any]) -> bool:
-        """A global shortcut opens what it is named after, as far as it may be now."""
+        """A global shortcut opens what it is named after, as far as it may be now; one on a
+        message vouches for its author."""
+        if callback in _VOUCHES:
+            return await self._vouch(who, payload)
         act = _SHORTCUTS.get(callback)
         if act is None:
             return False
@@ -66,6 +72,21 @@ class Windows:
         if act == "apply" and "edit" in window.may:
             act = "edit"
         await self._open(window, act, str(payload.get("trigger_id", "")))
+        return True
+
+    async def _vouch(self, who: Identity, payload: Mapping[str, Any]) -> bool:
+        raw = payload.get("message")
+        message = raw if isinstance(raw, Mapping) else {}
+        team = str(message.get("user_team") or message.get("team") or self._scene.team)
+        account = modals.about({"private_metadata": f"{team}:{message.get('user')}"})
+        window, say = await self._desk.window(who), self._desk.say
+        if account:
+            view = modals.vouching(account, say, window)
+        else:
+            said = say("window.no-applicant", None, window.language)
+            view = modals.told(window.club, [said], say, window.language)
+        trigger = str(payload.get("trigger_id", ""))
+        await self._api.call("views.open", trigger_id=trigger, view=view)
         return True
 
     async def pressed(self, who: Identity, payload: Mapping[str, Any]) -> bool:
@@ -87,10 +108,9 @@ class Windows:
                 await self._api.call("views.open", trigger_id=trigger, view=view)
         elif act in ("apply", "edit", "away"):
             await self._open(window, _WORDS[act], trigger)
-        elif act in ("withdraw", "back"):
-            press: Act = "withdraw" if act == "withdraw" else "back"
+        elif act in _AT_ONCE:
             mark = f"{act}:{who.account}:{action.get('action_ts')}"
-            filled = Filled(who=who, at=self._clock.now(), event_id=mark[:200], act=press)
+            filled = Filled(who=who, at=self._clock.now(), event_id=mark[:200], act=_AT_ONCE[act])
             taken = await self._desk.take(filled)
             view = modals.told(window.club, [taken.said], self._desk.say, window.language)
             await self._api.call("views.open", trigger_id=trigger, view=view)
@@ -156,7 +176,7 @@ class Windows:
 
     def _filled(self, who: Identity, act: Act, view: Mapping[str, Any], window: Window) -> Filled:
         """What was sent, named by its view: sent twice it is the same."""
-        form = act in ("apply", "edit")
+        form, about = act in ("apply", "edit"), modals.about(view)
         return Filled(
             who=who,
             at=self._clock.now(),
@@ -166,6 +186,7 @@ class Windows:
             until=modals.until(view),
             text=modals.written(view),
             asked=modals.asked(view),
+            about=Identity(NAME, about) if about else None,
         )
 
     async def _quietly(self, who: Identity) -> None:

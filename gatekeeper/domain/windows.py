@@ -9,11 +9,12 @@ from datetime import date
 from typing import Literal, TypeAlias
 
 from gatekeeper.domain.events import Happening
+from gatekeeper.domain.identity import Identity
 
 Kind: TypeAlias = Literal[
     "text", "longText", "choice", "many", "number", "date", "link", "tags", "consent"
 ]
-May: TypeAlias = Literal["apply", "edit", "withdraw", "away", "back"]
+May: TypeAlias = Literal["apply", "edit", "withdraw", "away", "back", "link"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +64,15 @@ class Filled(Happening):
         act: what is asked for; "answer" is to the question `asked`.
         answers: question id to what was typed or chosen, as the web form gives it.
         until: the last day of an absence.
+        about: the applicant whom a member vouches for.
     """
 
-    act: Literal["apply", "edit", "withdraw", "away", "back", "answer"]
+    act: Literal["apply", "edit", "withdraw", "away", "back", "answer", "link", "vouch"]
     answers: Mapping[str, str | list[str]] = field(default_factory=dict)
     until: date | None = None
     text: str = ""
     asked: int = 0
+    about: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

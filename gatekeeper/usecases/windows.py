@@ -21,7 +21,17 @@ from gatekeeper.policy.answers import validate_answers
 from gatekeeper.policy.club_document import ANSWER_LETTERS, Form, Question, QuestionKind
 from gatekeeper.policy.texts import say_time
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import apply, edits, leave, limits, notices, questions, standing
+from gatekeeper.usecases import (
+    apply,
+    edits,
+    leave,
+    limits,
+    link,
+    notices,
+    questions,
+    standing,
+    vouch,
+)
 from gatekeeper.usecases.absences import last_moment
 from gatekeeper.usecases.parts import Parts, once
 
@@ -64,7 +74,9 @@ async def look(parts: Parts, who: Identity) -> Window:
 def _member(parts: Parts, away: Leave | None, language: str) -> Window:
     values: dict[str, Value] = {"club": parts.policy.title}
     sentences = [parts.say("window.member", values, language)]
+    may: set[May] = {"away", "link"} if len(parts.platforms) > 1 else {"away"}
     if away is not None:
+        may.add("back")
         until = say_time(away.until, language, parts.policy.club.spec.time_zone)
         sentences.append(parts.say("window.away", {"until": until}, language))
     return Window(
@@ -72,7 +84,7 @@ def _member(parts: Parts, away: Leave | None, language: str) -> Window:
         language=language,
         headline=parts.say("window.member.headline", values, language),
         sentences=tuple(sentences),
-        may=frozenset({"away", "back"} if away else {"away"}),
+        may=frozenset(may),
     )
 
 
@@ -149,8 +161,7 @@ async def take(parts: Parts, event: Filled) -> Taken:
                 form = (await parts.shelf.at(tx, app.policy)).club.spec.form
         return Taken(said="", problems=_problems(parts, form, bad.problems, language))
     except Refused as no:
-        reason = f"refused.{no.reason}" if event.act in {"away", "back"} else no.reason
-        return Taken(said=parts.say(reason, {**values, **no.values}, language))
+        code, more = f"refused.{no.reason}", dict(no.values)
     except TooMany:
         code, more = "window.too-many", {}
     except (WrongState, NotFound):
@@ -186,6 +197,12 @@ async def _do(parts: Parts, event: Filled, language: str) -> tuple[str, dict[str
         case "back":
             await leave.end(parts, event.who, str(event.who))
             return "window.back", {}
+        case "link":
+            async with parts.store.transaction(parts.club) as tx:
+                await link.ask(tx, parts, event.who, parts.clock.now())
+            return "window.code-sent", {}
+        case "vouch":
+            return await _vouch(parts, event)
 
 
 async def _open(parts: Parts, who: Identity) -> Application | None:
@@ -253,6 +270,15 @@ async def _answer(parts: Parts, event: Filled) -> tuple[str, dict[str, Value]]:
         except BadInput as bad:
             raise BadInput({"text": bad.problems["answer"]}) from None
     return "answer-taken", {}
+
+
+async def _vouch(parts: Parts, event: Filled) -> tuple[str, dict[str, Value]]:
+    """A member's word for the person behind an account, who must have applied."""
+    app = await _open(parts, event.about) if event.about is not None else None
+    if app is None:
+        return "window.no-applicant", {}
+    app = await vouch.give(parts, event.who, app.id)
+    return "vouch-taken", {"applicant": app.name}
 
 
 async def _away(parts: Parts, event: Filled, language: str) -> tuple[str, dict[str, Value]]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from gatekeeper.domain.applications import Application, State, Vote
+from gatekeeper.domain.applications import Application, State, Vote, Vouch
 from gatekeeper.domain.memberships import Leave
 from gatekeeper.domain.windows import Filled
 from gatekeeper.usecases import windows
@@ -142,3 +142,25 @@ async def test_a_whole_card_is_for_admins(club, ada):
     assert card == club.card_of("Ada").card
     assert await desk.whole(ada, ref) is None
     assert await desk.whole(club.alice, "$other") is None
+
+
+async def test_a_member_vouches_for_an_applicant_and_for_nobody_else(club, ada):
+    [dana] = await club.adopt("dana")
+    window = await windows.look(club.parts, ada)
+    await windows.take(club.parts, filled(club, ada, "apply", answers=answers_to(window)))
+    await club.settle()
+    sent = filled(club, dana, "vouch", about=ada)
+    assert "noted" in (await windows.take(club.parts, sent)).said
+    assert (await club.one(Vouch)).voucher == dana
+    for about in (None, dana, club.platform.person("@eve:fake")):
+        told = await windows.take(club.parts, filled(club, dana, "vouch", 2, about=about))
+        assert told.said == "This person has no application that waits."
+    told = await windows.take(club.parts, filled(club, ada, "vouch", 3, about=ada))
+    assert told.said == "This is for members only."
+
+
+async def test_where_there_is_one_platform_nothing_is_linked(club):
+    [dana] = await club.adopt("dana")
+    assert "link" not in (await windows.look(club.parts, dana)).may
+    told = await windows.take(club.parts, filled(club, dana, "link"))
+    assert told.said == club.parts.say("refused.link-one-platform")

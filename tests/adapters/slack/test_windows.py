@@ -138,6 +138,31 @@ async def test_a_question_that_is_gone_and_a_desk_that_cannot_be_asked_are_told(
     assert "try again" in letters(ada.open_view().content["blocks"])
 
 
+async def test_a_member_vouches_for_who_wrote_a_message(club):
+    dana, ada = person(club, "dana", MEMBER), club.person("ada", club.room)
+    message = {"type": "message", "user": ada.id, "team": ada.user.team, "ts": "1.1"}
+    await take_on_message(club, dana, message)
+    view = dana.open_view()
+    assert view.content["submit"]["text"] == "Bürgen"
+    await dana.send_view(view, {})
+    [sent] = club.desk.filled
+    assert (sent.act, sent.about) == ("vouch", club.who(ada))
+    await dana.close_view(dana.open_view())
+    await take_on_message(club, dana, {"type": "message", "bot_id": "B1"})
+    assert "keine Bewerbung" in letters(dana.open_view().content["blocks"])
+
+
+async def take_on_message(club, who, message):
+    """A shortcut on a message."""
+    taken = {
+        **who._who("message_action"),
+        "callback_id": "vouch",
+        "trigger_id": club.slack.world.trigger(club.team, who.id),
+        "message": message,
+    }
+    await club.slack.interact(taken)
+
+
 async def test_a_card_that_was_cut_is_opened_whole(club):
     alice = club.person("alice", club.desk_room)
     card = Card(title="Ada", status="open", facts=(("Why?", "word " * 1500 + "the end"),))
