@@ -135,8 +135,9 @@ def field(
     *,
     hint: str = "",
     optional: bool = False,
+    tell: bool = False,
 ) -> Block:
-    """An input of a view."""
+    """An input of a view; `tell`: Slack tells each change of it, and not only what is sent."""
     found: Block = {
         "type": "input",
         "block_id": block_id,
@@ -144,6 +145,8 @@ def field(
         "element": dict(element),
         "optional": optional,
     }
+    if tell:
+        found["dispatch_action"] = True
     return {**found, "hint": words(hint, LABEL)} if hint else found
 
 

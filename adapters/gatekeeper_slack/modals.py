@@ -7,6 +7,7 @@ may be is decided by the domain; Slack's own checks would speak another language
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any, Final, TypeAlias
 
@@ -24,7 +25,7 @@ APPLY, EDIT, ANSWER, AWAY = "gk:apply", "gk:edit", "gk:answer", "gk:away"  # cal
 VOUCH: Final = "gk:vouch"
 SHOWN: Final = "gk:shown"
 _FIELD: Final = "q:"  # what the block_id of a question begins with
-_INPUT: Final = "answer"  # action_id of every input
+INPUT: Final = "answer"  # action_id of every input
 _UNTIL, _NOTE, _TEXT = "until", "note", "text"  # block ids
 _PROBLEM: Final = 150  # letters beneath a field
 _GROUP: Final = 100  # options of one group, and groups of one list
@@ -58,7 +59,13 @@ def _question(field: Field, say: Say, language: str) -> Block:
     if field.kind == "tags" and not hint:
         hint = say("slack.tags", None, language)
     return kit.field(
-        block_of(field.name), field.label, element, hint=hint, optional=not field.required
+        block_of(field.name),
+        field.label,
+        element,
+        hint=hint,
+        optional=not field.required,
+        # A text would be told letter by letter, or show a hint of Slack's that misleads.
+        tell=element["type"] != "plain_text_input",
     )
 
 
@@ -68,7 +75,7 @@ def _element(field: Field, say: Say, language: str) -> Block | None:
         case "choice" | "many":
             return _choosing(field)
         case "date":
-            picker: Block = {"type": "datepicker", "action_id": _INPUT}
+            picker: Block = {"type": "datepicker", "action_id": INPUT}
             day = "".join(field.typed[:1])
             return {**picker, "initial_date": day} if _DAY.fullmatch(day) else picker
         case "consent":
@@ -78,7 +85,7 @@ def _element(field: Field, say: Say, language: str) -> Block | None:
             typed = ", ".join(field.typed) if field.kind == "tags" else "".join(field.typed[:1])
             if units(typed) > kit.TYPED:
                 return None
-            return kit.typing(_INPUT, typed, lines=field.kind == "longText")
+            return kit.typing(INPUT, typed, lines=field.kind == "longText")
 
 
 def _choosing(field: Field) -> Block:
@@ -94,7 +101,7 @@ def _choosing(field: Field) -> Block:
 
 
 def _marked(element: Block, options: list[Block], begun: list[Block]) -> Block:
-    element["action_id"] = _INPUT
+    element["action_id"] = INPUT
     if len(options) <= _GROUP:
         element["options"] = options
     else:
@@ -127,7 +134,7 @@ def block_of(name: str) -> str:
 
 def question(asked: int, text: str, say: Say, language: str, club: str) -> Block:
     """An admin's question, to be answered."""
-    element = kit.typing(_INPUT, lines=True)
+    element = kit.typing(INPUT, lines=True)
     return kit.modal(
         ANSWER,
         club,
@@ -141,8 +148,8 @@ def question(asked: int, text: str, say: Say, language: str, club: str) -> Block
 def away(window: Window, say: Say) -> Block:
     """Until when somebody is away, and a word on it."""
     language = window.language
-    until = {"type": "datepicker", "action_id": _INPUT}
-    note = kit.typing(_INPUT, most=_NOTE_MOST)
+    until = {"type": "datepicker", "action_id": INPUT}
+    note = kit.typing(INPUT, most=_NOTE_MOST)
     return kit.modal(
         AWAY,
         window.club,
@@ -221,6 +228,18 @@ def answers(view: Raw, fields: Sequence[Field]) -> dict[str, str | list[str]]:
     return found
 
 
+def begun(fields: Sequence[Field], view: Raw) -> tuple[Field, ...]:
+    """The fields with what stood in a view that was not sent."""
+    raw, state = answers(view, fields), _state(view)
+    found = []
+    for one in fields:
+        typed = raw.get(one.name, [])
+        there = block_of(one.name) in state
+        kept = (typed,) if isinstance(typed, str) else tuple(typed)
+        found.append(replace(one, typed=kept) if there else one)
+    return tuple(found)
+
+
 def _too_long(field: Field) -> bool:
     """Whether the view showed no input for it."""
     return field.kind not in {"choice", "many", "date", "consent"} and (
@@ -234,7 +253,7 @@ def _state(view: Raw) -> dict[str, Raw]:
     values = values.get("values", {}) if isinstance(values, Mapping) else {}
     found = {}
     for block, inputs in values.items() if isinstance(values, Mapping) else ():
-        raw = inputs.get(_INPUT) if isinstance(inputs, Mapping) else None
+        raw = inputs.get(INPUT) if isinstance(inputs, Mapping) else None
         if isinstance(raw, Mapping):
             found[str(block)] = raw
     return found

@@ -1,7 +1,10 @@
 """Windows: opens modals, keeps the Home tab, and gives the desk what people send in them."""
 
+import json
 import logging
+from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 from gatekeeper.domain.errors import GatekeeperError
@@ -24,6 +27,9 @@ _ACTS: Final[Mapping[str, Act]] = {
     modals.VOUCH: "vouch",
 }
 _AT_ONCE: Final[Mapping[str, Act]] = {"withdraw": "withdraw", "back": "back", "link": "link"}
+_FORMS: Final = frozenset({modals.APPLY, modals.EDIT})
+_MOST: Final = 200  # forms begun that are kept
+_LARGE: Final = 50_000  # letters of one of them
 _VOUCHES: Final = frozenset({"gk:vouch", "vouch"})
 # A command's words that open something; all others are said to us as if they were written.
 _WORDS: Final[Mapping[str, Act]] = {
@@ -49,6 +55,8 @@ class Windows:
 
     def __init__(self, api: Api, desk: FrontDesk, scene: Scene, clock: Clock) -> None:
         self._api, self._desk, self._scene, self._clock = api, desk, scene, clock
+        # Forms that were begun and not sent, as far as Slack tells; gone with the process.
+        self._begun: OrderedDict[tuple[Identity, str], Mapping[str, Any]] = OrderedDict()
 
     async def command(self, who: Identity, command: str, text: str, trigger: str) -> bool:
         """A word alone opens a window; without any it is the form, for who may apply."""
@@ -57,7 +65,7 @@ class Windows:
         act = _WORDS.get(word, "apply" if not word and "apply" in window.may else None)
         if act is None or act not in window.may:
             return False
-        await self._open(window, act, trigger)
+        await self._open(who, window, act, trigger)
         return True
 
     async def shortcut(self, who: Identity, callback: str, payload: Mapping[str, Any]) -> bool:
@@ -71,7 +79,7 @@ class Windows:
         window = await self._desk.window(who)
         if act == "apply" and "edit" in window.may:
             act = "edit"
-        await self._open(window, act, str(payload.get("trigger_id", "")))
+        await self._open(who, window, act, str(payload.get("trigger_id", "")))
         return True
 
     async def _vouch(self, who: Identity, payload: Mapping[str, Any]) -> bool:
@@ -93,6 +101,9 @@ class Windows:
         """A button of the Home tab, or the one that opens a whole card."""
         action = _first(payload.get("actions"))
         name, trigger = str(action.get("action_id")), str(payload.get("trigger_id", ""))
+        if name == modals.INPUT:
+            self._note(who, payload.get("view"))
+            return True
         if name == cards.OPEN:
             return await self._whole(who, payload, trigger)
         if not name.startswith(home.ACTION):
@@ -107,7 +118,7 @@ class Windows:
                 view = modals.question(number, asked[number], say, language, window.club)
                 await self._api.call("views.open", trigger_id=trigger, view=view)
         elif act in ("apply", "edit", "away"):
-            await self._open(window, _WORDS[act], trigger)
+            await self._open(who, window, _WORDS[act], trigger)
         elif act in _AT_ONCE:
             mark = f"{act}:{who.account}:{action.get('action_ts')}"
             filled = Filled(who=who, at=self._clock.now(), event_id=mark[:200], act=_AT_ONCE[act])
@@ -118,6 +129,17 @@ class Windows:
         else:
             return False
         return True
+
+    def _note(self, who: Identity, view: object) -> None:
+        """Something in a form was changed: what stands in all of it is kept for the next time."""
+        if not isinstance(view, Mapping) or view.get("callback_id") not in _FORMS:
+            return
+        state = {"state": view.get("state")}
+        if len(json.dumps(state)) <= _LARGE:
+            self._begun[who, str(view["callback_id"])] = state
+            self._begun.move_to_end((who, str(view["callback_id"])))
+        while len(self._begun) > _MOST:
+            self._begun.popitem(last=False)
 
     async def _whole(self, who: Identity, payload: Mapping[str, Any], trigger: str) -> bool:
         """A card with everything, for whoever may decide on it."""
@@ -149,11 +171,12 @@ class Windows:
             if len(at_fields) == len(taken.problems):
                 return {"response_action": "errors", "errors": at_fields}
             return _shown(window, say("slack.form-changed", None, language), self._desk)
+        self._begun.pop((who, str(view.get("callback_id"))), None)
         await self._quietly(who)
         return _shown(window, taken.said, self._desk)
 
     async def closed(self, who: Identity, view: Mapping[str, Any]) -> None:
-        """Nothing is kept of a form that was not sent; Slack tells no values here."""
+        """Slack tells no values here; what was told before is kept."""
 
     async def home(self, who: Identity) -> None:
         """Show the Home tab as it is now."""
@@ -162,7 +185,7 @@ class Windows:
         view = home.view(window, self._desk.say)
         await self._api.call("views.publish", user_id=user, view=view)
 
-    async def _open(self, window: Window, act: Act, trigger: str) -> None:
+    async def _open(self, who: Identity, window: Window, act: Act, trigger: str) -> None:
         say = self._desk.say
         if act not in window.may:
             view: Block = modals.told(
@@ -171,6 +194,10 @@ class Windows:
         elif act == "away":
             view = modals.away(window, say)
         else:
+            form = modals.EDIT if act == "edit" else modals.APPLY
+            kept = self._begun.get((who, form))
+            if kept is not None:
+                window = replace(window, fields=modals.begun(window.fields, kept))
             view = modals.form(window, say, editing=act == "edit")
         await self._api.call("views.open", trigger_id=trigger, view=view)
 

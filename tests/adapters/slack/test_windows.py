@@ -78,6 +78,28 @@ async def test_somebody_applies_and_is_told_what_is_wrong_at_the_field(club):
     assert "Welcome" in letters(ada.home.content["blocks"])
 
 
+async def test_a_form_that_was_begun_goes_on_where_it_was_closed(club):
+    ada = person(club, "ada", APPLYING)
+    await ada.shortcut("apply")
+    view = ada.open_view()
+    await club.slack.interact(
+        {
+            **ada._who("block_actions"),
+            "view": {**view.content, "id": view.id, "state": {"values": SENT}},
+            "actions": [{"action_id": "answer", "block_id": "q:how", "type": "radio_buttons"}],
+        }
+    )
+    await ada.close_view(view)
+    await ada.shortcut("apply")
+    why, how = (one["element"] for one in ada.open_view().content["blocks"])
+    assert why["initial_value"] == "I like <!here> clocks"
+    assert how["initial_option"]["value"] == "web"
+    await ada.send_view(ada.open_view(), SENT)
+    await ada.close_view(ada.open_view())
+    await ada.shortcut("apply")
+    assert "initial_value" not in ada.open_view().content["blocks"][0]["element"]
+
+
 async def test_whoever_has_applied_changes_withdraws_and_answers_from_the_home_tab(club):
     ben = person(club, "ben", OPEN)
     ben.open_home()
