@@ -15,6 +15,7 @@ from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from gatekeeper.domain.activity import Sign
+from gatekeeper.domain.errors import GatekeeperError
 from gatekeeper.domain.events import Departed, Event, Joined
 from gatekeeper.domain.identity import Identity
 from gatekeeper.ports import Clock, FrontDesk
@@ -311,7 +312,8 @@ class Reception:
         try:
             return await doing
         except Exception as error:
-            log.warning("slack-screen-failed %s: %s", what, type(error).__name__)
+            detail = str(error) if isinstance(error, GatekeeperError) else ""
+            log.warning("slack-screen-failed %s: %s %s", what, type(error).__name__, detail)
             return None
 
     # ---- going on ------------------------------------------------------------------------------

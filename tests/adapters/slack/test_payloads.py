@@ -1,6 +1,7 @@
 """Every payload kept beside these tests is taken in, or ignored on purpose, by name."""
 
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ import pytest
 
 from gatekeeper.domain import events as told
 from gatekeeper.domain.activity import Kind
+from gatekeeper.testing.clock import ManualClock
+from gatekeeper.testing.platform_world import RecordingDesk
+from gatekeeper_slack.cards import symbol_of
 from gatekeeper_slack.events import (
     NOTHING,
     Changed,
@@ -22,8 +26,13 @@ from gatekeeper_slack.events import (
     heard,
     pressed,
 )
+from gatekeeper_slack.listening import Intake
 from gatekeeper_slack.requests import readable, verify
 from gatekeeper_slack.scene import Scene
+from gatekeeper_slack.screens import Looks
+from tests.adapters.slack.ears import Ears, ears
+from tests.adapters.slack.test_requests import APP, FORM, JSON, asked
+from tests.support.slack.delivery import signed
 
 HERE = Path(__file__).parent / "payloads"
 NOW = datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
@@ -119,6 +128,108 @@ def test_interaction(name):
     else:
         found = acted(SCENE, body, NOW)
     assert summary(found)[:2] == INTERACTIONS[name]
+
+
+# ---- As Slack sends them: signed, through everything of ours up to the desk ----------------------
+
+
+class Taken(RecordingDesk):
+    """A desk that also knows what was to be shown to people."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        async def show(*given: Any) -> None:
+            self.shown.append(name)
+
+        return show
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Taken]:
+    """With `post`: one signed body, and the answer."""
+    desk = Taken()
+    intake = Intake(
+        "http://127.0.0.1:9/api/",  # nothing may be asked of Slack
+        desk,
+        SCENE,
+        ManualClock(NOW),
+        looks=Looks(symbol_of),
+        screens=desk,
+        signing_secret=APP.signing_secret,
+    )
+
+    async def post(body: bytes, kind: str) -> tuple[int, Any]:
+        headers = signed(APP, body.decode(), NOW.timestamp())
+        status, _, answer = await asked(intake.routes, body, kind, headers)
+        return status, answer
+
+    desk.post = post  # type: ignore[attr-defined]
+    yield desk
+    await intake.stop()
+
+
+@pytest.mark.parametrize("name", EVENTS)
+async def test_event_is_answered(desk, name, caplog):
+    status, answer = await desk.post((HERE / "events" / f"{name}.json").read_bytes(), JSON)
+    challenged = {"challenge": read("events", name).get("challenge")}
+    assert (status, answer) == (200, challenged if name == "url_verification" else None)
+    event, sign, change = EVENTS[name]
+    assert [type(one) for one in desk.events] == [event] * bool(event)
+    assert [one.kind for one in desk.signs] == [sign] * bool(sign)
+    assert desk.shown == ["home"] * (change is Home)
+    assert not [one for one in caplog.records if one.exc_info]
+
+
+SHOWN = {
+    "block_actions_home_button": "pressed",
+    "message_action": "shortcut",
+    "shortcut_global": "shortcut",
+    "slash_command": "command",
+    "slash_command_with_text": "command",
+    "view_closed": "closed",
+    "view_submission": "submitted",
+}
+
+
+@pytest.mark.parametrize("name", INTERACTIONS)
+async def test_interaction_is_answered(desk, name, caplog):
+    form = (HERE / "interactions" / f"{name}.form.txt").read_bytes().strip()
+    status, answer = await desk.post(form, FORM)
+    assert (status, answer) == (200, {"options": []} if name == "block_suggestion" else None)
+    event, sign = INTERACTIONS[name]
+    assert [one.kind for one in desk.signs] == [sign] * bool(sign)
+    if name == "block_actions_message_button":  # of another app's making: it chooses nothing
+        assert (desk.events, desk.shown) == ([], ["pressed"])
+    else:
+        assert [type(one) for one in desk.events] == [event] * bool(event)
+        assert desk.shown == ([SHOWN[name]] if name in SHOWN else [])
+    assert not [one for one in caplog.records if one.exc_info]
+
+
+# ---- Over a socket -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def line() -> AsyncIterator[Ears]:
+    async with ears("socket") as heard:
+        heard.scene.team = SCENE.team
+        yield heard
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (HERE / "socket-mode").iterdir()))
+async def test_a_line_lives_on_after(line, name, caplog):
+    """Whatever Slack says on one line, an envelope that comes next is taken in and answered."""
+    await line.slack.lines[0].send_json(read("socket-mode", name))
+    line.scene.team = line.team.id
+    ada = line.person("ada", line.club)
+    ada.write(line.club, "hello")
+    await line.slack.quiet()
+    assert line.slack.told[-1].tries[-1] == 200
+    assert len(line.desk.signs) >= 1
+    assert not [one for one in caplog.records if one.exc_info]
 
 
 @pytest.mark.parametrize("name", ["envelope_events_api", "envelope_events_api_retry"])

@@ -1,6 +1,7 @@
 """The guard in front of signed requests: the right status, one line with a code, no traceback."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,6 +40,14 @@ async def ask(
     taken = Taken()
     if headers is None:
         headers = signed_bytes(body)
+    app = Requests(secret, ManualClock(NOW), taken)
+    return *await asked(app, body, kind, headers, method), taken
+
+
+async def asked(
+    app: Requests, body: bytes, kind: str, headers: Mapping[str, str], method: str = "POST"
+) -> tuple[int, dict[str, str], Any]:
+    """What an ASGI application answers: status, headers, JSON."""
     sent: list[Any] = []
 
     async def receive() -> Any:
@@ -56,10 +65,10 @@ async def ask(
         ],
         "client": ("127.0.0.1", 1),
     }
-    await Requests(secret, ManualClock(NOW), taken)(scope, receive, send)
+    await app(scope, receive, send)
     start, end = sent
     found = {name.decode(): value.decode() for name, value in start["headers"]}
-    return start["status"], found, json.loads(end["body"] or b"null"), taken
+    return start["status"], found, json.loads(end["body"] or b"null")
 
 
 def signed_bytes(body: bytes, at: float = NOW.timestamp()) -> dict[str, str]:
