@@ -22,6 +22,8 @@ class ClubState:
         looked_by: digest of the rules that the `look_at` of its members follows from.
         unfiltered: digest of a version of the policy for which Sweeps look at everyone, since
             somebody was found who would have been left out.
+        members: how many memberships are inside; the store keeps it as they begin and end, since
+            to count millions takes seconds.
     """
 
     id: int = 0
@@ -35,6 +37,7 @@ class ClubState:
     policy_pending: str = ""
     looked_by: str = ""
     unfiltered: str = ""
+    members: int = 0
     head_posted_at: datetime | None = None
     trials_told_at: datetime | None = None  # what differed up to then was told
     served_at: datetime | None = None  # heartbeat of the running service

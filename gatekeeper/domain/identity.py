@@ -8,6 +8,9 @@ from typing import NewType, Self
 ClubId = NewType("ClubId", str)  # a slug: metadata.name of the club's policy document
 
 
+EMAIL = "email"  # stands for a platform where a letter goes to an address; nobody meets there
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Identity:
     """One account on one platform, written `matrix:@ada:example.org`."""
@@ -97,4 +100,23 @@ class Linked:
     moved: Mapping[str, list[int]]
     barred: bool = False
     at: datetime
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """An e-mail address that somebody named, and has confirmed by the code that was sent there.
+
+    It is no account: nobody is seen by it, applies by it or decides by it.
+    """
+
+    id: int = 0
+    club: ClubId
+    person_id: int
+    address: str
+    browser: str  # digest of the session that asked for the code
+    created_at: datetime
+    expires_at: datetime
+    tries: int = 0
+    confirmed_at: datetime | None = None
     ended_at: datetime | None = None

@@ -233,3 +233,8 @@ class SweepItem:
     rule: str
     evidence: Mapping[str, Value] = field(default_factory=dict)
     outcome: str = ""  # "", kept, removed, unreachable, alive
+
+
+def headcount(value: object) -> int:
+    """1 for a membership that is inside, 0 for whatever else."""
+    return int(isinstance(value, Membership) and value.state in INSIDE)

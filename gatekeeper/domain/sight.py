@@ -46,6 +46,8 @@ class Sight:
 
     def blind(self, start: datetime, end: datetime) -> list[Gap]:
         """The gaps that reach into `start` to `end`, cut to it; also the time before we began."""
+        if not self.gaps and self.begins is not None and self.begins <= start:
+            return []  # as of nearly everybody
         found = [*self.gaps]
         if self.begins is None or self.begins > start:
             found.insert(0, Gap(start, end if self.begins is None else self.begins, "", ""))

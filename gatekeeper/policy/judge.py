@@ -177,7 +177,8 @@ class Policy:
     def judge_member(self, facts: MemberFacts, now: datetime) -> Ruling:
         """What the pruning rules say; KEEP, NOTIFY or REMOVE. Raises ValueError for naive `now`."""
         found = find(self.pruning_rules, facts, now)
-        rule = found.rule.rule if found.rule else None
+        fired = found.rule
+        rule = fired.rule if fired else None
         audit = self.pruning.mode_in_force is Mode.AUDIT
         verdict, name, said = Verdict.KEEP, "", FAULT if found.faulty else CODES[Verdict.KEEP]
         if isinstance(rule, Exclusion):
@@ -187,7 +188,9 @@ class Policy:
             said = code_of(rule)
         values: Mapping[str, Value] = {}
         if name:
-            values = {**self._values(said, self.pruning_rules.params), **found.explanation()}
+            values = self._values(said, self.pruning_rules.params)
+        if name and fired and fired.explanation:
+            values = {**values, **found.explanation()}
         return Ruling(
             verdict=verdict,
             rule=name,

@@ -17,6 +17,7 @@ class ClubState(Row):
     policy_pending = words()
     looked_by = words()
     unfiltered = words()
+    members = fields.BigIntField(default=0)
     head_posted_at = moment()
     trials_told_at = moment()
     served_at = moment()

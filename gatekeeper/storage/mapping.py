@@ -23,6 +23,7 @@ MODELS: Final[Mapping[type[Any], type[tables.Row]]] = {
     identity.Person: tables.Person,
     identity.Account: tables.Account,
     identity.LinkCode: tables.LinkCode,
+    identity.Address: tables.Address,
     identity.Linked: tables.Linked,
     applications.Application: tables.Application,
     applications.Vote: tables.Vote,
@@ -222,7 +223,7 @@ def _words(kind: type[StrEnum]) -> Callable[[str], StrEnum]:
 def _nested(adapter: TypeAdapter[Any]) -> Codec:
     return Codec(
         lambda value: to_json(adapter.dump_python(value, mode="json")),
-        lambda text: adapter.validate_python(json.loads(text)),
+        adapter.validate_json,
         nested=True,
     )
 

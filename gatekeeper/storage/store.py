@@ -115,8 +115,8 @@ class TortoiseStore:
         await session.rows(
             "INSERT INTO clubs"
             " (club, created_at, paused_by, policy, policy_aside, policy_pending, looked_by,"
-            " unfiltered, served_by)"
-            " VALUES (?, ?, '', '', '', '', '', '', '') ON CONFLICT DO NOTHING RETURNING id",
+            " unfiltered, members, served_by)"
+            " VALUES (?, ?, '', '', '', '', '', '', 0, '') ON CONFLICT DO NOTHING RETURNING id",
             [club, moment_text(now) if session.dialect == "sqlite" else now],
         )
         await session.rows(f"SELECT id FROM clubs WHERE club = ?{lock}", [club])

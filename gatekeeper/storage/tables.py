@@ -73,6 +73,21 @@ class LinkCode(Row):
         indexes = (Index(fields=("club", "digest")), Index(fields=("club", "identity")))
 
 
+class Address(Row):
+    person_id = fields.BigIntField()
+    address = fields.TextField()
+    browser = fields.TextField()
+    created_at = fields.DatetimeField()
+    expires_at = fields.DatetimeField()
+    tries = fields.BigIntField(default=0)
+    confirmed_at = moment()
+    ended_at = moment()
+
+    class Meta:
+        table = "addresses"
+        indexes = (Index(fields=("club", "person_id")),)
+
+
 class Linked(Row):
     into_id = fields.BigIntField()
     from_id = fields.BigIntField()

@@ -10,6 +10,7 @@ from tortoise.exceptions import IntegrityError
 from gatekeeper.domain.decisions import Decision, Entry, Order, Progress, Verdict
 from gatekeeper.domain.errors import NotFound, RecordBroken, WrongState
 from gatekeeper.domain.identity import ClubId
+from gatekeeper.domain.memberships import Membership, headcount
 from gatekeeper.policy.predicates import FALSE, TRUE, Predicate
 from gatekeeper.ports import PAGE
 from gatekeeper.storage import record
@@ -50,6 +51,7 @@ class TortoiseTx(SignsTx):
             raise WrongState(state="exists", event="add", kind=type(value).__name__)
         kept = table.value(rows[0])
         self._note_due(kept, {})
+        await self._count_in(headcount(kept))
         return kept
 
     async def get(self, kind: type[T], id: int) -> T:  # noqa: A002 - the port's name
@@ -113,6 +115,7 @@ class TortoiseTx(SignsTx):
             raise WrongState(state="stale", event="change", kind=type(value).__name__)
         changed = table.value(rows[0])
         self._note_due(changed, changes)
+        await self._count_in(headcount(changed) - headcount(value))
         return changed
 
     async def add_many(self, values: Sequence[Any]) -> None:
@@ -130,6 +133,7 @@ class TortoiseTx(SignsTx):
                 await self._session.add_rows(table.table, names, rows)
         except IntegrityError as taken:
             raise WrongState(state="exists", event="add", kind=table.kind.__name__) from taken
+        await self._count_in(sum(map(headcount, values)))
 
     async def page(
         self,
@@ -186,6 +190,8 @@ class TortoiseTx(SignsTx):
         table = self._writer(kind)
         if not criteria:
             raise ValueError("remove needs a criterion")
+        if kind is Membership:
+            raise ValueError("a membership ends; it is not deleted")
         condition, values = where(table, self.club, criteria)
         return await self._session.run(f"DELETE FROM {table.table} WHERE {condition}", values)
 
@@ -265,6 +271,13 @@ class TortoiseTx(SignsTx):
         moved = not changes or not changes.keys().isdisjoint({"progress", "due_at", "attempt"})
         if isinstance(value, Order) and value.progress is Progress.DUE and moved:
             self.due.append(value.id)
+
+    async def _count_in(self, more: int) -> None:
+        """Keep `ClubState.members`; whoever writes holds the club's row already."""
+        if more:
+            await self._session.run(
+                'UPDATE clubs SET "members" = "members" + ? WHERE club = ?', [more, self.club]
+            )
 
     async def _insert(self, table: str, row: Mapping[str, Any]) -> None:
         marks = ", ".join("?" * len(row))

@@ -30,7 +30,7 @@ from gatekeeper.domain.clubs import (
     Tally,
 )
 from gatekeeper.domain.decisions import Entry, Order
-from gatekeeper.domain.identity import Account, LinkCode, Linked, Person
+from gatekeeper.domain.identity import Account, Address, LinkCode, Linked, Person
 from gatekeeper.domain.memberships import (
     INSIDE,
     Dispute,
@@ -73,6 +73,7 @@ KINDS: Final[frozenset[type[Any]]] = frozenset(
         *ONE_OPEN,
         Person,
         LinkCode,
+        Address,
         Linked,
         Vote,
         Vouch,

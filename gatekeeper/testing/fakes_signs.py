@@ -68,7 +68,7 @@ class FakeSigns:
 
     async def move_last(self: Tx, last: Mapping[int, Sign]) -> None:
         """Move the last sign of memberships, by their id, forward; never back."""
-        await self.remove(Membership, id=0)
+        await self.change_all(Membership, {}, id=0)
         for number, sign in last.items():
             member = await self.first(Membership, id=number)
             if member is None:

@@ -15,6 +15,7 @@ from gatekeeper.domain.clubs import ClubState
 from gatekeeper.domain.decisions import Decision, Entry, Order, Progress
 from gatekeeper.domain.errors import NotFound, RecordBroken, StorageError, WrongState
 from gatekeeper.domain.identity import ClubId
+from gatekeeper.domain.memberships import Membership, headcount
 from gatekeeper.policy.predicates import FALSE, TRUE, Predicate, holds
 from gatekeeper.ports import PAGE, Clock
 from gatekeeper.testing.fakes_rows import (
@@ -156,6 +157,7 @@ class FakeTx(FakeSigns):
         self._refuse_twins(kept, "add")
         table[kept.id] = kept
         self._note_due(kept, {})
+        self._count_in(headcount(kept))
         return cast(T, copied(kept))
 
     async def get(self, kind: type[T], id: int) -> T:  # noqa: A002 - the port's name
@@ -206,6 +208,7 @@ class FakeTx(FakeSigns):
         self._refuse_twins(changed, "change")
         table[changed.id] = changed
         self._note_due(changed, changes)
+        self._count_in(headcount(changed) - headcount(value))
         return cast(T, copied(changed))
 
     async def add_many(self, values: Sequence[Any]) -> None:
@@ -254,6 +257,8 @@ class FakeTx(FakeSigns):
         table = self._written(kind)
         if not criteria:
             raise ValueError("remove needs a criterion")
+        if kind is Membership:
+            raise ValueError("a membership ends; it is not deleted")
         going = [value.id for value in table.values() if meets(value, criteria)]
         for each in going:
             del table[each]
@@ -366,6 +371,11 @@ class FakeTx(FakeSigns):
                 same = all(getattr(other, name) == getattr(value, name) for name in key)
                 if same and other.id != value.id:
                     raise WrongState(state="exists", event=event, kind=kind.__name__)
+
+    def _count_in(self, more: int) -> None:
+        states = self._written(ClubState) if more else {}
+        for number, state in states.items():
+            states[number] = replace(state, members=state.members + more)
 
     def _note_due(self, value: object, changes: Mapping[str, Any]) -> None:
         moved = not changes or not changes.keys().isdisjoint({"progress", "due_at", "attempt"})

@@ -1,5 +1,6 @@
 """RowLaws: what StoreContract says of single values."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta, timezone
 from typing import Any, Final
@@ -37,7 +38,7 @@ from gatekeeper.policy.predicates import (
     Or,
     Predicate,
 )
-from gatekeeper.ports import Store
+from gatekeeper.ports import Store, Tx
 from gatekeeper.testing.store_samples import (
     ADA,
     KINDS,
@@ -268,6 +269,37 @@ class RowLaws:
                     await tx.change_all(Membership, guarded, person_id=1)
         async with store.look(LUTES) as tx:
             assert await tx.count(Membership, name="Bo") == 2
+
+    async def test_the_club_knows_how_many_are_inside(self, store: Store) -> None:
+        """Also after a change that was refused, and after a transaction that was given up."""
+
+        async def known(tx: Tx) -> int:
+            (state,) = await tx.find(ClubState)
+            inside = await tx.count(Membership, state__in=tuple(memberships.INSIDE))
+            assert state.members == inside
+            return inside
+
+        async with store.transaction(LUTES) as tx:
+            first = await tx.add(membership(LUTES, 1))
+            await tx.add(membership(LUTES, 2, state=memberships.State.DEPARTED))
+            await tx.add_many([membership(LUTES, number) for number in (3, 4, 5)])
+            assert await known(tx) == 4
+            gone = await tx.change(first, state=memberships.State.REMOVED, ended_at=later(1))
+            with pytest.raises(WrongState):
+                await tx.change(first, state=memberships.State.DEPARTED)
+            await tx.change(gone, name="Bo")
+            with pytest.raises(ValueError, match="deleted"):
+                await tx.remove(Membership, id=gone.id)
+            assert await known(tx) == 3
+        with suppress(LookupError):
+            async with store.transaction(LUTES) as tx:
+                await tx.add(membership(LUTES, 6))
+                assert await known(tx) == 4
+                raise LookupError
+        async with store.transaction(ClubId("drums")) as tx:
+            assert await known(tx) == 0
+        async with store.look(LUTES) as tx:
+            assert await known(tx) == 3
 
     async def test_kind_and_texts_are_criteria_and_orders_too(self, store: Store) -> None:
         async with store.transaction(LUTES) as tx:

@@ -51,7 +51,7 @@ from gatekeeper.domain.decisions import (
     Tell,
     Verdict,
 )
-from gatekeeper.domain.identity import Account, ClubId, Identity, LinkCode, Linked, Person
+from gatekeeper.domain.identity import Account, Address, ClubId, Identity, LinkCode, Linked, Person
 from gatekeeper.domain.memberships import (
     Dispute,
     Exemption,
@@ -168,6 +168,17 @@ def samples(club: ClubId) -> list[Any]:
             proven_at=later(1),
             refuses_proofs_at=later(2),
             roles=("founder", "admin"),
+        ),
+        Address(
+            club=club,
+            person_id=1,
+            address="ada@example.org",
+            browser="b",
+            created_at=NOON,
+            expires_at=later(0.01),
+            tries=2,
+            confirmed_at=later(0.005),
+            ended_at=later(1),
         ),
         LinkCode(
             club=club,

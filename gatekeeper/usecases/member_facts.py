@@ -1,7 +1,7 @@
 """What a policy's rules see of a member, with the evidence that is shown to people."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -98,11 +98,16 @@ async def look_at(
 
     `policy` is the same one where it judges by other means.
     """
-    looks, policy = [], policy or parts.policy
+    looks, policy = list[Look](), policy or parts.policy
     for start in range(0, len(members), JUDGED):
         page = members[start : start + JUDGED]
         book = await read_book(tx, parts, page, outlook, now)
-        looks += [await _look(tx, parts, policy, member, book, outlook, now) for member in page]
+        for member in page:
+            if member.noticed_at is not None:
+                member = await stretched(
+                    tx, parts, member, book.sights[member.person_id].spans, now
+                )
+            looks.append(_look(parts, policy, member, book, outlook, now))
     return looks
 
 
@@ -120,30 +125,40 @@ async def read_book(
     activity = defaultdict(list)
     for day in await tx.find(Activity, day__gte=(now - MONTH).date(), **only):
         activity[day.person_id].append(day)
-    roles: dict[int, tuple[str, ...]] = {}
-    admins = set()
     accounts = await tx.find(Account, **only)
-    for account in accounts:
-        roles[account.person_id] = (*roles.get(account.person_id, ()), *account.roles)
-        if decides(parts, account.identity, outlook):
-            admins.add(account.person_id)
     return Book(
         sights=await views_of(tx, parts, members, accounts, since),
         leaves=leaves,
         exemptions=exemptions,
         activity=activity,
         last=await tx.last_signs(only["person_id__in"]),
-        roles=roles,
-        admins=admins,
+        roles=roles_of(accounts),
+        admins=deciding(parts, members, accounts, outlook),
         watched_since=(await club_state(tx)).watched_since,
         disputed={one.person_id for one in await tx.find(Dispute, ended_at=None, **only)},
     )
 
 
-def decides(parts: Parts, who: Identity, outlook: Outlook) -> bool:
-    """Someone the policy names is protected also while they are not in the admins' room."""
-    named = parts.policy.club.spec.admins.people
-    return who in outlook.admins or (bool(named) and str(who) in named)
+def roles_of(accounts: Iterable[Account]) -> dict[int, tuple[str, ...]]:
+    """By person, of all their accounts."""
+    roles: dict[int, tuple[str, ...]] = {}
+    for account in accounts:
+        roles[account.person_id] = (*roles.get(account.person_id, ()), *account.roles)
+    return roles
+
+
+def deciding(
+    parts: Parts, members: Sequence[Membership], accounts: Sequence[Account], outlook: Outlook
+) -> frozenset[int]:
+    """Persons who decide by any of their accounts.
+
+    Someone the policy names is protected also while they are not in the admins' room.
+    """
+    named = map(Identity.parse, parts.policy.club.spec.admins.people)
+    admins = frozenset([*outlook.admins, *named])
+    whose = [(one.identity, one.person_id) for one in members]
+    whose += [(one.identity, one.person_id) for one in accounts]
+    return frozenset(person for who, person in whose if who in admins)
 
 
 def _silent_from(member: Membership) -> datetime:
@@ -151,8 +166,7 @@ def _silent_from(member: Membership) -> datetime:
     return last if last is not None and last > known else known
 
 
-async def _look(
-    tx: Tx,
+def _look(
     parts: Parts,
     policy: Policy,
     member: Membership,
@@ -161,8 +175,6 @@ async def _look(
     now: datetime,
 ) -> Look:
     view = book.sights[member.person_id]
-    if member.noticed_at is not None:
-        member = await stretched(tx, parts, member, view.spans, now)
     facts, protected = facts_from(parts, member, book, outlook, now)
     ruling = policy.judge_member(facts, now)
     candidate = Candidate(
@@ -193,8 +205,28 @@ def facts_from(
             start = max(start, leave.ended_at)
     silent = seen(spans, start, now) + more
     share = 1.0 if now <= start else silent / (now - start)
-    protected = _protected(parts, member, book, outlook, now)
-    return _facts(parts, member, book, outlook, now, silent, share, protected), protected
+    exempt, away = _exempt_until(book, member.person_id, now), _away_until(book, member, now)
+    facts = MemberFacts.of_rows(
+        roles=book.roles.get(member.person_id, ()),
+        admin=member.person_id in book.admins,
+        bot=member.identity in outlook.bots,
+        exempt=exempt is not None,
+        exempt_until=exempt,
+        on_leave=away is not None,
+        on_leave_until=away,
+        known_since=member.known_since,
+        joined_at=None if member.origin == "adopted" else member.since,
+        last_active_at=member.last_seen_at,
+        last_kind=member.last_kind,
+        last_place=member.last_place,
+        silent=silent,
+        seen_share=share,
+        noticed_at=member.noticed_at,
+        grace_over=grace_over(member, now),
+        **_counts(book.activity.get(member.person_id, ())),
+        **_lasts(book.last.get(member.person_id)),
+    )
+    return facts, _protected(parts, facts, member, book, outlook, now)
 
 
 async def stretched(
@@ -213,15 +245,20 @@ async def stretched(
 
 
 def _protected(
-    parts: Parts, member: Membership, book: Book, outlook: Outlook, now: datetime
+    parts: Parts,
+    facts: MemberFacts,
+    member: Membership,
+    book: Book,
+    outlook: Outlook,
+    now: datetime,
 ) -> str:
-    if member.identity in outlook.bots:
+    if facts.bot:
         return "bot"
-    if _admin(parts, member, book, outlook):
+    if facts.admin:
         return "admin"
-    if _exempt_until(book, member.person_id, now) is not None:
+    if facts.exempt:
         return "exempt"
-    if _away_until(book, member.person_id, now) is not None:
+    if facts.on_leave:
         return "on-leave"
     if member.person_id in book.disputed:
         return "disputed"
@@ -233,53 +270,15 @@ def _protected(
     return ""
 
 
-def _admin(parts: Parts, member: Membership, book: Book, outlook: Outlook) -> bool:
-    return member.person_id in book.admins or decides(parts, member.identity, outlook)
-
-
-def _facts(
-    parts: Parts,
-    member: Membership,
-    book: Book,
-    outlook: Outlook,
-    now: datetime,
-    silent: timedelta,
-    share: float,
-    protected: str,
-) -> MemberFacts:
-    person = member.person_id
-    exempt, away = _exempt_until(book, person, now), _away_until(book, person, now)
-    return MemberFacts.of_rows(
-        roles=book.roles.get(person, ()),
-        admin=_admin(parts, member, book, outlook),
-        bot=member.identity in outlook.bots,
-        exempt=exempt is not None,
-        exempt_until=exempt,
-        on_leave=away is not None,
-        on_leave_until=away,
-        known_since=member.known_since,
-        joined_at=None if member.origin == "adopted" else member.since,
-        last_active_at=member.last_seen_at,
-        last_kind=member.last_kind,
-        last_place=member.last_place,
-        silent=silent,
-        seen_share=share,
-        noticed_at=member.noticed_at,
-        grace_over=grace_over(member, now),
-        **_counts(book.activity.get(person, ())),
-        **_lasts(book.last.get(person)),
-    )
-
-
 def _exempt_until(book: Book, person: int, now: datetime) -> datetime | None:
     """None where they are not exempt."""
     ours = book.exemptions.get(person)
     return max((one.until for one in ours if one.until > now), default=None) if ours else None
 
 
-def _away_until(book: Book, person: int, now: datetime) -> datetime | None:
+def _away_until(book: Book, member: Membership, now: datetime) -> datetime | None:
     """None where they are not on leave."""
-    ours = book.leaves.get(person)
+    ours = book.leaves.get(member.person_id)
     if not ours:
         return None
     return max((one.until for one in ours if not one.ended_at and one.until > now), default=None)

@@ -38,8 +38,9 @@ from gatekeeper.usecases.member_facts import (
     MONTH,
     Book,
     Outlook,
-    decides,
+    deciding,
     facts_from,
+    roles_of,
     stretched,
 )
 from gatekeeper.usecases.parts import Parts, club_state
@@ -136,20 +137,14 @@ async def _rows(
     activity = defaultdict(list)
     for day in await tx.find(Activity, order="last_at", day__gte=since.date(), **them):
         activity[day.person_id].append(day)
-    roles: dict[int, tuple[str, ...]] = {}
-    admins = set()
     accounts = await tx.find(Account, **them)
-    for account in accounts:
-        roles[account.person_id] = (*roles.get(account.person_id, ()), *account.roles)
-        if decides(parts, account.identity, outlook):
-            admins.add(account.person_id)
     return _Rows(
         members=members,
         leaves=leaves,
         exemptions=exemptions,
         activity=activity,
-        roles=roles,
-        admins=frozenset(admins),
+        roles=roles_of(accounts),
+        admins=deciding(parts, members, accounts, outlook),
         sights=await views_of(tx, parts, members, accounts, BEGINNING),
         watched_since=(await club_state(tx)).watched_since,
     )

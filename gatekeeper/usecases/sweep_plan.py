@@ -83,7 +83,7 @@ async def plan(
     Many are judged by generated code, all anew by the library where the two once differ; whoever
     is to be removed is judged by the library once more just before.
     """
-    members = await tx.count(Membership, state__in=tuple(INSIDE))
+    members = (await club_state(tx)).members
     sieve = None if whole else await _sieve(tx, parts, members)
     if members <= WHOLE:
         return await _plan(tx, parts, outlook, now, members, sieve, parts.policy)

@@ -240,6 +240,8 @@ def _statements(crowd: Crowd) -> list[str]:
         )
 
     day, every = 86_400, crowd.every
+    old = NOW - timedelta(days=400)
+    club = ClubState(club=CLUB, created_at=old, watched_since=old, members=crowd.members)
     quiet = f"i % {every} = 0"
     # whoever is silent, since 100 to 299 days; all others, since at most 80
     seen = f"CASE WHEN {quiet} THEN {day} * (100 + i % 200) ELSE {day} * (i % 80) END"
@@ -249,7 +251,6 @@ def _statements(crowd: Crowd) -> list[str]:
     which = numbers(crowd.members)
     some = f"(SELECT i * {every} AS i FROM {numbers(crowd.members // every)}) AS s"
     person, day_zero = Identity("matrix", "@member:example.org"), NOW - timedelta(days=350)
-    old = NOW - timedelta(days=400)
     account = Account(
         club=CLUB, person_id=1, identity=person, name="Member", first_seen_at=day_zero
     )
@@ -273,7 +274,7 @@ def _statements(crowd: Crowd) -> list[str]:
     roles = f"CASE WHEN i % {10 * every} = 0 THEN '[\"staff\"]' ELSE '[]' END"
     seen_and_due = {"last_seen_at": at(seen), "look_at": at(due)}
     return [
-        _insert(crowd, ClubState(club=CLUB, created_at=old, watched_since=old)),
+        _insert(crowd, club),
         _insert(crowd, Coverage(club=CLUB, platform="matrix", start=old, end=NOW)),
         _insert(crowd, member, {**them, **seen_and_due}, which),
         _insert(crowd, account, {**them, "roles": roles}, some),
