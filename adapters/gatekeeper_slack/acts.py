@@ -68,14 +68,22 @@ class Acts:
     # ---- coming and going ----------------------------------------------------------------------
 
     async def _admit(self, action: Admit) -> Receipt:
-        """Into the club's channel, then into the others; on Slack an invitation takes people in."""
+        """Into every channel, the club's own last: that is when they are inside, and a try that
+        broke off before goes on. On Slack an invitation takes people in at once."""
         user, there = self._ours(action.who), await self.people.places(action.who)
         if action.rooms and self.scene.club not in there:
             return self._receipt(False)
-        new: set[str] = set()
-        for channel in self.scene.rooms.values():
-            if channel and channel not in there and await self._invite(channel, user):
-                new.add(channel)
+        rooms = [one for one in self.scene.rooms.values() if one and one not in there]
+        new: list[str] = []
+        try:
+            for channel in sorted(rooms, key=lambda one: one == self.scene.club):
+                if await self._invite(channel, user):
+                    new.append(channel)
+        except Refusal:
+            if self.scene.club not in there:  # who may not be let in whole is not let in by half
+                for channel in new:
+                    await self._kick(channel, user)
+            raise
         return self._receipt(bool(new) if action.rooms else self.scene.club in new)
 
     async def _invite(self, channel: str, user: str) -> bool:

@@ -1,6 +1,7 @@
 """Which channels are the club's: found by id, by what we kept, or by name; made where missing."""
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,6 +9,8 @@ from typing import Any, Final
 from gatekeeper.ports import Vault
 from gatekeeper_slack.api import Api, Refusal
 from gatekeeper_slack.scene import Scene
+
+log = logging.getLogger(__name__)
 
 _KINDS: Final = "public_channel,private_channel"
 
@@ -23,12 +26,16 @@ class Channel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All channels that a club wants; the first of `channels` is the club's own."""
+    """All channels that a club wants; the first of `channels` is the club's own.
+
+    `people`: admins by name, as team:user, who are taken into channels that we make.
+    """
 
     club: str
     channels: tuple[Channel, ...]
     admins: Channel
     welcome: str
+    people: tuple[str, ...]
 
     @classmethod
     def read(cls, club: str, places: Mapping[str, Any]) -> "Plan":
@@ -39,6 +46,11 @@ class Plan:
             channels=channels,
             admins=_channel(places["adminChannel"]),
             welcome=str(places.get("welcomeChannel") or channels[0].alias),
+            people=tuple(
+                str(one).removeprefix("slack:")
+                for one in places.get("admins", ())
+                if str(one).startswith("slack:")
+            ),
         )
 
     def all(self) -> tuple[Channel, ...]:
@@ -79,8 +91,9 @@ class Places:
         lost: dict[str, str] = {}
         for place in self._plan.all():
             number = place.id or kept.get(place.alias) or by_name.get(place.name, "")
-            if not number and make:
-                number, ours = await self._make(place, ours)
+            if not number and make and (made := await self._make(place)):
+                number = str(made["id"])
+                ours[number] = made
             if not number:
                 lost[place.alias] = "missing"
             elif number not in ours:
@@ -98,16 +111,26 @@ class Places:
         if found != kept:
             await self._vault.put(drawer, json.dumps(found).encode())
 
-    async def _make(self, place: Channel, ours: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """A private channel; none where the name is taken by one that we are not in."""
+    async def _make(self, place: Channel) -> Mapping[str, Any] | None:
+        """A private channel with the admins in it, else nobody could see it; None where the name
+        is taken by one that we are not in."""
         try:
             told = await self._api.call("conversations.create", name=place.name, is_private=True)
         except Refusal as error:
             if error.error != "name_taken":
                 raise
-            return "", ours
-        made = dict(told["channel"])
-        return str(made["id"]), {**ours, str(made["id"]): made}
+            return None
+        made: Mapping[str, Any] = told["channel"]
+        for team, _, user in (one.partition(":") for one in self._plan.people):
+            if team == self._scene.team:
+                await self._take_in(str(made["id"]), user)
+        return made
+
+    async def _take_in(self, channel: str, user: str) -> None:
+        try:
+            await self._api.call("conversations.invite", channel=channel, users=user)
+        except Refusal as error:
+            log.warning("slack-admin-not-invited %s", error.detail)
 
 
 def _is_open(channel: Mapping[str, Any]) -> bool:
