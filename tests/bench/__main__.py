@@ -12,7 +12,7 @@ import time
 import traceback
 
 import gatekeeper.cli  # noqa: F401 - as in the service, garbage is looked for only now and then
-from tests.bench import app, frame, intake, matrix, policy, sweep
+from tests.bench import app, frame, intake, matrix, policy, slack, sweep
 
 GROUPS = {
     "app": app.rows,
@@ -20,6 +20,7 @@ GROUPS = {
     "policy": policy.rows,
     "intake": intake.rows,
     "sweep": sweep.rows,
+    "slack": slack.rows,
 }
 
 

@@ -55,9 +55,9 @@ async def rows(say: Callable[[str], None]) -> list[Row]:
 
 async def _busy(pid: int) -> float:
     """Percent of a core that a process and its children take from now on."""
-    began, before = time.monotonic(), _seconds(pid)
+    began, before = time.monotonic(), seconds_of(pid)
     await asyncio.sleep(IDLE)
-    return 100 * (_seconds(pid) - before) / (time.monotonic() - began)
+    return 100 * (seconds_of(pid) - before) / (time.monotonic() - began)
 
 
 def _family(pid: int) -> list[int]:
@@ -73,7 +73,7 @@ def _resident(pid: int) -> float:
     return sum(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def _seconds(pid: int) -> float:
+def seconds_of(pid: int) -> float:
     """Seconds of work so far, in user and system mode."""
     total = 0
     for each in _family(pid):
