@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runti
 from gatekeeper.domain.activity import Kind, Sign, Span, Tie
 from gatekeeper.domain.decisions import Action, Card, Decision, Entry, Receipt
 from gatekeeper.domain.errors import Value
-from gatekeeper.domain.events import Event
+from gatekeeper.domain.events import Event, Pressed
 from gatekeeper.domain.identity import ClubId, Identity
 from gatekeeper.domain.memberships import State
 from gatekeeper.domain.reconcile import Holder, PlaceRule, Present
@@ -110,6 +110,20 @@ class Health:
     detail: str = ""
 
 
+class Carrier(Protocol):
+    """What carries out Actions: a platform, or the mail."""
+
+    name: str
+
+    async def perform(self, action: Action, key: str, ordered_at: datetime) -> Receipt:
+        """As a Platform does; the mail carries out Tell alone."""
+        ...
+
+    def limiters(self, action: Action) -> tuple[str, ...]:
+        """As a Platform does."""
+        ...
+
+
 class Platform(Protocol):
     """One place where members meet. It translates and performs; it decides nothing."""
 
@@ -197,6 +211,11 @@ class FrontDesk(Protocol):
 
     async def handle(self, event: Event) -> None:
         """Take in one event that decides something; committed when this returns."""
+        ...
+
+    async def keep(self, press: Pressed) -> None:
+        """Keep a press, to be taken in soon and once: for platforms that have to be answered at
+        once, whatever it takes to weigh it. It is lost no more when this returns."""
         ...
 
     async def observe(

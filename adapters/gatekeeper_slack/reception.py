@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 
 from gatekeeper.domain.activity import Sign
 from gatekeeper.domain.errors import GatekeeperError
-from gatekeeper.domain.events import Departed, Event, Joined
+from gatekeeper.domain.events import Departed, Event, Joined, Pressed
 from gatekeeper.domain.identity import Identity
 from gatekeeper.ports import Clock, FrontDesk
 from gatekeeper_slack import events
@@ -163,6 +163,9 @@ class Reception:
             await self._change(heard)
         if heard.event is not None:
             event = heard.event
+            if isinstance(event, Pressed):  # Slack tells it once, and waits for our answer
+                await self._insist(lambda: self.desk.keep(event), event.event_id)
+                return
             async with self._turns.setdefault(event.who, asyncio.Lock()):
                 await self._insist(lambda: self._tell(event), event.event_id)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from gatekeeper.domain.activity import Sign
 from gatekeeper.domain.decisions import Action, Card, Receipt
 from gatekeeper.domain.errors import BadInput, PlatformRefused, Value
-from gatekeeper.domain.events import Event
+from gatekeeper.domain.events import Event, Pressed
 from gatekeeper.domain.identity import Identity
 from gatekeeper.domain.windows import Filled, Taken, Window
 from gatekeeper.policy.texts import sentence
@@ -46,6 +46,10 @@ class RecordingDesk:
         if self.fail:
             raise self.fail.pop(0)
         self.events.append(event)
+
+    async def keep(self, press: Pressed) -> None:
+        """Take it in at once."""
+        await self.handle(press)
 
     async def observe(
         self, platform: str, signs: Sequence[Sign], position: str, *, after_gap: bool = False

@@ -59,6 +59,7 @@ class Desk:
 
     def __init__(self, parts: Parts, observer: Observer) -> None:
         self._parts, self._observer = parts, observer
+        self._presses = presses.Inbox(parts)
 
     async def handle(self, event: Event) -> None:
         """Take in one event that decides something."""
@@ -88,6 +89,10 @@ class Desk:
                 await self._wrote_to_admins(event)
             case ChatTaken():
                 await self._chat_taken(event)
+
+    async def keep(self, press: Pressed) -> None:
+        """Keep a press for the next look at what is due, which a commit calls for."""
+        await self._presses.keep(press)
 
     async def observe(
         self, platform: str, signs: Sequence[Sign], position: str, *, after_gap: bool = False

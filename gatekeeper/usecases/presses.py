@@ -1,8 +1,18 @@
-"""A press on one of our messages finds what it is about, also when it comes before the Receipt."""
+"""A press on one of our messages finds what it is about, also when it comes before the Receipt.
 
+Where a platform has to be answered at once, presses are kept and taken in by the next look.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
 
 from gatekeeper.domain.clubs import EarlyPress, StandingCard
+from gatekeeper.domain.errors import PlatformBusy, PlatformDown, StorageError
 from gatekeeper.domain.events import Pressed, PressTakenBack
 from gatekeeper.domain.identity import Identity
 from gatekeeper.ports import Tx
@@ -17,7 +27,45 @@ from gatekeeper.usecases import (
 )
 from gatekeeper.usecases.parts import Parts
 
+log = structlog.stdlib.get_logger(__name__)
+
 KEPT = timedelta(days=1)  # an early press whose message never had choices is forgotten
+_BATCH: Final = 500  # taken in by one look; other things are due, too
+_TRIES: Final = 5  # of a press that fails, but not for the platform's or the storage's sake
+_DOWN: Final = timedelta(seconds=5)  # until a platform that did not answer is asked again
+_failed: Counter[str] = Counter()
+
+
+class Inbox:
+    """Keeps presses; those that come while one commit runs share the next."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._coming: list[tuple[Pressed, asyncio.Future[None]]] = []
+        self._writing: asyncio.Task[None] | None = None
+
+    async def keep(self, press: Pressed) -> None:
+        """Committed when this returns; raises what the store raises."""
+        kept = asyncio.get_running_loop().create_future()
+        self._coming.append((press, kept))
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write())
+        await kept
+
+    async def _write(self) -> None:
+        while self._coming:
+            taken, self._coming = self._coming, []
+            try:
+                async with self._parts.store.transaction(self._parts.club) as tx:
+                    await _keep(tx, [press for press, _ in taken])
+            except Exception as error:
+                for _, kept in taken:
+                    if not kept.done():
+                        kept.set_exception(error)
+                continue
+            for _, kept in taken:
+                if not kept.done():
+                    kept.set_result(None)
 
 
 async def pressed(parts: Parts, event: Pressed) -> None:
@@ -25,7 +73,7 @@ async def pressed(parts: Parts, event: Pressed) -> None:
     async with parts.store.transaction(parts.club) as tx:
         card = await card_at(tx, event.who.platform, event.ref)
         if card is None:
-            await _keep(tx, event)
+            await _keep(tx, [event])
             return
     await _take(parts, event, card)
 
@@ -38,17 +86,51 @@ async def taken_back(parts: Parts, event: PressTakenBack) -> None:
 
 
 async def due(parts: Parts, now: datetime) -> datetime | None:
-    """Take in the early presses whose messages are known by now; a Receipt calls for this."""
+    """Take in the presses that were kept and whose messages are known by now; a commit calls for
+    this. When to call again, None where nothing waits for the clock."""
     async with parts.store.look(parts.club) as tx:
         early = await tx.find(EarlyPress, order="id")
-        found = [(press, await card_at(tx, press.platform, press.ref)) for press in early]
-    for press, card in found:
-        if card is not None:
-            await _take(parts, _event(press), card)
-        if card is not None or press.at < now - KEPT:
-            async with parts.store.transaction(parts.club) as tx:
-                await tx.remove(EarlyPress, id=press.id)
-    return None
+        refs = {(press.platform, press.ref) for press in early}
+        cards = {where: await card_at(tx, *where) for where in refs}
+    known = [(one, card) for one in early if (card := cards[one.platform, one.ref]) is not None]
+    done = [one for one in early if not cards[one.platform, one.ref] and one.at < now - KEPT]
+    again = now if len(known) > _BATCH else None
+    with rights.asked_once():  # all of these came before
+        for press, card in known[:_BATCH]:
+            try:
+                await _take(parts, _event(press), card)
+            except PlatformBusy as busy:
+                again = now + busy.retry_after
+                break
+            except PlatformDown:
+                again = now + _DOWN
+                break
+            except StorageError:
+                await _forget(parts, done)
+                raise
+            except Exception as error:
+                if _may_come_again(press, error):
+                    again = now + _DOWN
+                    continue
+            _failed.pop(press.event_id, None)
+            done.append(press)
+    await _forget(parts, done)
+    return again
+
+
+def _may_come_again(press: EarlyPress, error: Exception) -> bool:
+    """Whether a press that failed by itself is tried once more, or passed over and told."""
+    _failed[press.event_id] += 1
+    last = _failed[press.event_id] >= _TRIES
+    code = "event-refused" if last else "press-failed"
+    log.error(code, press=press.event_id, error=f"{type(error).__name__}: {error}")
+    return not last
+
+
+async def _forget(parts: Parts, presses: Sequence[EarlyPress]) -> None:
+    if presses:
+        async with parts.store.transaction(parts.club) as tx:
+            await tx.remove(EarlyPress, id__in=[one.id for one in presses])
 
 
 async def card_at(tx: Tx, platform: str, ref: str) -> StandingCard | None:
@@ -77,9 +159,15 @@ async def is_admin(parts: Parts, who: Identity) -> bool:
     return who in await rights.admins(parts)
 
 
-async def _keep(tx: Tx, event: Pressed) -> None:
-    known = await tx.first(EarlyPress, platform=event.who.platform, event_id=event.event_id)
-    if known is None:
+async def _keep(tx: Tx, presses: Sequence[Pressed]) -> None:
+    """Each once; told again later, it is one that was taken in."""
+    ids = [press.event_id for press in presses]
+    found = await tx.find(EarlyPress, event_id__in=ids)
+    known = {(one.platform, one.event_id) for one in found}
+    for event in presses:
+        if (event.who.platform, event.event_id) in known:
+            continue
+        known.add((event.who.platform, event.event_id))
         await tx.add(
             EarlyPress(
                 club=tx.club,
