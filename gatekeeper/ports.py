@@ -425,10 +425,11 @@ class Store(Protocol):
         """Let go of all connections."""
         ...
 
-    def transaction(self, club: ClubId) -> AbstractAsyncContextManager[Tx]:
+    def transaction(self, club: ClubId, *, urgent: bool = False) -> AbstractAsyncContextManager[Tx]:
         """One writer in a club at a time, over all processes; commit at the end, or roll back.
 
-        Never call a platform inside.
+        Never call a platform inside. `urgent`: somebody is to be answered at once; where a store
+        can, this goes before others that wait.
         """
         ...
 

@@ -9,6 +9,7 @@ import asyncio
 import re
 import sqlite3
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -121,8 +122,9 @@ class Database(ABC):
         """Let go of all connections."""
 
     @asynccontextmanager
-    async def write(self, club: str) -> AsyncIterator[Session]:
-        """A transaction, committed at the end; on SQLite the only one in the whole file.
+    async def write(self, club: str, *, urgent: bool = False) -> AsyncIterator[Session]:
+        """A transaction, committed at the end; on SQLite the only one in the whole file, where an
+        `urgent` one goes before others that wait.
 
         RuntimeError inside another one of the same task: it would wait for itself.
         """
@@ -131,13 +133,13 @@ class Database(ABC):
             raise RuntimeError("a transaction inside a transaction would wait for itself")
         self._writing.add(task)
         try:
-            async with self._write(club) as session:
+            async with self._write(club, urgent) as session:
                 yield session
         finally:
             self._writing.discard(task)
 
     @abstractmethod
-    def _write(self, club: str) -> AbstractAsyncContextManager[Session]:
+    def _write(self, club: str, urgent: bool) -> AbstractAsyncContextManager[Session]:
         """`write` without the guard."""
 
     @abstractmethod
@@ -172,6 +174,48 @@ def shown(url: str) -> str:
     return f"{parts.hostname or ''}{parts.path}"
 
 
+class Turns:
+    """A lock whose urgent waiters go first, but never two in a row where others wait."""
+
+    def __init__(self) -> None:
+        self._taken = self._was_urgent = False
+        self._urgent: deque[asyncio.Future[None]] = deque()
+        self._others: deque[asyncio.Future[None]] = deque()
+
+    @asynccontextmanager
+    async def turn(self, urgent: bool = False) -> AsyncIterator[None]:
+        """Hold the lock."""
+        if self._taken:
+            await self._wait(self._urgent if urgent else self._others)
+        self._taken, self._was_urgent = True, urgent
+        try:
+            yield
+        finally:
+            self._hand_on()
+
+    async def _wait(self, line: deque[asyncio.Future[None]]) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        line.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._hand_on()  # it was our turn just as we were told to give up
+            raise
+
+    def _hand_on(self) -> None:
+        first, then = self._urgent, self._others
+        if self._was_urgent:
+            first, then = then, first
+        for line in (first, then):
+            while line:
+                turn = line.popleft()
+                if not turn.done():
+                    turn.set_result(None)
+                    return
+        self._taken = False
+
+
 class SqliteDatabase(Database):
     """One file: a connection that writes, and some that read beside it (WAL).
 
@@ -184,7 +228,7 @@ class SqliteDatabase(Database):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
-        self._lock = asyncio.Lock()
+        self._turns = Turns()
         self._writer = self._client(synchronous="FULL", secure_delete="ON")
         self._readers: list[SqliteClient] = []
 
@@ -209,8 +253,8 @@ class SqliteDatabase(Database):
             await client.close()
 
     @asynccontextmanager
-    async def _write(self, club: str) -> AsyncIterator[Session]:
-        async with self._lock:
+    async def _write(self, club: str, urgent: bool) -> AsyncIterator[Session]:
+        async with self._turns.turn(urgent):
             client = SqliteTransactionWrapper(self._writer)
             try:
                 with told():

@@ -1,6 +1,5 @@
 """PostgreSQL; a module of its own, since a club on SQLite need not wait for its driver."""
 
-import asyncio
 import importlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.exceptions import IntegrityError
 
 from gatekeeper.domain.errors import StorageError
-from gatekeeper.storage.connections import Database, Session, add_faults, faults, told
+from gatekeeper.storage.connections import Database, Session, Turns, add_faults, faults, told
 
 # Not imported as usual: it has no types, and its errors alone are wanted.
 _asyncpg: Any = importlib.import_module("asyncpg")
@@ -42,7 +41,7 @@ class PostgresDatabase(Database):
     def __init__(self, url: str) -> None:
         super().__init__()
         self._client = AsyncpgDBClient(**credentials(url), connection_name="gatekeeper")
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns: defaultdict[str, Turns] = defaultdict(Turns)
 
     async def open(self) -> None:
         with told():
@@ -53,8 +52,8 @@ class PostgresDatabase(Database):
             await self._client.close()
 
     @asynccontextmanager
-    async def _write(self, club: str) -> AsyncIterator[Session]:
-        async with self._locks[club], self._transaction() as session:
+    async def _write(self, club: str, urgent: bool) -> AsyncIterator[Session]:
+        async with self._turns[club].turn(urgent), self._transaction() as session:
             yield session
 
     @asynccontextmanager

@@ -64,9 +64,9 @@ class TortoiseStore:
         await self.database.close()
 
     @asynccontextmanager
-    async def transaction(self, club: ClubId) -> AsyncIterator[TortoiseTx]:
+    async def transaction(self, club: ClubId, *, urgent: bool = False) -> AsyncIterator[TortoiseTx]:
         """One writer in a club at a time, over all processes; commit at the end, or roll back."""
-        async with self.database.write(club) as session:
+        async with self.database.write(club, urgent=urgent) as session:
             await self._hold(session, club)
             tx = TortoiseTx(session, club, self._key)
             try:

@@ -69,7 +69,7 @@ class FakeStore:
         """Nothing to let go of: opened again, all is still there."""
 
     @asynccontextmanager
-    async def transaction(self, club: ClubId) -> AsyncIterator["FakeTx"]:
+    async def transaction(self, club: ClubId, *, urgent: bool = False) -> AsyncIterator["FakeTx"]:
         """One writer in a club at a time; what it wrote counts from its end on, or not at all."""
         task = asyncio.current_task()
         if task in self._writing.values():

@@ -56,7 +56,7 @@ class Inbox:
         while self._coming:
             taken, self._coming = self._coming, []
             try:
-                async with self._parts.store.transaction(self._parts.club) as tx:
+                async with self._parts.store.transaction(self._parts.club, urgent=True) as tx:
                     await _keep(tx, [press for press, _ in taken])
             except Exception as error:
                 for _, kept in taken:
@@ -164,11 +164,9 @@ async def _keep(tx: Tx, presses: Sequence[Pressed]) -> None:
     ids = [press.event_id for press in presses]
     found = await tx.find(EarlyPress, event_id__in=ids)
     known = {(one.platform, one.event_id) for one in found}
-    for event in presses:
-        if (event.who.platform, event.event_id) in known:
-            continue
-        known.add((event.who.platform, event.event_id))
-        await tx.add(
+    fresh = {(one.who.platform, one.event_id): one for one in presses}
+    await tx.add_many(
+        [
             EarlyPress(
                 club=tx.club,
                 platform=event.who.platform,
@@ -179,7 +177,10 @@ async def _keep(tx: Tx, presses: Sequence[Pressed]) -> None:
                 event_id=event.event_id,
                 at=event.at,
             )
-        )
+            for mark, event in fresh.items()
+            if mark not in known
+        ]
+    )
 
 
 def _event(press: EarlyPress) -> Pressed:

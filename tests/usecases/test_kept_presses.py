@@ -54,10 +54,10 @@ async def test_those_that_come_together_are_kept_together(club: Club, monkeypatc
     commits, asked = 0, 0
     transaction, admins = club.store.transaction, club.platform.admins
 
-    def counted(name):
+    def counted(name, **how):
         nonlocal commits
         commits += 1
-        return transaction(name)
+        return transaction(name, **how)
 
     async def ask():
         nonlocal asked
@@ -75,7 +75,7 @@ async def test_those_that_come_together_are_kept_together(club: Club, monkeypatc
 
 
 async def test_a_store_that_fails_is_told_to_each(club: Club, monkeypatch) -> None:
-    def broken(name):
+    def broken(name, **how):
         raise OSError("disk full")
 
     with monkeypatch.context() as patched:
