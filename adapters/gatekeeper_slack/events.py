@@ -229,7 +229,7 @@ def _left(scene: Scene, body: Raw, raw: Raw, now: datetime) -> Heard:
     if who is None or channel != scene.club:
         return NOTHING
     event_id = f"left:{channel}:{who.account}:{_text(raw.get('event_ts'))}"
-    return Heard(events.Departed(who=who, at=_moment(raw, now), event_id=event_id))
+    return Heard(events.Departed(who=who, at=_moment(raw, now), event_id=event_id, unclear=True))
 
 
 def by_us(scene: Scene, event: events.Departed) -> events.PutOut:

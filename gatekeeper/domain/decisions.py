@@ -182,6 +182,7 @@ class Tell:
     Its Receipt has `waiting` while the person has not taken up the chat: not delivered yet.
     `room`: the platform's id of the very place in which they wrote to us, to answer there and in
     clear, even where that place is encrypted; "" for the direct chat.
+    `subject`: of a letter; chats have none.
     """
 
     who: Identity
@@ -189,6 +190,7 @@ class Tell:
     links: tuple[Link, ...] = ()
     choices: tuple[Choice, ...] = ()
     room: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,6 +274,7 @@ class Order:
         purpose: what the Receipt means to `subject`: card, invitation, notice, removal, goodbye, …
         attempt: counts tries; the engine's job is named after id and attempt.
         reason: code of the last failure, "" for none.
+        begun_at: of a Remove, the first time that the platform was asked for it: it may be done.
     """
 
     id: int = 0
@@ -289,3 +292,4 @@ class Order:
     receipt: Receipt | None = None
     reason: str = ""
     even_paused: bool = False  # the answer to the very word that paused us
+    begun_at: datetime | None = None

@@ -49,7 +49,12 @@ class Invited(Happening):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Departed(Happening):
-    """`who` left the club, or refused an invitation, by themselves."""
+    """`who` left the club, or refused an invitation, by themselves.
+
+    `unclear`: the platform does not say whether somebody took them out.
+    """
+
+    unclear: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

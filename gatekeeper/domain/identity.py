@@ -1,14 +1,19 @@
 """Who is who: an Identity is one account on one platform, a Person is who is behind it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NewType, Self
+from typing import Final, NewType, Self
 
 ClubId = NewType("ClubId", str)  # a slug: metadata.name of the club's policy document
 
-
 EMAIL = "email"  # stands for a platform where a letter goes to an address; nobody meets there
+LONGEST_ADDRESS: Final = 254  # letters; RFC 5321, 4.5.3.1.3
+# What every mail server takes, in one line: no quotes, comments, spaces or letters beyond ASCII.
+_LOCAL: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_ADDRESS: Final = re.compile(rf"({_LOCAL})@((?:{_LABEL}\.)+{_LABEL})")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -120,3 +125,14 @@ class Address:
     tries: int = 0
     confirmed_at: datetime | None = None
     ended_at: datetime | None = None
+
+
+def as_address(typed: str) -> str | None:
+    """The e-mail address in what was typed, its domain in small letters; None where it is none.
+
+    Source: RFC 5321, 4.1.2, without quoted and international local parts.
+    """
+    match = _ADDRESS.fullmatch(typed.strip())
+    if match is None or len(typed.strip()) > LONGEST_ADDRESS or len(match[1]) > 64:
+        return None
+    return f"{match[1]}@{match[2].lower()}"

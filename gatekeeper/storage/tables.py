@@ -371,6 +371,7 @@ class Order(Row):
     receipt = fields.TextField(null=True)
     reason = words()
     even_paused = fields.BooleanField(default=False)
+    begun_at = moment()
 
     class Meta:
         table = "orders"

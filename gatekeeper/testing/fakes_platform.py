@@ -48,6 +48,7 @@ class FakePlatform(FakePeople):
         self._busy: list[PlatformBusy] = []
         self._refused: dict[str, str] = {}
         self._lost = 0
+        self._losing: type[object] = object
         self._sent: dict[str, str] = {}  # key to ref
 
     # ---- failures to order -----------------------------------------------------------------
@@ -66,9 +67,9 @@ class FakePlatform(FakePeople):
         bent = PlaceRule(place=place, rule=rule, found=found, wanted=wanted, mendable=mendable)
         self.rules[(place, rule)] = bent
 
-    def lose_answers(self, times: int = 1) -> None:
-        """The next `times` actions take effect, but their answer does not arrive."""
-        self._lost = times
+    def lose_answers(self, times: int = 1, kind: type[object] = object) -> None:
+        """The next `times` actions of a kind take effect, but their answer does not arrive."""
+        self._lost, self._losing = times, kind
 
     # ---- Platform --------------------------------------------------------------------------
 
@@ -109,7 +110,7 @@ class FakePlatform(FakePeople):
             self.performed.append((key, action))
         if not self._teller.locked():  # the desk may act on us while it takes an event in
             await self.deliver()
-        if self._lost:
+        if self._lost and isinstance(action, self._losing):
             self._lost -= 1
             raise PlatformDown(self.name, "the answer was lost")
         return receipt

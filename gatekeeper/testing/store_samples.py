@@ -288,6 +288,7 @@ def samples(club: ClubId) -> list[Any]:
             attempt=3,
             reason="platform-down",
             even_paused=True,
+            begun_at=later(1),
             receipt=Receipt(changed=True, at=later(1), ref="$r", waiting=True, note=LETTERS),
         ),
         PolicyVersion(club=club, digest="d", text=LETTERS),

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from gatekeeper.domain.applications import Application, Event, State, advance
-from gatekeeper.domain.decisions import Decision, Lane, Order, Progress, Receipt, Verdict
+from gatekeeper.domain.decisions import Decision, Lane, Order, Progress, Receipt, Remove, Verdict
 from gatekeeper.domain.events import Banned, Departed, Invited, Joined, KnockTakenBack, PutOut
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import INSIDE, Membership
@@ -240,11 +240,19 @@ async def departed(parts: Parts, event: Departed) -> None:
         now = parts.clock.now()
         if not await once(tx, event, now):
             return
+        if event.unclear and await _being_removed(tx, event.who):
+            return  # the Order goes on after whatever has cut it off, and says how they went
         app = await _awaited(tx, event.who)
         if app is not None:
             await lapse(tx, parts, app, "invitation-refused", str(event.who), now)
         await comeback.refused(tx, parts, event.who, now)
         await stage_ends.departed(tx, parts, event.who, now, stays)
+
+
+async def _being_removed(tx: Tx, who: Identity) -> bool:
+    """Whether we have asked the platform to take somebody out, and do not know yet what it did."""
+    begun = await tx.find(Order, platform=who.platform, progress=Progress.DUE, begun_at__set=True)
+    return any(isinstance(one.action, Remove) and one.action.who == who for one in begun)
 
 
 async def knock_taken_back(parts: Parts, event: KnockTakenBack) -> None:

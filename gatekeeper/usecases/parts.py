@@ -23,7 +23,7 @@ from gatekeeper.domain.events import Happening
 from gatekeeper.domain.identity import Account, ClubId, Identity, Person
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.parse import load_policy
-from gatekeeper.ports import Clock, Platform, Store, Tx
+from gatekeeper.ports import Carrier, Clock, Platform, Store, Tx
 
 NAME_LETTERS = 100
 
@@ -100,6 +100,7 @@ class Parts:
     Attributes:
         base_url: where the web pages stand, without a slash at the end.
         secret: key for the digests of passes and codes; never leaves the process.
+        mailer: sends letters; None where no mail server is set.
     """
 
     club: ClubId
@@ -109,6 +110,7 @@ class Parts:
     clock: Clock
     base_url: str
     secret: bytes
+    mailer: Carrier | None = None
 
     @property
     def policy(self) -> Policy:

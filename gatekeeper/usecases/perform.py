@@ -24,8 +24,8 @@ from gatekeeper.domain.decisions import (
     Tell,
 )
 from gatekeeper.domain.errors import NotFound, PlatformBusy, PlatformDown, PlatformRefused
-from gatekeeper.domain.identity import Account
-from gatekeeper.ports import Platform, Standing, Tx
+from gatekeeper.domain.identity import EMAIL, Account
+from gatekeeper.ports import Carrier, Platform, Standing, Tx
 from gatekeeper.usecases import outcomes, passes, rights
 from gatekeeper.usecases.parts import Parts, club_state
 from gatekeeper.usecases.turnstile import Turnstile
@@ -56,8 +56,10 @@ class Performer:
                 return
         if not _is_due(order, attempt, parts.clock.now()):
             return
-        platform = parts.platforms.get(order.platform)
-        if platform is None:
+        carrier: Carrier | None = parts.platforms.get(order.platform)
+        if order.platform == EMAIL:
+            carrier = parts.mailer
+        if carrier is None:
             await self._failed(order, "no-such-platform")
             return
         # A card's updates stand in their order, but what a person waits for does not wait for them.
@@ -65,19 +67,20 @@ class Performer:
         lock = self._subjects.setdefault(turn, asyncio.Lock())
         turnstile = self._turnstiles.setdefault(order.platform, Turnstile(WIDTH))
         async with lock, turnstile.through(order.lane):
-            await self._attempt(order, platform)
+            await self._attempt(order, carrier)
 
-    async def _attempt(self, order: Order, platform: Platform) -> None:
+    async def _attempt(self, order: Order, carrier: Carrier) -> None:
         parts = self._parts
+        platform = parts.platforms.get(order.platform)  # None for the mail
         try:
             standing = await self._standing(platform, order)
-            meant = await self._still(order, platform, standing)
+            meant = await self._still(order, carrier, standing)
             if meant is None:
                 return
             order = meant
             async with parts.store.look(parts.club) as tx:
                 spoken = await passes.reveal(tx, parts, order.action, order.key)
-            receipt = await platform.perform(spoken, order.key, order.created_at)
+            receipt = await carrier.perform(spoken, order.key, order.created_at)
         except PlatformBusy as busy:
             await self._later(order, busy.retry_after, busy.code, busy.limiters)
         except PlatformDown as down:
@@ -91,13 +94,13 @@ class Performer:
             await self._done(order, receipt, inside)
         parts.store.committed(parts.club, ())
 
-    async def _standing(self, platform: Platform, order: Order) -> Standing | None:
+    async def _standing(self, platform: Platform | None, order: Order) -> Standing | None:
         """How the person stands right before they are let in or put out; None for mere words.
 
         Whoever decides by another account of theirs is not put out by this one either.
         """
         action, parts = order.action, self._parts
-        if not isinstance(action, Admit | Remove):
+        if platform is None or not isinstance(action, Admit | Remove):
             return None
         standing = await platform.standing(action.who)
         if isinstance(action, Admit) or rights.is_admin(parts, action.who, standing):
@@ -115,7 +118,7 @@ class Performer:
         return standing
 
     async def _still(
-        self, order: Order, platform: Platform, standing: Standing | None
+        self, order: Order, carrier: Carrier, standing: Standing | None
     ) -> Order | None:
         """The Order as it is to be performed now; None where it was put off or cancelled."""
         parts = self._parts
@@ -126,14 +129,17 @@ class Performer:
                 return None
             if (await club_state(tx)).paused_at is not None and not fresh.even_paused:
                 return None  # resume makes it due again
-            blocked = await _blocked_until(tx, platform, fresh.action, now)
+            blocked = await _blocked_until(tx, carrier, fresh.action, now)
             if blocked is not None:
                 await tx.change(fresh, due_at=blocked, attempt=fresh.attempt + 1)
                 return None
             if not await outcomes.may_still(tx, parts, fresh, now, standing):
                 await tx.change(fresh, progress=Progress.CANCELLED, reason="no-longer-meant")
                 return None
-            return await tx.get(Order, fresh.id)  # the last look may have renewed it
+            meant = await tx.get(Order, fresh.id)  # the last look may have renewed it
+            if isinstance(meant.action, Remove) and meant.begun_at is None:
+                meant = await tx.change(meant, begun_at=now)
+            return meant
 
     async def _done(self, order: Order, receipt: Receipt, inside: bool) -> None:
         parts = self._parts
@@ -185,9 +191,9 @@ def _is_due(order: Order, attempt: int, now: datetime) -> bool:
     return order.progress is Progress.DUE and order.attempt == attempt and order.due_at <= now
 
 
-async def _inside(platform: Platform, action: Action, receipt: Receipt) -> bool:
+async def _inside(platform: Platform | None, action: Action, receipt: Receipt) -> bool:
     """Whether someone to be admitted is inside already, so that no arrival will be told."""
-    if not isinstance(action, Admit) or receipt.changed:
+    if platform is None or not isinstance(action, Admit) or receipt.changed:
         return False
     try:
         return (await platform.standing(action.who)).inside
@@ -196,13 +202,11 @@ async def _inside(platform: Platform, action: Action, receipt: Receipt) -> bool:
 
 
 async def _blocked_until(
-    tx: Tx, platform: Platform, action: Action, now: datetime
+    tx: Tx, carrier: Carrier, action: Action, now: datetime
 ) -> datetime | None:
     """The moment at which all limiters that `action` draws on have opened; None for now."""
-    names = platform.limiters(action)
-    blocked = await tx.find(
-        Budget, platform=platform.name, limiter__in=names, blocked_until__gt=now
-    )
+    names = carrier.limiters(action)
+    blocked = await tx.find(Budget, platform=carrier.name, limiter__in=names, blocked_until__gt=now)
     return max((budget.blocked_until for budget in blocked), default=None)
 
 

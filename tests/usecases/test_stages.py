@@ -4,8 +4,9 @@ import pytest
 
 from gatekeeper.domain.activity import Kind
 from gatekeeper.domain.clubs import Pass
-from gatekeeper.domain.decisions import Order, Progress
+from gatekeeper.domain.decisions import Order, Progress, Remove
 from gatekeeper.domain.errors import Refused
+from gatekeeper.domain.events import Departed
 from gatekeeper.domain.identity import Account
 from gatekeeper.domain.memberships import State
 from gatekeeper.usecases import due, exempt, leave, links, pause, stage_ends
@@ -298,13 +299,36 @@ async def test_an_admin_is_not_removed_even_when_confirmed(club):
 
 async def test_a_lost_answer_removes_once(club):
     [carl] = await club.to_planned("carl")
-    club.platform.lose_answers(1)
+    club.platform.lose_answers(1, Remove)
     await club.platform.press(club.alice, club.removals().ref, "✅")
     await club.pass_time(seconds=5)
     assert await club.state(carl) is State.REMOVED
     removed = [key for key, action in club.platform.performed if type(action).__name__ == "Remove"]
     assert len(removed) == 1
     assert len([m for m in club.told(carl) if m.links and "back" in m.text]) == 1
+
+
+@pytest.mark.parametrize("unclear", [True, False])
+async def test_whom_we_took_out_did_not_leave_by_themselves(club, unclear):
+    """Where a platform does not say whose hand it was, and ours was begun, it was ours."""
+    [carl] = await club.to_planned("carl")
+    club.platform.lose_answers(1, Remove)
+    await club.platform.press(club.alice, club.removals().ref, "✅")
+    await club.settle()
+    assert await club.state(carl) is State.CONFIRMED
+    gone = Departed(who=carl, at=club.clock.now(), event_id="$gone", unclear=unclear)
+    await club.desk.handle(gone)
+    await club.pass_time(seconds=5)
+    assert await club.state(carl) is (State.REMOVED if unclear else State.DEPARTED)
+    ways_back = [m for m in club.told(carl) if m.links and "back" in m.text]
+    assert len(ways_back) == (1 if unclear else 0)
+
+
+async def test_whoever_leaves_before_we_began_left_by_themselves(club):
+    [carl] = await club.to_planned("carl")
+    gone = Departed(who=carl, at=club.clock.now(), event_id="$gone", unclear=True)
+    await club.desk.handle(gone)
+    assert await club.state(carl) is State.DEPARTED
 
 
 async def test_a_sign_that_crosses_the_removal_brings_them_back(club):

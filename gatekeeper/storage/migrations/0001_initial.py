@@ -465,6 +465,7 @@ class Migration(migrations.Migration):
                 ("receipt", fields.TextField(null=True)),
                 ("reason", fields.TextField(default="")),
                 ("even_paused", fields.BooleanField(default=False)),
+                ("begun_at", fields.DatetimeField(null=True)),
             ],
             options={
                 "table": "orders",

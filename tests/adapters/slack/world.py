@@ -200,7 +200,8 @@ class SlackWorld:
 
     async def lose_answer(self, action: Action) -> None:
         match action:
-            case Admit():
+            case Admit(who=who):  # of the call for the club's own channel, which comes last
+                self.slack.world.join(self.team, self.channel("talk"), self.people[who].id)
                 method = "conversations.invite"
             case Remove():
                 method = "conversations.kick"
