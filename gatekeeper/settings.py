@@ -34,10 +34,12 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from gatekeeper.domain.errors import SettingsError
+from gatekeeper.domain.identity import as_address
 
 PREFIX: Final = "GATEKEEPER_"
 FILE_NAME: Final = "gatekeeper.toml"
 DATABASE: Final = "gatekeeper.db"
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 # Not ours to judge: which file to read, what tests are told, and the addresses that container
 # platforms put into the environment of every neighbour of a service called "gatekeeper".
@@ -56,6 +58,13 @@ def _database(url: str) -> str:
     if not url.startswith(("sqlite://", "postgres://", "postgresql://", "asyncpg://")):
         raise ValueError("must begin with sqlite:// or postgres://")
     return url
+
+
+def _sender(address: str) -> str:
+    found = as_address(address)
+    if found is None:
+        raise ValueError("must be an e-mail address")
+    return found
 
 
 def _readable(path: Path) -> Path:
@@ -138,6 +147,39 @@ class SlackSettings(BaseModel):
         return self
 
 
+class SmtpSettings(BaseModel):
+    """The mail server that letters are handed to; without one, none are sent.
+
+    Attributes:
+        port: 587, 465 or 25, as `tls` is, unless named.
+        user, password: for servers that ask for them.
+        sender: the address that letters come from.
+        tls: after a greeting in clear (starttls), from the start (tls), or not at all (none).
+        tls_ca: a file of the authorities to trust instead of the system's.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )
+
+    host: str = Field(pattern=r"^\S+$", max_length=255)
+    port: Port = 0
+    user: str = ""
+    password: SecretStr | None = None
+    password_file: Readable | None = None
+    sender: Annotated[str, AfterValidator(_sender)]
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    tls_ca: Readable | None = None
+
+    @model_validator(mode="after")
+    def _can_log_in(self) -> "SmtpSettings":
+        if bool(self.user) != (self.password is not None):
+            raise ValueError("user and password go together")
+        if self.user and self.tls == "none" and self.host not in LOOPBACK:
+            raise ValueError("a password is sent through TLS alone: starttls or tls")
+        return self
+
+
 class Settings(BaseSettings):
     """All that a process is told from outside; read once, at its start.
 
@@ -180,6 +222,7 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "console", "json"] = "auto"
     matrix: MatrixSettings | None = None
     slack: SlackSettings | None = None
+    smtp: SmtpSettings | None = None
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -211,7 +254,8 @@ class Settings(BaseSettings):
         return f"sqlite://{self.home / 'engine.db'}"
 
     def of_platform(self, name: str) -> Mapping[str, Any] | None:
-        """The settings of one platform, its secrets in clear; None where nothing is set for it."""
+        """The settings of one platform, or of the mail (smtp), its secrets in clear; None where
+        nothing is set for it."""
         found = getattr(self, name, None)
         if not isinstance(found, BaseModel):
             return None
@@ -234,12 +278,13 @@ class Settings(BaseSettings):
 
 
 class _OfTables(Settings):
-    """The same without the platforms: whatever is said of them is not looked at."""
+    """The same without platforms and mail: whatever is said of them is not looked at."""
 
     matrix: None = None
     slack: None = None
+    smtp: None = None
 
-    @field_validator("matrix", "slack", mode="before")
+    @field_validator("matrix", "slack", "smtp", mode="before")
     @classmethod
     def _not_looked_at(cls, _said: object) -> None:
         return None
@@ -385,7 +430,7 @@ def _rooted(values: dict[str, Any], base: Path) -> dict[str, Any]:
         if isinstance(value, dict):
             rooted[name] = _rooted(value, base)
         elif isinstance(value, str) and (
-            name in ("home", "policy", "keys") or name.endswith("_file")
+            name in ("home", "policy", "keys", "tls_ca") or name.endswith("_file")
         ):
             rooted[name] = str(base / Path(value).expanduser())
         else:

@@ -34,6 +34,7 @@ from gatekeeper.usecases.readings import Reading, Step
 
 if TYPE_CHECKING:
     from gatekeeper.engine.relay import Relay
+    from gatekeeper.mail import Mail
     from gatekeeper.storage.store import TortoiseStore
     from gatekeeper.usecases.intake import Desk
     from gatekeeper.usecases.observe import Observer
@@ -106,6 +107,7 @@ async def opened(
             clock=clock,
             base_url=settings.base_url,
             secret=keys.passes,
+            mailer=make_mailer(settings, policy, clock),
         )
         step = await _adopt(parts, reading) if adopt_policy else Step.SAME
         if platforms:
@@ -149,6 +151,16 @@ def make_platforms(settings: Settings, policy: Policy, vault: Vault) -> Mapping[
     if faults:
         raise SettingsError(tuple(faults))
     return made
+
+
+def make_mailer(settings: Settings, policy: Policy, clock: Clock) -> "Mail | None":
+    """What sends letters; None where no mail server is set."""
+    given = settings.of_platform("smtp")
+    if given is None:
+        return None
+    from gatekeeper.mail import Mail
+
+    return Mail(given, policy.title, clock)
 
 
 def all_places(policy: Policy) -> Mapping[str, Mapping[str, Any]]:
@@ -258,7 +270,7 @@ def _hide(settings: Settings, keys: Keys) -> None:
 
     for key in (keys.record, keys.session, keys.vault, keys.passes):
         logs.hide(base64.b64encode(key).decode(), key.hex())
-    for platform in (settings.matrix, settings.slack):
+    for platform in (settings.matrix, settings.slack, settings.smtp):
         for _, value in platform or ():
             if isinstance(value, SecretStr):
                 logs.hide(value.get_secret_value())

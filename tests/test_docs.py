@@ -9,7 +9,7 @@ from gatekeeper.cli.main import exit_code
 from gatekeeper.domain import applications
 from gatekeeper.domain.activity import Kind
 from gatekeeper.policy.texts import languages, placeholders
-from gatekeeper.settings import MatrixSettings, Settings, SlackSettings
+from gatekeeper.settings import MatrixSettings, Settings, SlackSettings, SmtpSettings
 from gatekeeper.usecases import chat, disputes, link, vouch, words
 from tests import docs_support as support
 
@@ -105,7 +105,7 @@ def test_every_setting_is_told():
     told = {
         name for row in re.findall(r"(?m)^\| (`.+?) \|", table) for name in named(row, r"[a-z_.]+")
     }
-    platforms = {"matrix": MatrixSettings, "slack": SlackSettings}
+    platforms = {"matrix": MatrixSettings, "slack": SlackSettings, "smtp": SmtpSettings}
     of_platforms = {f"{name}.{one}" for name, its in platforms.items() for one in its.model_fields}
     assert told == of_platforms | (set(Settings.model_fields) - set(platforms))
 

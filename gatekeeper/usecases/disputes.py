@@ -14,12 +14,13 @@ from gatekeeper.domain.clubs import StandingCard
 from gatekeeper.domain.decisions import Decision, Lane, Order, Post, Verdict
 from gatekeeper.domain.errors import Refused, Value
 from gatekeeper.domain.events import Pressed, Wrote
-from gatekeeper.domain.identity import Account, Identity
+from gatekeeper.domain.identity import EMAIL, Account, Identity
 from gatekeeper.domain.memberships import INSIDE, STAGED, Dispute, Membership, State
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import (
     comeback,
     dispute_card,
+    email,
     limits,
     notices,
     passes,
@@ -70,13 +71,14 @@ async def by_link(parts: Parts, secret: str) -> str:
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()
         used = await passes.use(tx, parts, secret, now)
-        account = await tx.first(Account, identity=used.identity)
-        if account is None:
+        person = await email.person_behind(tx, used)
+        if person is None:
             raise Refused("link-withdrawn")
-        member = await _disputable(tx, account.person_id, also_free=True)
+        member = await _disputable(tx, person, also_free=True)
         if member is None:
             raise Refused("link-withdrawn")
-        return f"link.{await _open(tx, parts, member, used.identity, '', now)}"
+        who = member.identity if used.identity.platform == EMAIL else used.identity
+        return f"link.{await _open(tx, parts, member, who, '', now)}"
 
 
 async def _disputable(tx: Tx, person_id: int, *, also_free: bool = False) -> Membership | None:

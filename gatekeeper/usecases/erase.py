@@ -31,7 +31,7 @@ from gatekeeper.domain.decisions import (
     Verdict,
 )
 from gatekeeper.domain.errors import NotFound
-from gatekeeper.domain.identity import Account, Identity, LinkCode, Linked, Person
+from gatekeeper.domain.identity import EMAIL, Account, Address, Identity, LinkCode, Linked, Person
 from gatekeeper.domain.memberships import (
     INSIDE,
     Dispute,
@@ -71,6 +71,7 @@ async def export(parts: Parts, identity: Identity) -> dict[str, Any]:
             ("ties", Tie),
             ("votes", Vote),
             ("vouches", Vouch),
+            ("addresses", Address),
         ):
             kept[name] = await tx.find(kind, person_id=person.id)
         ids = tuple(app.id for app in apps)
@@ -156,11 +157,17 @@ async def erase(parts: Parts, identity: Identity, by: str, *, remove: bool = Fal
         invited = [app.identity for app in apps if app.state in INVITED]
         invited += [member.identity for member in members if member.back_invited_at]
         nobody = {one.identity: _nobody(one.identity, person) for one in accounts}
+        letters = await tx.find(Address, person_id=person.id)
+        nobody |= {who: _nobody(who, person) for who in map(_by_mail, letters)}
         subjects = _subjects(person, apps, members)
         await _end(tx, apps, members, nobody, now)
         await _erase_orders(tx, subjects, nobody, now)
         await _erase_rows(tx, person, apps, members, nobody, now)
         await _erase_elsewhere(tx, nobody)
+        for letter in letters:
+            await tx.remove(Pass, identity=_by_mail(letter))
+            await tx.remove(Tally, key=f"code-to:{_by_mail(letter)}")
+        await tx.remove(Address, person_id=person.id)
         for one in accounts:
             await _erase_account(tx, one, nobody[one.identity])
         await tx.change(person, name=f"#{person.id}", language="", erased_at=now)
@@ -201,6 +208,10 @@ async def forget_whom(tx: Tx, done: Order) -> None:
 
 def _nobody(who: Identity, person: Person) -> Identity:
     return Identity(who.platform, f"erased:{person.id}")
+
+
+def _by_mail(address: Address) -> Identity:
+    return Identity(EMAIL, address.address)
 
 
 async def _end(

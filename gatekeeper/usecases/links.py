@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from gatekeeper.domain.applications import Application
 from gatekeeper.domain.errors import Refused
-from gatekeeper.domain.identity import Account, Identity
-from gatekeeper.usecases import comeback, disputes, notices, passes, stage_ends
+from gatekeeper.domain.identity import Identity
+from gatekeeper.usecases import comeback, disputes, email, notices, passes, stage_ends
 from gatekeeper.usecases.naming import number_of
 from gatekeeper.usecases.parts import Parts
 
@@ -78,10 +78,10 @@ async def _here(parts: Parts, secret: str) -> str:
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()
         used = await passes.use(tx, parts, secret, now)
-        account = await tx.first(Account, identity=used.identity)
-        if account is None:
+        person = await email.person_behind(tx, used)
+        if person is None:
             raise Refused("link-withdrawn")
-        decision = await stage_ends.alive(tx, parts, account.person_id, now, "link")
+        decision = await stage_ends.alive(tx, parts, person, now, "link")
     return "link.here.done" if decision is not None else "link.here.nothing"
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from gatekeeper.domain.activity import Activity, Tie
 from gatekeeper.domain.applications import Application, State, Vote, Vouch
 from gatekeeper.domain.decisions import Decision, Verdict
-from gatekeeper.domain.identity import Account, Identity, Linked, Person
+from gatekeeper.domain.identity import Account, Address, Identity, Linked, Person
 from gatekeeper.domain.memberships import (
     ANY_TIME,
     INSIDE,
@@ -37,6 +37,7 @@ MOVING: Final[Mapping[str, type[Any]]] = {
     "leaves": Leave,
     "exemptions": Exemption,
     "disputes": Dispute,
+    "addresses": Address,
 }
 ENDED: Final = "ended-membership"
 BEGUN: Final = ("notice", "removal", "goodbye", "guest", "welcome", "restore")

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from gatekeeper.domain.decisions import Choice, Lane, Link, Order, Tell
 from gatekeeper.domain.errors import Value
-from gatekeeper.domain.identity import Identity, Person
+from gatekeeper.domain.identity import EMAIL, Identity, Person
 from gatekeeper.domain.memberships import Membership
 from gatekeeper.policy.texts import iso
 from gatekeeper.ports import Tx
@@ -49,19 +49,28 @@ def notice_text(
     until: datetime,
     language: str,
     why: str = "",
+    letter: bool = False,
 ) -> str:
     """The whole notice: the question, what it rests on, how to stay, to
     announce a leave, to object.
 
-    `why` is what the rule saw, in words, "" where nothing is told of it.
+    `why` is what the rule saw, in words, "" where nothing is told of it. In a letter nothing can be
+    pressed, and nobody reads what is answered to it.
     """
+    ways = (
+        [parts.say("mail.notice", {"until": iso(until), "club": parts.policy.title}, language)]
+        if letter
+        else [
+            parts.say("notice.stay", {"until": iso(until), "symbol": HERE}, language),
+            parts.say("notice.leave", {}, language),
+            parts.say("notice.wrong", {"symbol": WRONG}, language),
+        ]
+    )
     return "\n\n".join(
         [
             parts.say(code, values, language),
             " ".join(filter(None, (say_evidence(parts, evidence, language), why))),
-            parts.say("notice.stay", {"until": iso(until), "symbol": HERE}, language),
-            parts.say("notice.leave", {}, language),
-            parts.say("notice.wrong", {"symbol": WRONG}, language),
+            *ways,
         ]
     )
 
@@ -82,12 +91,14 @@ async def order_notice(
     `who`: another account of theirs, where the one they came in by could not be reached.
     """
     who, key = who or member.identity, f"{subject_of(member)}/notice/{sweep_id}"
+    if who != member.identity:  # no name of an account in a key: keys outlive an erasure
+        key = f"{key}/{len(await tried(tx, member))}"
     return await order_answerable(
         tx,
         parts,
         member,
         text,
-        key=key if who == member.identity else f"{key}/{who}",
+        key=key,
         purpose="notice",
         language=language,
         now=now,
@@ -127,7 +138,12 @@ async def order_answerable(
             who=who,
             text=text,
             links=(Link(label, url), wrong),
-            choices=(Choice("here", HERE, label), Choice("wrong", WRONG, wrong.label)),
+            choices=(
+                ()  # in a letter there are links alone
+                if who.platform == EMAIL
+                else (Choice("here", HERE, label), Choice("wrong", WRONG, wrong.label))
+            ),
+            subject=parts.say("mail.notice-subject", {"club": parts.policy.title}, language),
         ),
         platform=who.platform,
         key=key,
@@ -177,6 +193,11 @@ def guest_text(
 def sweep_of(placed: Order) -> int:
     """The Sweep that asked for a notice."""
     return int(placed.key.split("/")[2])
+
+
+def was_letter(member: Membership) -> bool:
+    """Whether the notice that counts was a letter: its ref is a Message-ID then."""
+    return member.notice_ref.startswith("<")
 
 
 async def tried(tx: Tx, member: Membership) -> list[Identity]:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from gatekeeper.domain.applications import Application
 from gatekeeper.domain.decisions import Lane, Order, Post, Receipt
+from gatekeeper.domain.identity import EMAIL
 from gatekeeper.domain.memberships import Dispute
 from gatekeeper.ports import Standing, Tx
 from gatekeeper.usecases import (
@@ -11,6 +12,7 @@ from gatekeeper.usecases import (
     apply,
     cards,
     dispute_card,
+    email,
     erase,
     findings,
     invitations,
@@ -36,6 +38,8 @@ async def may_still(
         return await stages.may_still(tx, parts, placed, now, standing)
     if placed.purpose in {"code", "form-link"}:
         return await apply.code_still_open(tx, placed, now)
+    if placed.purpose == email.CODE:
+        return await email.code_still_open(tx, placed, now)
     if placed.purpose in {"invitation", "retract", "invitation-reminder"}:
         return await invitations.may_still(tx, placed)
     return True
@@ -78,7 +82,7 @@ async def on_failure(
         await stages.on_failure(tx, parts, failed, reason, now)
     elif failed.purpose == "invitation":
         await invitations.on_refused(tx, parts, failed, reason, now)
-    if failed.purpose in {"failure", "code", "form-link", "cannot-read"}:
+    if failed.purpose in {"failure", "code", "form-link", "cannot-read", email.CODE}:
         # A report that cannot be posted stands in the log and in `doctor`. Where a stranger asked
         # for a code or a link, or opened a chat, nobody has proven anything: the admins are not
         # to be bothered.
@@ -95,7 +99,7 @@ async def on_failure(
     await order(
         tx,
         Post(place="admins", text=text),
-        platform=failed.platform,
+        platform=parts.admin_platform if failed.platform == EMAIL else failed.platform,
         key=f"order:{failed.id}/failure",
         purpose="failure",
         subject="club",

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from gatekeeper.domain.clubs import Pass, Proof
 from gatekeeper.domain.decisions import Action, Tell
 from gatekeeper.domain.errors import Refused
-from gatekeeper.domain.identity import Identity, LinkCode
+from gatekeeper.domain.identity import Address, Identity, LinkCode
 from gatekeeper.ports import Tx
 from gatekeeper.usecases.parts import Parts
 
@@ -22,6 +22,7 @@ MARK = "pass:"
 CODE_MARK = "[code]"
 _PROOF = re.compile(r"^proof:(\d+)/code$")
 _LINKING = re.compile(r"^link-code:(\d+)/code$")
+_ADDRESS = re.compile(r"^address:(\d+)/code$")
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ23456789"  # no two alike, and no words
 
 
@@ -54,6 +55,12 @@ def link_code_of(parts: Parts, row: LinkCode) -> str:
         number, place = divmod(number, len(LETTERS))
         letters += LETTERS[place]
     return f"{letters[:4]}-{letters[4:]}"
+
+
+def address_code_of(parts: Parts, row: Address) -> str:
+    """The six digits that confirm an e-mail address."""
+    made = _keyed(parts, f"address:{row.club}:{row.id}:{row.created_at.isoformat()}")
+    return f"{int.from_bytes(made[:8]) % 10**6:06d}"
 
 
 async def issue(
@@ -108,6 +115,9 @@ async def reveal(tx: Tx, parts: Parts, action: Action, key: str) -> Action:
     elif linking := _LINKING.match(key):
         told = await tx.get(LinkCode, int(linking.group(1)))
         text = text.replace(CODE_MARK, link_code_of(parts, told))
+    elif letter := _ADDRESS.match(key):
+        asked = await tx.get(Address, int(letter.group(1)))
+        text = text.replace(CODE_MARK, address_code_of(parts, asked))
     return replace(action, text=text, links=tuple(links))
 
 

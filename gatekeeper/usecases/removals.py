@@ -23,6 +23,7 @@ from gatekeeper.domain.decisions import (
     Verdict,
 )
 from gatekeeper.domain.errors import Value
+from gatekeeper.domain.identity import EMAIL
 from gatekeeper.domain.memberships import (
     INSIDE,
     Event,
@@ -241,6 +242,8 @@ async def _fact(tx: Tx, parts: Parts, known: _Told, member: Membership) -> str:
         told += _said_of_confirmed(parts, known.removals[member.id], by)
     elif member.noticed_at is not None:
         told.append(parts.say("removals.noticed", {"at": iso(member.noticed_at)}))
+        if notices.was_letter(member):
+            told.append(parts.say("removals.only-by-mail"))
         if member.guest_at is not None:
             told.append(parts.say("removals.guest", {"at": iso(member.guest_at)}))
     elif member.unreachable_since is not None:
@@ -264,8 +267,11 @@ def _said_of_confirmed(parts: Parts, so_far: letting_go.Progressed, by: str) -> 
 
 async def _said_of_tries(tx: Tx, parts: Parts, member: Membership) -> str:
     """On which accounts we have tried to ask somebody whom nothing reaches."""
-    tried = [str(who) for who in await notices.tried(tx, member)]
-    return parts.say("removals.tried", {"accounts": ", ".join(tried)})
+    tried = await notices.tried(tx, member)
+    ways = [parts.say("removals.by-mail") if who.platform == EMAIL else str(who) for who in tried]
+    told = parts.say("removals.tried", {"accounts": ", ".join(ways)})
+    by_mail = any(who.platform == EMAIL for who in tried)
+    return told if by_mail else f"{told} {parts.say('removals.no-address')}"
 
 
 async def last_item(tx: Tx, member: Membership) -> SweepItem | None:

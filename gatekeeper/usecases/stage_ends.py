@@ -6,7 +6,7 @@ from typing import Any
 
 from gatekeeper.domain.activity import Kind
 from gatekeeper.domain.decisions import Admit, Decision, Order, Progress, Verdict
-from gatekeeper.domain.identity import Account, Identity
+from gatekeeper.domain.identity import EMAIL, Account, Address, Identity
 from gatekeeper.domain.memberships import INSIDE, STAGED, Event, Membership, State, advance
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import cards, dispute_card, letting_go, notices, passes, removals
@@ -97,6 +97,8 @@ async def end_links(tx: Tx, member: Membership, now: datetime) -> None:
     """The ways to answer a notice end with it."""
     for account in await tx.find(Account, person_id=member.person_id):
         await passes.void(tx, account.identity, now, act="here")
+    for one in await tx.find(Address, person_id=member.person_id):
+        await passes.void(tx, Identity(EMAIL, one.address), now, act="here")
     await cards.end(tx, subject_of(member), now)
 
 

@@ -8,12 +8,14 @@ from datetime import datetime
 
 from gatekeeper.domain.decisions import Decision, Order, Receipt, Remove, Tell, Verdict
 from gatekeeper.domain.errors import Value
+from gatekeeper.domain.identity import EMAIL
 from gatekeeper.domain.memberships import INSIDE, Event, Membership, State, advance
 from gatekeeper.domain.pruning import why_not_removed
 from gatekeeper.ports import Standing, Tx
 from gatekeeper.usecases import (
     cards,
     comeback,
+    email,
     explained,
     guests,
     letting_go,
@@ -74,12 +76,13 @@ async def _try_next(tx: Tx, parts: Parts, member: Membership, placed: Order, now
     if not isinstance(placed.action, Tell) or placed.action.who != tried[-1]:
         return  # another one is on its way since
     accounts = await letting_go.accounts_of(tx, parts, member)
-    rest = [who for who in accounts if who not in tried]
+    letter = await email.reach(tx, parts, member.person_id)  # the last step
+    rest = [who for who in (*accounts, *letter) if who not in tried]
     values: dict[str, Value]
     if rest:
         code, values = "notice-elsewhere", {"platform": rest[0].platform}
         language = await notices.language_of(tx, parts, member.person_id)
-        text = placed.action.text
+        text = placed.action.text  # in a letter other words: `renew` puts them in
         await notices.order_notice(tx, parts, member, text, sweep_id, language, now, who=rest[0])
     else:
         code, values = "notice-nowhere", {"tried": len(tried)}
@@ -106,6 +109,7 @@ async def renew(tx: Tx, parts: Parts, member: Membership, placed: Order, read_at
         until,
         language,
         await explained.why_asked_then(tx, parts, member, language),
+        letter=placed.action.who.platform == EMAIL,
     )
     if text != placed.action.text:
         await tx.change(item, evidence={**item.evidence, "until": until.isoformat()})

@@ -161,7 +161,7 @@ async def test_nobody_reached_is_shown_by_name_and_never_removed_by_itself(club:
     assert await club.state(here) is State.NOTIFYING
     assert str(here) in club.line()
     assert str(there) in club.line()
-    assert "E-mail is not there yet" in club.line()
+    assert "Not by e-mail" in club.line()
     assert (await club.codes(here)).count("notice-nowhere") == 1
     assert not await club.find(Order, purpose="removal")
 
