@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
+from tests.demo import on_slack
 from tests.demo.stage import BIN, Program, Stage
 from tests.demo.story import Story
 
@@ -34,8 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Play the story; 0 when every step passed."""
     parser = argparse.ArgumentParser(prog="gatekeeper demo")
     parser.add_argument("--keep", action="store_true", help="leave it running afterwards")
-    parser.add_argument("--platform", default="matrix", choices=["matrix"])
-    return asyncio.run(play(parser.parse_args(argv)))
+    parser.add_argument("--platform", default="matrix", choices=["matrix", "slack"])
+    wanted = parser.parse_args(argv)
+    if wanted.keep and wanted.platform != "matrix":
+        parser.error("--keep is for matrix: nobody can log in to the stand-in for Slack")
+    return asyncio.run(play(wanted))
 
 
 async def play(wanted: argparse.Namespace) -> int:
@@ -43,10 +47,14 @@ async def play(wanted: argparse.Namespace) -> int:
     program = Program()
     _end_on_signals()
     try:
-        async with Stage(program) as stage:
-            await Story(stage).play()
-            if wanted.keep:
-                await _keep(stage)
+        if wanted.platform == "slack":
+            async with on_slack.Stage(program) as workspace:
+                await on_slack.Story(workspace).play()
+        else:
+            async with Stage(program) as stage:
+                await Story(stage).play()
+                if wanted.keep:
+                    await _keep(stage)
     except asyncio.CancelledError:
         print("\ndemo: stopped; nothing is left running", flush=True)
         return 130

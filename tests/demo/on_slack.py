@@ -1,0 +1,467 @@
+"""The club's story in a workspace: a stand-in for Slack, the real service and its commands."""
+
+import asyncio
+import hashlib
+import os
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from gatekeeper_slack.cards import symbol_of
+from tests.adapters.slack.world import SCOPES
+from tests.demo import policy
+from tests.demo.chapters import APPROVE, ASK, DECLINE, HERE, WHY_ADA, WHY_BOB
+from tests.demo.stage import Browser, Program, Service, links_in
+from tests.support.slack.delivery import Slack
+from tests.support.slack.people import Person
+from tests.support.slack.web_api import Call, WebApi
+from tests.support.slack.world import Channel, Message
+from tests.support.wait import eventually
+
+CLUB, WORKSHOP, KEEPERS = "lighthouse", "lighthouse-workshop", "lighthouse-keepers"
+OLD_HANDS: Final = ("carl", "dana", "eve", "finn", "lars", "hana")
+PLATFORMS: Final = f"""\
+  platforms:
+    slack:
+      channel: {{alias: {CLUB}}}
+      channels: [{{alias: {WORKSHOP}}}]
+      adminChannel: {{alias: {KEEPERS}}}
+  form:
+"""
+
+
+def policy_text(*admins: str, **given: Any) -> str:
+    """The demo's policy for a club on Slack."""
+    text = policy.text(*admins, **given)
+    head, rest = text.split("  platforms:\n", 1)
+    whole = head + PLATFORMS + rest.split("  form:\n", 1)[1]
+    return whole.replace('"matrix:', '"slack:').replace("    powerLevel: 50\n", "")
+
+
+class Stage:
+    """A workspace and the service; `async with Stage(...)`."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.folder = Path(tempfile.mkdtemp(prefix="gatekeeper-demo-"))
+        self.slack = Slack("socket", speed=60.0)
+        self.team = self.slack.world.team("The Lighthouse")
+        self.token = self.slack.world.install(self.team, SCOPES)
+        self.people: dict[str, Person] = {}
+        self.browsers: list[Browser] = []
+        self._stack = AsyncExitStack()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.service: Service
+
+    async def __aenter__(self) -> "Stage":
+        await self._stack.enter_async_context(self.slack)
+        club = self.folder / "club"
+        club.mkdir()
+        self.service = Service(
+            club,
+            {
+                "GATEKEEPER_SLACK__BOT_TOKEN": self.token.text,
+                "GATEKEEPER_SLACK__APP_TOKEN": self.slack.world.app.token,
+                "GATEKEEPER_SLACK__API_URL": f"{self.slack.url}/api",
+            },
+        )
+        return self
+
+    async def __aexit__(self, *why: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for browser in self.browsers:
+            await browser.close()
+        failed = why[0] is not None
+        try:
+            await self.service.stop()
+        finally:
+            await self._stack.aclose()
+            if not failed and "GATEKEEPER_DEMO_KEEP_FOLDER" not in os.environ:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            elif failed:
+                print(f"  (logs: {self.folder})", flush=True)
+
+    def person(self, name: str, **given: Any) -> Person:
+        """Somebody of the workspace."""
+        if name not in self.people:
+            user = self.slack.world.user(self.team, name.capitalize(), **given)
+            self.people[name] = Person(self.slack, self.team, user)
+        return self.people[name]
+
+    def account(self, name: str) -> str:
+        """Somebody's account as the policy writes it, without the platform."""
+        return f"{self.team.id}:{self.person(name).id}"
+
+    def channel(self, name: str) -> Channel:
+        """A channel by its name."""
+        return next(one for one in self.team.channels.values() if one.name == name)
+
+    def browser(self) -> Browser:
+        """A fresh browser."""
+        self.browsers.append(Browser(self.service.base_url))
+        return self.browsers[-1]
+
+    def keep_saying(self, name: str, every: float) -> None:
+        """Somebody speaks in the club again and again, until the story ends."""
+
+        async def go_on() -> None:
+            while True:
+                self.person(name).write(self.channel(CLUB), "Fair wind today.")
+                await asyncio.sleep(every)
+
+        self._tasks.add(asyncio.create_task(go_on()))
+
+    def kill_at(self, method: str, words: str) -> asyncio.Event:
+        """Kill the service when a call with such words has taken effect, and is not answered."""
+        done, right = asyncio.Event(), self.slack.api.handlers[method]
+
+        def deadly(api: WebApi, call: Call) -> Any:
+            given = right(api, call)
+            if not done.is_set() and words in str(call.args):
+                self.service.kill()
+                done.set()
+            return given
+
+        self.slack.api.handlers = {**self.slack.api.handlers, method: deadly}
+        return done
+
+
+class Story:
+    """The chapters, in order; each leaves what the next one needs."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage, self.step, self.service = stage, stage.program.step, stage.service
+        self.file = self.service.folder / "house-rules.yaml"
+
+    async def play(self) -> None:
+        """All of it."""
+        for chapter in (
+            self.house,
+            self.old_hands,
+            self.form,
+            self.review,
+            self.question,
+            self.kills_at_the_door,
+            self.life,
+            self.sweep,
+            self.removal,
+            self.comeback,
+            self.pause,
+            self.record,
+        ):
+            self.stage.program.chapter((chapter.__doc__ or "").splitlines()[0])
+            await chapter()
+
+    # ---- looking -------------------------------------------------------------------------------
+
+    def look(self, query: str, *values: str) -> tuple[Any, ...]:
+        """The first row of a question to the service's database, read without a process."""
+        path = next(self.service.folder.rglob("gatekeeper.db"))
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            return tuple(database.execute(query, values).fetchone() or ())
+
+    def state(self, name: str) -> str:
+        """Of somebody's newest membership; "" for none."""
+        query = "SELECT state FROM memberships WHERE identity = ? ORDER BY id DESC"
+        return str((self.look(query, f"slack:{self.stage.account(name)}") or ("",))[0])
+
+    def found(self, channel: Channel, *words: str) -> list[Message]:
+        """Messages of ours in a channel that hold all these words."""
+        bot = self.stage.team.bot_user
+        return [
+            one
+            for one in channel.messages
+            if one.user == bot and all(word in shown(one) for word in words)
+        ]
+
+    async def message(self, channel: Channel, *words: str, timeout: float = 15) -> Message:
+        """The newest of them, once there is one."""
+        what = f"{words} in {channel.name}"
+        return (await eventually(lambda: self.found(channel, *words), timeout, what=what))[-1]
+
+    async def told(self, name: str, *words: str, timeout: float = 15) -> Message:
+        """What somebody is told in their chat."""
+        return await self.message(self.stage.person(name).chat, *words, timeout=timeout)
+
+    async def card(self, name: str) -> Message:
+        """The card of an application."""
+        return await self.message(self.keepers, "Application #", name)
+
+    async def press(self, name: str, channel: Channel, message: Message, symbol: str) -> None:
+        """Press a button by its symbol."""
+        action = next(
+            str(one["action_id"])
+            for block in message.blocks
+            for one in block.get("elements", ())
+            if symbol_of(one) == symbol
+        )
+        told = await self.stage.person(name).press(channel, message, action)
+        assert told.status == 200, told
+
+    async def apply(self, name: str, why: str) -> None:
+        """By the slash command and its form."""
+        person = self.stage.person(name)
+        await person.command("/gatekeeper", "apply")
+        view = await eventually(person.open_view, 5, what="the form")
+        told = await person.send_view(view, filled(why))
+        assert told.status == 200 and "errors" not in str(told.answer), told
+
+    async def revive(self) -> None:
+        """Start it again after a kill."""
+        await self.service.gone()
+        await self.service.start()
+
+    @property
+    def keepers(self) -> Channel:
+        """The admins' channel."""
+        return self.stage.channel(KEEPERS)
+
+    def inside(self, name: str) -> list[str]:
+        """The club's channels in which somebody is."""
+        user = self.stage.person(name).id
+        return [one for one in (CLUB, WORKSHOP) if user in self.stage.channel(one).members]
+
+    # ---- chapters ------------------------------------------------------------------------------
+
+    async def house(self) -> None:
+        """1. The house: channels that nobody finds by themselves"""
+        admins = [self.stage.account(name) for name in ("fay", "alice")]
+        async with self.step("`gatekeeper init` and `gatekeeper serve` over Socket Mode"):
+            await self.service.run("init")
+            settings = self.service.folder / "gatekeeper.toml"  # the tokens are in the environment
+            settings.write_text(settings.read_text("utf-8").partition("[matrix]")[0], "utf-8")
+            self.file.with_name("house-rules.cases.yaml").unlink(missing_ok=True)
+            self.file.write_text(policy_text(*admins), "utf-8")
+            await self.service.run("policy", "check", "house-rules.yaml")
+            await self.service.start()
+        async with self.step("the bot has made three private channels, with the named admins in"):
+            for name in (CLUB, WORKSHOP, KEEPERS):
+                channel = self.stage.channel(name)
+                assert channel.kind == "group", channel
+                for admin in ("fay", "alice"):
+                    assert self.stage.person(admin).id in channel.members, (name, admin)
+        async with self.step("`gatekeeper doctor` is green"):
+            await self.service.run("doctor")
+        gil = self.stage.person("gil")
+        self.stage.slack.world.join(self.stage.team, self.keepers, gil.id)
+
+    async def old_hands(self) -> None:
+        """2. People from before are taken in by a plan"""
+        for name in OLD_HANDS:
+            user = self.stage.person(name).id
+            for channel in (CLUB, WORKSHOP):
+                self.stage.slack.world.join(self.stage.team, self.stage.channel(channel), user)
+        async with self.step("`members adopt` shows whom it would take; with --yes it does"):
+            said = await self.service.run("members", "adopt")
+            assert all(self.stage.person(name).id in said for name in OLD_HANDS), said
+            assert self.look("SELECT count(*) FROM memberships") == (0,)
+            await self.service.run("members", "adopt", "--yes")
+            assert self.state("carl") == "active"
+            self.adopted_at = time.monotonic()
+        self.stage.keep_saying("hana", 5.0)
+
+    async def form(self) -> None:
+        """3. Ada applies with a slash command"""
+        ada = self.stage.person("ada")
+        async with self.step("a modal asks the policy's questions; a fault stands at its field"):
+            await ada.command("/gatekeeper", "apply")
+            view = await eventually(ada.open_view, 5, what="the form")
+            assert "Why do you want to join?" in str(view.content)
+            told = await ada.send_view(view, filled("Because."))
+            assert list(told.answer["errors"]) == ["q:why"], told
+        async with self.step("sent right, it is a card for the admins, and in her Home tab"):
+            told = await ada.send_view(view, filled(WHY_ADA))
+            assert "errors" not in str(told.answer), told
+            card = await self.card("Ada")
+            assert WHY_ADA in shown(card) and "0 of 2" in shown(card), shown(card)
+            ada.open_home()
+            await eventually(lambda: ada.user.home, 5, what="the Home tab")
+
+    async def review(self) -> None:
+        """4. The admins decide by buttons"""
+        card = await self.card("Ada")
+        async with self.step("Gil, who has no right, is told so in private; nothing changes"):
+            await self.press("gil", self.keepers, card, APPROVE)
+            await self.told("gil", "Only this club's admins")
+            assert "0 of 2" in shown(card)
+        async with self.step("two approvals: Ada is in every channel, the card says who and why"):
+            await self.press("alice", self.keepers, card, APPROVE)
+            await eventually(lambda: "1 of 2" in shown(card), 10, what="one vote")
+            await self.press("fay", self.keepers, card, APPROVE)
+            await eventually(lambda: self.inside("ada") == [CLUB, WORKSHOP], 15, what="Ada inside")
+            await eventually(lambda: self.state("ada") == "active", 15, what="Ada is a member")
+            await eventually(lambda: "Approved by" in shown(card), 10, what="the card")
+            assert len(self.found(self.keepers, "Application #", "Ada")) == 1
+        async with self.step("she is greeted in the club's channel, after the policy's delay"):
+            await self.message(self.stage.channel(CLUB), "Ada")
+
+    async def question(self) -> None:
+        """… Bob is asked, answers, and is declined with a reason from the policy"""
+        await self.apply("bob", WHY_BOB)
+        card = await self.card("Bob")
+        async with self.step("Alice asks in the card's thread; Bob answers in his chat"):
+            await self.press("alice", self.keepers, card, ASK)
+            await self.message(self.keepers, "write your question")
+            alice, bob = self.stage.person("alice"), self.stage.person("bob")
+            alice.write(self.keepers, "Which harbour do you live at?", card.ts)
+            await self.told("bob", "Which harbour")
+            bob.tell_app("At the old one, in the east.")
+            shown_there = await self.message(self.keepers, "in the east")
+            assert shown_there.thread_ts == card.ts, shown_there
+        async with self.step("declined once a reason is picked; it reaches Bob"):
+            await self.press("fay", self.keepers, card, DECLINE)
+            reasons = await self.message(self.keepers, "Your interests lie elsewhere")
+            await self.press("fay", self.keepers, reasons, "1️⃣".replace("\ufe0f", ""))
+            await self.told("bob", "Your interests lie elsewhere")
+            assert not self.inside("bob")
+
+    async def kills_at_the_door(self) -> None:
+        """5. Killed in the middle: a card, an invitation"""
+        async with self.step("killed when the card is posted and its answer lost: one card"):
+            done = self.stage.kill_at("chat.postMessage", "Kim")
+            await self.apply("kim", "I build model ships and read charts.")
+            await asyncio.wait_for(done.wait(), 30)
+            await self.revive()
+            card = await self.card("Kim")
+            await asyncio.sleep(2)
+            assert len(self.found(self.keepers, "Application #", "Kim")) == 1
+        async with self.step("killed when she is taken in and the answer lost: taken in once"):
+            await self.press("alice", self.keepers, card, APPROVE)
+            done = self.stage.kill_at("conversations.invite", self.stage.person("kim").id)
+            await self.press("fay", self.keepers, card, APPROVE)
+            await asyncio.wait_for(done.wait(), 30)
+            await self.revive()
+            await eventually(lambda: self.inside("kim") == [CLUB, WORKSHOP], 20, what="Kim inside")
+            await eventually(lambda: self.state("kim") == "active", 15, what="Kim is a member")
+            invited = [
+                one
+                for one in self.stage.slack.api.of("conversations.invite")
+                if one["users"] == self.stage.person("kim").id
+                and one["channel"] == self.stage.channel(CLUB).id
+            ]
+            assert len(invited) == 1, invited
+
+    async def life(self) -> None:
+        """6. Life: a leave, an exemption"""
+        dana, finn = self.stage.person("dana"), self.stage.account("finn")
+        async with self.step("Dana announces a leave in her chat; Finn is exempt for a reason"):
+            until = (datetime.now(UTC) + timedelta(days=20)).date().isoformat()
+            dana.tell_app(f"away until {until} at sea")
+            await self.told("dana", "you are away until")
+            why = ("--reason", "writes our book", "--until", until)
+            await self.service.run("members", "exempt", finn, *why)
+
+    async def sweep(self) -> None:
+        """7. The sweep: planned, then run by the schedule"""
+        # Nobody is silent while we do not listen: the two kills do not count.
+        await asyncio.sleep(max(0.0, self.adopted_at + 28 - time.monotonic()))
+        async with self.step("`sweep plan` says who would be asked; on leave and exempt are not"):
+            soon = datetime.now(UTC) + timedelta(seconds=5 + 2 * self.service.last_run)
+            admins = [self.stage.account(name) for name in ("fay", "alice")]
+            text = policy_text(*admins, settle=1, schedule=f"{soon.second} * * * * *")
+            self.file.write_text(text, "utf-8")
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            await eventually(
+                lambda: self.look("SELECT policy FROM clubs") == (digest,), 15, what="in force"
+            )
+            said = await self.service.run("sweep", "plan")
+            assert all(self.stage.person(one).id in said for one in ("carl", "eve", "lars")), said
+            for name in ("dana", "finn", "hana", "alice"):
+                assert self.stage.person(name).id not in said, (name, said)
+        async with self.step("asked in their chats, with a button; Eve presses it and is free"):
+            notice = await self.told("eve", "still here", timeout=75)
+            await eventually(lambda: self.state("eve") == "noticed", 15, what="Eve is noticed")
+            await self.press("eve", self.stage.person("eve").chat, notice, HERE)
+            await eventually(lambda: self.state("eve") == "active", 15, what="Eve is active")
+            self.stage.keep_saying("eve", 5.0)
+            for name in ("carl", "lars"):
+                await self.told(name, "still here")
+                assert len(self.found(self.stage.person(name).chat, "still here")) == 1
+
+    async def removal(self) -> None:
+        """… grace ends, an admin confirms, they are looked at once more and removed"""
+        async with self.step("the planned removals stand on a card"):
+            for name in ("carl", "lars", "ada", "kim"):
+                await eventually(lambda n=name: self.state(n) == "planned", 40, what=name)  # type: ignore[misc]
+            card = await self.message(self.keepers, "Carl", "Lars", "4 to decide", timeout=30)
+            assert "Eve" not in shown(card), shown(card)
+            await asyncio.sleep(1)  # a press on what is about to be shown anew does not count
+        async with self.step("an admin confirms; killed while Lars is put out: out once, of all"):
+            done = self.stage.kill_at("conversations.kick", self.stage.person("lars").id)
+            await self.press("alice", self.keepers, card, APPROVE)
+            await asyncio.wait_for(done.wait(), 30)
+            await self.revive()
+            for name in ("carl", "lars"):
+                await eventually(lambda n=name: self.state(n) == "removed", 30, what=name)  # type: ignore[misc]
+                assert not self.inside(name)
+            kicks = [
+                (one["channel"], one["user"])
+                for one in self.stage.slack.api.of("conversations.kick")
+            ]
+            assert len(kicks) == len(set(kicks)), kicks
+
+    async def comeback(self) -> None:
+        """8. Carl comes back by the link from his goodbye"""
+        async with self.step("its button takes him in, without a new application; once"):
+            goodbye = await self.told("carl", "If you want to come back", "/l/")
+            link = links_in(goodbye.text, str(goodbye.blocks))[0].rstrip("'|>")
+            browser = self.stage.browser()
+            await browser.open(link)
+            await browser.send({}, "/l/")
+            await eventually(
+                lambda: self.inside("carl") == [CLUB, WORKSHOP], 15, what="Carl inside"
+            )
+            await eventually(lambda: self.state("carl") == "active", 15, what="Carl is back")
+            await browser.open(link)
+            assert browser.status in {403, 410}, browser.text
+
+    async def pause(self) -> None:
+        """9. Pause and resume"""
+        async with self.step("`gatekeeper pause` stops all writing; what came is done after"):
+            await self.service.run("pause")
+            await self.apply("otto", "I paint lighthouses and mend their lamps.")
+            await asyncio.sleep(1.5)
+            assert not self.found(self.keepers, "Application #", "Otto")
+            await self.service.run("resume", "--yes")
+            await self.card("Otto")
+
+    async def record(self) -> None:
+        """10. The record of every decision is whole"""
+        async with self.step("`audit verify` finds it whole"):
+            await self.service.run("audit", "verify")
+
+
+def shown(message: Message) -> str:
+    """All that a message says."""
+    return f"{message.text}\n{words(message.blocks)}"
+
+
+def words(blocks: object) -> str:
+    """Every text in blocks."""
+    if isinstance(blocks, Mapping):
+        own = blocks.get("text")
+        inner = [
+            words(one) for key, one in blocks.items() if key != "text" or not isinstance(own, str)
+        ]
+        return "\n".join([own if isinstance(own, str) else "", *inner])
+    if isinstance(blocks, list):
+        return "\n".join(words(one) for one in blocks)
+    return ""
+
+
+def filled(why: str) -> dict[str, dict[str, Any]]:
+    """The demo form, as a modal sends it."""
+    maker = {"type": "radio_buttons", "selected_option": {"value": "maker"}}
+    return {
+        "q:why": {"answer": {"type": "plain_text_input", "value": why}},
+        "q:craft": {"answer": maker},
+        "q:rules": {"answer": {"type": "checkboxes", "selected_options": [{"value": "yes"}]}},
+    }
