@@ -175,10 +175,13 @@ def shown(url: str) -> str:
 
 
 class Turns:
-    """A lock whose urgent waiters go first, but never two in a row where others wait."""
+    """A lock whose urgent waiters go first; of the others, one goes before them so often.
 
-    def __init__(self) -> None:
-        self._taken = self._was_urgent = False
+    `every`: in seconds.
+    """
+
+    def __init__(self, every: float = 0.1) -> None:
+        self._taken, self._every, self._other_at = False, every, 0.0
         self._urgent: deque[asyncio.Future[None]] = deque()
         self._others: deque[asyncio.Future[None]] = deque()
 
@@ -187,7 +190,9 @@ class Turns:
         """Hold the lock."""
         if self._taken:
             await self._wait(self._urgent if urgent else self._others)
-        self._taken, self._was_urgent = True, urgent
+        self._taken = True
+        if not urgent:
+            self._other_at = asyncio.get_running_loop().time()
         try:
             yield
         finally:
@@ -204,10 +209,10 @@ class Turns:
             raise
 
     def _hand_on(self) -> None:
-        first, then = self._urgent, self._others
-        if self._was_urgent:
-            first, then = then, first
-        for line in (first, then):
+        lines = [self._urgent, self._others]
+        if asyncio.get_running_loop().time() - self._other_at >= self._every:
+            lines.reverse()
+        for line in lines:
             while line:
                 turn = line.popleft()
                 if not turn.done():

@@ -21,6 +21,7 @@ from gatekeeper.domain.errors import PlatformBusy
 from gatekeeper.domain.identity import Identity
 from tests.adapters.slack.world import SlackWorld
 from tests.bench import slack_many
+from tests.bench.app import seconds_of
 from tests.bench.frame import Bar, Row
 from tests.demo.chapters import APPROVE, DECLINE
 from tests.journeys.slack_club import Club, Line
@@ -55,17 +56,19 @@ async def _acks(say: Say) -> list[Row]:
         await stage.slack.quiet()
         await asyncio.sleep(CALM)
         stage.slack.api.speed = 1.0
-        asked = len(stage.slack.api.calls)
+        asked, work = len(stage.slack.api.calls), seconds_of(stage.service.pid)
         took = await _pressed(club, cards, ["alice", *names])
         asked = len(stage.slack.api.calls) - asked
+        work = seconds_of(stage.service.pid) - work
     took.sort()
     late = sum(one > 1000 * ACK for one in took)  # a refusal counts as one, too
     p99 = took[int(len(took) * 0.99)]
     say(f"acks: median {statistics.median(took):.1f}, p99 {p99:.1f}, longest {took[-1]:.0f} ms")
-    say(f"{late} late, {asked} calls")
+    say(f"{late} late, {asked} calls, {work:.1f} s of work")
     note = (
         f"{RATE} signed presses a second over {SECONDS} s, {PRESSERS} people and an admin, {CARDS}"
-        f" cards; median {statistics.median(took):.1f} ms, {asked} calls of ours meanwhile"
+        f" cards; median {statistics.median(took):.1f} ms, longest {took[-1]:.0f}; {asked} calls of"
+        f" ours, {100 * work / SECONDS:.0f} % of a core"
     )
     return [
         Row("slack.ack_p99", "ms", [p99], bar=Bar("ours", 100, below=True), note=note),
