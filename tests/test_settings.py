@@ -150,3 +150,34 @@ def test_a_secret_in_the_environment_overrules_a_file_that_is_not_there(folder, 
     assert matrix is not None
     assert matrix.access_token is not None
     assert matrix.access_token.get_secret_value() == "syt_x"
+
+
+def test_a_mail_server(folder, monkeypatch):
+    (folder / "pw").write_text("hidden-value\n")
+    (folder / "ca.pem").write_text("")
+    smtp = '[smtp]\nhost = "mail.example"\nsender = "g@club.example"\n'
+    (folder / "gatekeeper.toml").write_text(
+        smtp + 'user = "g"\npassword_file = "pw"\ntls_ca = "ca.pem"\n'
+    )
+    settings = load_settings()
+    given = settings.of_platform("smtp")
+    assert given is not None
+    assert (given["password"], given["tls"], given["port"]) == ("hidden-value", "starttls", 0)
+    assert given["tls_ca"] == folder / "ca.pem"
+    assert "hidden-value" not in repr(settings)
+    assert load_settings(logins=False).smtp is None
+    wrong = {
+        'user = "g"\n': "user and password go together",
+        'user = "g"\npassword = "hidden-value"\ntls = "none"\n': "through TLS alone",
+        'tls = "maybe"\n': "smtp.tls",
+        'tls_ca = "nowhere.pem"\n': "smtp.tls_ca: cannot be read",
+    }
+    for more, said in wrong.items():
+        (folder / "gatekeeper.toml").write_text(smtp + more)
+        with pytest.raises(SettingsError) as caught:
+            load_settings()
+        assert said in "\n".join(caught.value.faults)
+        assert "hidden-value" not in "\n".join(caught.value.faults)
+    (folder / "gatekeeper.toml").write_text('[smtp]\nhost = "m"\nsender = "g@c.example\\nBcc: x"\n')
+    with pytest.raises(SettingsError, match=r"smtp\.sender: must be an e-mail address"):
+        load_settings()

@@ -73,6 +73,9 @@ async def examine(file: str | None) -> AsyncIterator[Check]:
         yield good("database", kind=settings.database.partition(":")[0])
         async for check in _club(opened):
             yield check
+        mailer = wire.make_mailer(settings, opened.parts.policy, opened.parts.clock)
+        if mailer is not None:
+            yield await mailer.examine()
         async for check in _platforms(opened):
             yield check
 

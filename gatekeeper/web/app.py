@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gatekeeper.domain.errors import GatekeeperError
 from gatekeeper.ports import Health
 from gatekeeper.usecases.parts import Parts
-from gatekeeper.web import forms, joining, standing
+from gatekeeper.web import forms, joining, letters, standing
 from gatekeeper.web.metrics import Metrics
 from gatekeeper.web.security import (
     HEADERS,
@@ -50,6 +50,9 @@ PAGES: Final[Sequence[tuple[str, Act | None, Act | None]]] = (
     ("/standing/withdraw", standing.ask_withdraw, standing.withdraw),
     ("/standing/answer", None, standing.answer),
     ("/standing/forget", None, standing.forget),
+    ("/standing/email", letters.show, letters.name),
+    ("/standing/email/code", None, letters.confirm),
+    ("/standing/email/forget", None, letters.forget),
     ("/l/{secret}", joining.link, joining.follow),
 )
 LOOKS_ITSELF: Final = frozenset({joining.send, standing.save})
@@ -268,7 +271,8 @@ class Door:
 
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-QUIET: Final = frozenset({"/healthz", "/readyz", "/static/{name}"})  # asked every few seconds
+# Asked every few seconds, or more often.
+QUIET: Final = frozenset({"/healthz", "/readyz", "/static/{name}", "/{platform}/events"})
 
 
 def _protect(start: MutableMapping[str, Any]) -> None:

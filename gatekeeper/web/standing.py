@@ -31,7 +31,8 @@ class NoApplication(NotFound):
     code = "web.no-application"
 
 
-async def _mine(visit: Visit) -> Application:
+async def mine(visit: Visit) -> Application:
+    """The application of this browser; NoApplication."""
     app = await apply.mine(visit.parts, visit.session.browser)
     if app is None:
         raise NoApplication()
@@ -47,7 +48,7 @@ async def _policy_of(visit: Visit, app: Application) -> Policy:
 async def show(visit: Visit) -> Response:
     """Where I am, what is missing, what is asked of me."""
     try:
-        app = await _mine(visit)
+        app = await mine(visit)
     except NoApplication:
         return visit.page("nothing", status=404)
     return await _page(visit, app)
@@ -71,6 +72,7 @@ async def _page(
         code=code,
         asked=asked,
         typed=forms.one(visit.posted, ANSWER),
+        letters=visit.parts.mailer is not None and bool(shown.application.person_id),
     )
 
 
@@ -94,13 +96,13 @@ def _answers(visit: Visit, policy: Policy, app: Application) -> list[tuple[str, 
 
 async def edit(visit: Visit) -> Response:
     """The form with the answers that were given."""
-    app = await _mine(visit)
+    app = await mine(visit)
     return await _edit_page(visit, app, forms.as_typed(app.answers))
 
 
 async def save(visit: Visit) -> Response:
     """Change the answers."""
-    app = await _mine(visit)
+    app = await mine(visit)
     if not visit.genuine:
         return await _edit_page(visit, app, visit.posted, fault=StaleForm())
     raw = forms.raw_answers(visit.posted)
@@ -137,7 +139,7 @@ async def _edit_page(
 
 async def ask_withdraw(visit: Visit) -> Response:
     """What withdrawing means; nothing has happened yet."""
-    app = await _mine(visit)
+    app = await mine(visit)
     shown = await standing.view(visit.parts, app.id)
     if not shown.can_withdraw:
         raise WrongState(state=app.state.value, event="withdraw")
@@ -146,21 +148,21 @@ async def ask_withdraw(visit: Visit) -> Response:
 
 async def withdraw(visit: Visit) -> Response:
     """Take the application back."""
-    app = await _mine(visit)
+    app = await mine(visit)
     await apply.withdraw(visit.parts, app.id, str(app.identity), visit.session.browser)
     return visit.go("/standing")
 
 
 async def forget(visit: Visit) -> Response:
     """Make this browser a stranger; the application goes on, and the chat still tells of it."""
-    await _mine(visit)
+    await mine(visit)
     visit.session = replace(visit.session.renewed(), identity=None, pass_id=0)
     return visit.go("/")
 
 
 async def answer(visit: Visit) -> Response:
     """Answer a question of the admins."""
-    app = await _mine(visit)
+    app = await mine(visit)
     number, text = forms.one(visit.posted, QUESTION), forms.one(visit.posted, ANSWER)
     text = text.replace("\r\n", "\n").strip()
     asked = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0

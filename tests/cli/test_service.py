@@ -109,6 +109,10 @@ def test_doctor_says_what_to_do(club, gatekeeper, monkeypatch):
     assert "gatekeeper serve" in out
     monkeypatch.setenv("DOUBLE_DOWN", "1")
     assert "homeserver-down" in codes(gatekeeper("doctor")[1])
+    monkeypatch.setenv("GATEKEEPER_SMTP__HOST", "127.0.0.1")
+    monkeypatch.setenv("GATEKEEPER_SMTP__PORT", "1")
+    monkeypatch.setenv("GATEKEEPER_SMTP__SENDER", "gatekeeper@club.example")
+    assert "doctor.mail-fails" in codes(gatekeeper("doctor")[1])
     monkeypatch.delenv("GATEKEEPER_MATRIX__ACCESS_TOKEN")
     code, out, _ = gatekeeper("doctor")
     assert code == 1
