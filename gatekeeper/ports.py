@@ -461,6 +461,11 @@ class Vault(Protocol):
         """Keep a secret, in place of an earlier one."""
         ...
 
+    async def swap(self, name: str, old: bytes | None, new: bytes) -> bool:
+        """Keep `new` if `old` (None: none) is what is kept still; whether it was. Of many who try
+        at once, over all processes, one is told yes."""
+        ...
+
 
 # ---- Engine --------------------------------------------------------------------------------
 

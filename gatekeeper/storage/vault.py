@@ -8,6 +8,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from gatekeeper.domain.errors import StorageError
 from gatekeeper.domain.identity import ClubId
+from gatekeeper.storage.connections import Session
 from gatekeeper.storage.store import TortoiseStore
 
 KEY_LENGTH: Final = 32  # bytes
@@ -44,9 +45,12 @@ class TortoiseVault:
             StorageError: it is there, but was encrypted with another key or has been changed.
         """
         async with self._database.read() as session:
-            rows = await session.rows(
-                "SELECT secret FROM secrets WHERE club = ? AND name = ?", [self._club, name]
-            )
+            return await self._kept(session, name)
+
+    async def _kept(self, session: Session, name: str) -> bytes | None:
+        rows = await session.rows(
+            "SELECT secret FROM secrets WHERE club = ? AND name = ?", [self._club, name]
+        )
         if not rows:
             return None
         try:
@@ -56,10 +60,22 @@ class TortoiseVault:
 
     async def put(self, name: str, secret: bytes) -> None:
         """Keep a secret, in place of an earlier one."""
-        token = self._fernet.encrypt(secret).decode()
         async with self._database.write(self._club) as session:
-            await session.rows(
-                "INSERT INTO secrets (club, name, secret) VALUES (?, ?, ?)"
-                " ON CONFLICT (club, name) DO UPDATE SET secret = excluded.secret RETURNING name",
-                [self._club, name, token],
-            )
+            await self._keep(session, name, secret)
+
+    async def swap(self, name: str, old: bytes | None, new: bytes) -> bool:
+        """Keep `new` if `old` is what is kept still: a club has one writer at a time, over all
+        processes. StorageError as `get`."""
+        async with self._database.write(self._club) as session:
+            if await self._kept(session, name) != old:
+                return False
+            await self._keep(session, name, new)
+            return True
+
+    async def _keep(self, session: Session, name: str, secret: bytes) -> None:
+        token = self._fernet.encrypt(secret).decode()
+        await session.rows(
+            "INSERT INTO secrets (club, name, secret) VALUES (?, ?, ?)"
+            " ON CONFLICT (club, name) DO UPDATE SET secret = excluded.secret RETURNING name",
+            [self._club, name, token],
+        )

@@ -1,5 +1,7 @@
 """The vault: nothing readable in the database, and no key in it."""
 
+import asyncio
+
 import pytest
 
 from gatekeeper.domain.errors import StorageError
@@ -18,12 +20,24 @@ async def _laws(store: TortoiseStore) -> None:
     for secret in (b"syt_first", b"\x00\xff", b""):
         await vault.put("matrix/login", secret)
         assert await vault.get("matrix/login") == secret
+    assert not await vault.swap("matrix/login", None, b"late")
+    assert not await vault.swap("matrix/login", b"syt_first", b"late")
+    assert await vault.swap("matrix/login", b"", b"next")
+    assert await vault.swap("matrix/login", b"next", b"")
     await vault.put("slack/login", b"other")
     assert await vault.get("matrix/login") == b""
 
 
+async def _one_is_told_yes(store: TortoiseStore) -> None:
+    vaults = [TortoiseVault(store, KEY, CLUB) for _ in range(2)]
+    told = await asyncio.gather(*(vaults[n % 2].swap("lease", None, b"%d" % n) for n in range(8)))
+    assert sum(told) == 1
+    assert await vaults[0].get("lease") == b"%d" % told.index(True)
+
+
 async def test_on_sqlite(store):
     await _laws(store)
+    await _one_is_told_yes(store)
 
 
 @pytest.mark.postgres
@@ -31,6 +45,7 @@ async def test_on_postgres(postgres):
     store = TortoiseStore(fresh_postgres(postgres), RECORD_KEY)
     await store.open()
     await _laws(store)
+    await _one_is_told_yes(store)
     await store.close()
 
 

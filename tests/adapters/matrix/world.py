@@ -36,6 +36,12 @@ class DictVault:
     async def put(self, name: str, secret: bytes) -> None:
         self.kept[name] = secret
 
+    async def swap(self, name: str, old: bytes | None, new: bytes) -> bool:
+        if self.kept.get(name) != old:
+            return False
+        self.kept[name] = new
+        return True
+
 
 class MatrixWorld:
     """One club: its bot behind a proxy, its founder, and whoever else is asked for."""
