@@ -70,7 +70,7 @@ class Acts:
     async def _admit(self, action: Admit) -> Receipt:
         """Into every channel, the club's own last: that is when they are inside, and a try that
         broke off before goes on. On Slack an invitation takes people in at once."""
-        user, there = self._ours(action.who), await self.people.places(action.who)
+        user, there = self._ours(action.who), await self.people.just_seen(action.who)
         if action.rooms and self.scene.club not in there:
             return self._receipt(False)
         rooms = [one for one in self.scene.rooms.values() if one and one not in there]
@@ -99,7 +99,7 @@ class Acts:
         """Out of every channel, the club's own last."""
         if action.stay_in:
             raise PlatformRefused(NAME, "no-such-room", action.stay_in)
-        user, there = self._ours(action.who), await self.people.places(action.who)
+        user, there = self._ours(action.who), await self.people.just_seen(action.who)
         rooms = [one for one in self.scene.rooms.values() if one != self.scene.club]
         changed = False
         for channel in (*rooms, self.scene.admins, self.scene.club):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from gatekeeper.domain.errors import PlatformRefused
@@ -14,6 +14,8 @@ from gatekeeper_slack.scene import NAME, Scene
 
 _KINDS: Final = "public_channel,private_channel"
 _FRESH: Final = timedelta(minutes=10)  # what Slack told of an account; changes are told besides
+_MOMENT: Final = timedelta(seconds=3)  # between a look at somebody and what it is for
+_MANY: Final = 1_000
 _ONE_BY_ONE: Final = 40  # accounts looked up singly; for more, the whole workspace is read
 POWER: Final = 100  # of owners and administrators of the workspace, in the admins' channel
 
@@ -34,7 +36,8 @@ class People:
 
     def __init__(self, api: Api, scene: Scene, clock: Clock) -> None:
         self._api, self._scene, self._clock = api, scene, clock
-        self._known: dict[str, tuple[Any, Looked]] = {}
+        self._known: dict[str, tuple[datetime, Looked]] = {}
+        self._stood: dict[str, tuple[datetime, frozenset[str]]] = {}
 
     def forget(self, who: Identity) -> None:
         """Slack told that something about an account has changed."""
@@ -79,9 +82,20 @@ class People:
         found = self._api.pages("users.conversations", "channels", types=_KINDS, user=user)
         return frozenset([str(one["id"]) async for one in found if one["id"] in ours])
 
+    async def just_seen(self, who: Identity) -> frozenset[str]:
+        """As `places`. Whoever acts has asked for somebody's standing right before: that look
+        serves once more, since Slack lets us look no more often than act."""
+        at, there = self._stood.pop(who.account, (None, frozenset[str]()))
+        if at is not None and self._clock.now() - at < _MOMENT:
+            return there
+        return await self.places(who)
+
     async def standing(self, who: Identity) -> Standing:
         """For Platform.standing."""
         there = await self.places(who)
+        if len(self._stood) >= _MANY:
+            self._stood.clear()
+        self._stood[who.account] = self._clock.now(), there
         admin = self._scene.admins in there
         return Standing(
             inside=self._scene.club in there,
