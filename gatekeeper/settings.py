@@ -120,7 +120,9 @@ class SlackSettings(BaseModel):
     """As which app to come to a workspace, and how Slack reaches us.
 
     Attributes:
-        bot_token: of the installed app, xoxb-….
+        bot_token: of the app as it is installed in one workspace, xoxb-….
+        client_id, client_secret: of the app instead, where workspaces install it at /slack/install
+            under `base_url` of the pages.
         app_token: xapp-…, for Socket Mode: we open the lines, nothing has to reach us.
         signing_secret: of the app, where Slack calls /slack/events under `base_url` of the pages.
         api_url: base of the Web API.
@@ -132,6 +134,9 @@ class SlackSettings(BaseModel):
 
     bot_token: SecretStr | None = None
     bot_token_file: Readable | None = None
+    client_id: str = Field(default="", max_length=255)
+    client_secret: SecretStr | None = None
+    client_secret_file: Readable | None = None
     app_token: SecretStr | None = None
     app_token_file: Readable | None = None
     signing_secret: SecretStr | None = None
@@ -140,8 +145,12 @@ class SlackSettings(BaseModel):
 
     @model_validator(mode="after")
     def _can_listen(self) -> "SlackSettings":
-        if self.bot_token is None:
-            raise ValueError("needs bot_token, or a file that holds it")
+        if bool(self.client_id) != (self.client_secret is not None):
+            raise ValueError("client_id and client_secret go together")
+        if self.bot_token is None and not self.client_id:
+            raise ValueError("needs bot_token, or a file that holds it; or client_id")
+        if self.bot_token is not None and self.client_id:
+            raise ValueError("bot_token or client_id, one of the two")
         if self.app_token is None and self.signing_secret is None:
             raise ValueError("needs app_token (Socket Mode) or signing_secret (HTTP)")
         return self
@@ -254,12 +263,12 @@ class Settings(BaseSettings):
         return f"sqlite://{self.home / 'engine.db'}"
 
     def of_platform(self, name: str) -> Mapping[str, Any] | None:
-        """The settings of one platform, or of the mail (smtp), its secrets in clear; None where
-        nothing is set for it."""
+        """The settings of one platform, or of the mail (smtp), its secrets in clear, and where our
+        pages are; None where nothing is set for it."""
         found = getattr(self, name, None)
         if not isinstance(found, BaseModel):
             return None
-        return {
+        return {"base_url": self.base_url} | {
             key: value.get_secret_value() if isinstance(value, SecretStr) else value
             for key, value in found
         }

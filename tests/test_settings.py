@@ -135,7 +135,29 @@ def test_adapters_get_their_secrets_in_clear(folder):
     assert told is not None
     assert told["access_token"] == "syt_x"
     assert told["password"] is None
+    assert told["base_url"] == "http://127.0.0.1:8080"
     assert load_settings().of_platform("slack") is None
+
+
+def test_a_slack_app_comes_with_its_token_or_is_installed(folder):
+    (folder / "hidden").write_text("hidden-value\n")
+    told = '[slack]\nsigning_secret = "hidden-value"\n'
+    app = 'client_id = "1.2"\nclient_secret_file = "hidden"\n'
+    (folder / "gatekeeper.toml").write_text(told + app)
+    given = load_settings().of_platform("slack")
+    assert given is not None
+    assert (given["client_id"], given["client_secret"]) == ("1.2", "hidden-value")
+    wrong = {
+        "": "needs bot_token",
+        'client_id = "1.2"\n': "client_id and client_secret go together",
+        'client_secret = "hidden-value"\n': "client_id and client_secret go together",
+        app + 'bot_token = "hidden-value"\n': "bot_token or client_id",
+    }
+    for more, said in wrong.items():
+        (folder / "gatekeeper.toml").write_text(told + more)
+        with pytest.raises(SettingsError, match=said) as refused:
+            load_settings()
+        assert "hidden-value" not in str(refused.value)
 
 
 def test_a_secret_in_the_environment_overrules_a_file_that_is_not_there(folder, monkeypatch):

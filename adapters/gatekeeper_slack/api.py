@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
@@ -26,11 +26,24 @@ _UNTOLD: Final = timedelta(seconds=5)  # to wait where a 429 does not say how lo
 _REVOKED: Final = frozenset(
     ["account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked"]
 )
+_LOGIN: Final = _REVOKED | {"team_access_not_granted"}
+# Methods that ask for `team_id` where the token is a whole organisation's.
+_OF_ORGS: Final = frozenset(
+    [
+        "conversations.create",
+        "conversations.list",
+        "usergroups.list",
+        "usergroups.users.list",
+        "usergroups.users.update",
+        "users.conversations",
+        "users.list",
+    ]
+)
 _DOWN: Final = frozenset(
     ["fatal_error", "internal_error", "request_timeout", "service_unavailable", "team_added_to_org"]
 )
 _REASONS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(_REVOKED, "login-revoked"),
+    **dict.fromkeys([*_REVOKED, "team_access_not_granted"], "login-revoked"),
     **dict.fromkeys(
         [
             "missing_scope",
@@ -69,17 +82,38 @@ class Refusal(PlatformRefused):
         super().__init__(NAME, _REASONS.get(error, "other"), f"{method}: {error}{more}")
 
 
+class Tokens(Protocol):
+    """With which token to call: one that may change while we run."""
+
+    @property
+    def org_team(self) -> str:
+        """The workspace that is meant, where the token is a whole organisation's; "" else."""
+        ...
+
+    async def token(self) -> str:
+        """The token now; PlatformDown where there is none."""
+        ...
+
+    async def refused(self, token: str, error: str) -> bool:
+        """Slack refused a token: whether another one is there, to try the same call with."""
+        ...
+
+
 class Api:
     """Calls to one workspace as one bot.
 
     Args:
         url: base of the Web API.
-        token: the bot's.
+        token: the bot's, or what gives it; "" where the app itself calls.
         clock: tells when a method may be called again.
+        app: id and secret of the app itself.
     """
 
-    def __init__(self, url: str, token: str, clock: Clock) -> None:
+    def __init__(
+        self, url: str, token: "str | Tokens", clock: Clock, app: tuple[str, str] | None = None
+    ) -> None:
         self._url, self._token, self._clock = f"{url.rstrip('/')}/", token, clock
+        self._auth = {"client_id": app[0], "client_secret": app[1]} if app else None
         self._session: aiohttp.ClientSession | None = None  # made where the loop runs
         self._client: AsyncWebClient | None = None
         self._blocked: dict[str, datetime] = {}
@@ -95,7 +129,6 @@ class Api:
         if self._client is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(_SECONDS))
             self._client = AsyncWebClient(
-                token=self._token,
                 base_url=self._url,
                 timeout=_SECONDS,
                 session=self._session,
@@ -112,12 +145,30 @@ class Api:
             PlatformDown: no answer, or none that can be read; a write may have taken effect.
             Refusal: a final no.
         """
+        if isinstance(self._token, str):
+            return await self._call(method, self._token, given)
+        token = await self._token.token()
+        try:
+            return await self._call(method, token, self._placed(method, given))
+        except Refusal as no:  # nothing was done: the same call may go with a newer token
+            if no.error not in _LOGIN or not await self._token.refused(token, no.error):
+                raise
+        return await self._call(method, await self._token.token(), self._placed(method, given))
+
+    def _placed(self, method: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """With the workspace, where the token alone does not say which one is meant."""
+        team = "" if isinstance(self._token, str) else self._token.org_team
+        return {**given, "team_id": team} if team and method in _OF_ORGS else given
+
+    async def _call(self, method: str, token: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
         now = self._clock.now()
         if self._blocked.get(method, now) > now:
             raise PlatformBusy(NAME, self._blocked[method] - now, (method,))
         data = {key: _written(value) for key, value in given.items() if value is not None}
+        web = self._web()
+        web.token = token or None  # read before the first time that this call waits
         try:
-            answer = await self._web().api_call(method, data=data)
+            answer = await web.api_call(method, data=data, auth=self._auth)
         except SlackApiError as error:
             raise self._failure(method, error) from error
         except (aiohttp.ClientError, SlackClientError, OSError, ValueError) as error:

@@ -93,6 +93,12 @@ class Channel(Model):
 class SlackSpec(Model):
     """The club's channels on Slack."""
 
+    workspace: str = Field(
+        "",
+        pattern=r"^(T[A-Z0-9]{2,30})?$",
+        description="Id of its workspace (T…); what another one installs or tells decides nothing. "
+        "Empty: that of the token, or the first that installs the app.",
+    )
     channel: Channel = Field(description="The private channel that is the club.")
     channels: tuple[Channel, ...] = Field(
         (), max_length=100, description="Further private channels, for members only."

@@ -1,0 +1,356 @@
+"""Logins: with which token to speak, read from the stored installation by way of a short cache.
+
+slack-bolt would ask Slack who we are for every request; here Slack is never asked. A token that
+ends is renewed some time before, by one of all processes; the old one serves until the new one is
+stored. What ends a login (uninstall, revocation, a workspace taken out of an organisation's
+installation) drops the cache, and everything that is ordered waits for the next installation.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk.oauth.installation_store.models.installation import Installation
+
+from gatekeeper.domain.errors import GatekeeperError, PlatformDown, PlatformRefused
+from gatekeeper.ports import Clock
+from gatekeeper_slack.api import Api, Refusal
+from gatekeeper_slack.installs import Kept, VaultInstallations, copied
+from gatekeeper_slack.patience import passing
+from gatekeeper_slack.scene import NAME
+
+log = logging.getLogger(__name__)
+
+FRESH: Final = timedelta(seconds=30)  # what another process changed is known by then
+EARLY: Final = timedelta(hours=2)  # before a token's end; they live for twelve
+LEASE: Final = timedelta(seconds=60)  # for one process to get the next token
+_DOUBT: Final = timedelta(minutes=5)  # between Slack's clock and ours
+_SOON: Final = timedelta(seconds=2)  # until Slack is asked again that did not answer
+_NONE: Final = timedelta(0)
+_WAIT: Final = 0.2  # seconds between looks while another process gets the token that we need
+NOT_INSTALLED: Final = "slack-not-installed"
+NOT_RENEWED: Final = "slack-token-not-renewed"
+REVOKED: Final = "login-revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What the vault held when we looked."""
+
+    at: datetime
+    team: str
+    where: str  # the workspace, or the organisation whose installation reaches it
+    kept: Kept | None
+
+    @property
+    def fault(self) -> str:
+        if self.kept is None:
+            return NOT_INSTALLED
+        gone = self.kept.installation is None or self.team in self.kept.away
+        return REVOKED if gone else ""
+
+
+class Logins:
+    """The login of one club's workspace.
+
+    Args:
+        store: where installations are kept.
+        exchange: calls Slack as the app itself, by its id and secret.
+    """
+
+    def __init__(self, store: VaultInstallations, exchange: Api, clock: Clock) -> None:
+        self._store, self._exchange, self._clock = store, exchange, clock
+        self._look: _Look | None = None
+        self._unsaved: tuple[str, Installation] | None = None  # and the token that it replaces
+        self._retry_at: datetime | None = None
+        self._over = False  # the token has ended, and no other is to be had
+        self._turn = asyncio.Lock()
+        self._news = asyncio.Event()
+        self._fault = NOT_INSTALLED
+        self.detail = ""
+
+    @property
+    def fault(self) -> str:
+        """Why there is no login, "" where there is one."""
+        return self._fault or (NOT_RENEWED if self._over else "")
+
+    @property
+    def store(self) -> VaultInstallations:
+        """Where installations are kept."""
+        return self._store
+
+    @property
+    def org_team(self) -> str:
+        """The club's workspace where the installation is a whole organisation's: some methods
+        have to be told then; "" else."""
+        look = self._look
+        return look.team if look is not None and look.where != look.team else ""
+
+    # ---- for the Web API -----------------------------------------------------------------------
+
+    async def token(self) -> str:
+        """The token to speak with now.
+
+        Raises:
+            PlatformDown: there is no login; what is ordered waits for one.
+            StorageError.
+        """
+        async with self._turn:
+            return (await self._current()).token
+
+    async def _current(self) -> Kept:
+        look = await self._seen()
+        await self._save()
+        for _ in range(int(LEASE.total_seconds() / _WAIT)):
+            if look.fault or look.kept is None or look.kept.installation is None:
+                raise PlatformDown(NAME, f"{look.fault}: {self.detail}".rstrip(": "))
+            left = self._left(look.kept.installation)
+            if left is None or left > EARLY:
+                return look.kept
+            if self._unsaved is not None and self._unsaved[0] == look.kept.token and left <= _NONE:
+                return replace(look.kept, installation=self._unsaved[1])
+            renewed = await self._renew(look)
+            if renewed is not None:
+                return renewed
+            if left > _NONE:  # somebody else is at it, or Slack is away: the old one serves still
+                return look.kept
+            self._over = True
+            if self._retry_at is not None and self._clock.now() < self._retry_at:
+                break
+            await asyncio.sleep(_WAIT)
+            look = await self._seen(anew=True)
+        raise PlatformDown(NAME, f"{NOT_RENEWED}: the token is over")
+
+    def _left(self, installed: Installation) -> timedelta | None:
+        if installed.bot_token_expires_at is None:
+            return None
+        end = datetime.fromtimestamp(installed.bot_token_expires_at, self._clock.now().tzinfo)
+        return end - self._clock.now()
+
+    async def refused(self, token: str, error: str) -> bool:
+        """Slack refused a token. Whether another one is there by now, to try the same call with.
+
+        Source: https://docs.slack.dev/authentication/using-token-rotation
+        """
+        async with self._turn:
+            look = await self._seen(anew=True)
+            if look.kept is not None and look.kept.token not in ("", token):
+                return not look.fault
+            if look.fault:
+                return False
+            if error == "token_expired":
+                return await self._renew(look) is not None
+            if error in ("account_inactive", "token_revoked"):
+                await self._store.end(look.where, error, token)
+                await self._seen(anew=True)
+            elif error == "team_access_not_granted":
+                await self._go_away(look, {look.team})
+            return False
+
+    # ---- renewal -------------------------------------------------------------------------------
+
+    async def _renew(self, look: _Look) -> Kept | None:
+        """The next token, once over all processes; None where this is not the one to get it."""
+        now, kept = self._clock.now(), look.kept
+        assert kept is not None
+        assert kept.installation is not None
+        if self._unsaved is not None or (self._retry_at is not None and now < self._retry_at):
+            return None
+        lease = (now + LEASE).timestamp()
+
+        def lent(found: Kept | None) -> Kept | None:
+            free = found is not None and found.renewing <= now.timestamp()
+            ours = found is not None and found.token == kept.token
+            return replace(found, renewing=lease) if found and free and ours else None
+
+        if await self._store.change(look.where, lent) is None:
+            await self._seen(anew=True)
+            return None
+        try:
+            told = await self._exchange.call(
+                "oauth.v2.access",
+                grant_type="refresh_token",
+                refresh_token=kept.installation.bot_refresh_token,
+            )
+            next_one = _next(kept.installation, told, now)
+        except (GatekeeperError, KeyError, TypeError, ValueError) as error:
+            await self._not_renewed(look, error)
+            return None
+        self._unsaved = kept.token, next_one
+        return await self._save()
+
+    async def _not_renewed(self, look: _Look, error: Exception) -> None:
+        """Slack gave no token. The lease runs on where it said no, so that nobody asks at once."""
+        log.error("%s %s: %s", NOT_RENEWED, type(error).__name__, error)
+        self._retry_at = self._clock.now() + LEASE
+        if not isinstance(error, PlatformRefused):
+            self._retry_at = self._clock.now() + _SOON
+            await self._store.change(look.where, lambda kept: kept and replace(kept, renewing=0.0))
+        elif isinstance(error, Refusal) and error.error == "invalid_refresh_token":
+            await self._over_for_good(look)
+
+    async def _over_for_good(self, look: _Look) -> None:
+        """No token can follow; where this one has ended, so has the installation."""
+        if look.kept is None or look.kept.installation is None:
+            return
+        left = self._left(look.kept.installation)
+        if left is not None and left <= _NONE:
+            await self._store.end(look.where, "invalid_refresh_token", look.kept.token)
+            await self._seen(anew=True)
+
+    async def _save(self) -> Kept | None:
+        """Store a token that we got; a newer installation wins. What cannot be stored now is tried
+        again before the next call, and the old token serves meanwhile."""
+        look = self._look
+        if self._unsaved is None or look is None:
+            return None
+        old, installed = self._unsaved
+
+        def stored(kept: Kept | None) -> Kept | None:
+            ours = kept is not None and kept.token == old
+            return replace(kept, installation=installed, renewing=0.0) if kept and ours else None
+
+        try:
+            kept = await self._store.change(look.where, stored)
+        except Exception as error:
+            if not passing(error):
+                raise
+            log.warning("slack-token-not-stored %s", type(error).__name__)
+            return None
+        self._unsaved, self._over = None, False
+        look = await self._seen(anew=True)
+        return kept if not look.fault else None
+
+    # ---- what the vault holds ------------------------------------------------------------------
+
+    async def _seen(self, *, anew: bool = False) -> _Look:
+        now, look = self._clock.now(), self._look
+        if look is not None and not anew and now - look.at < FRESH:
+            return look
+        team = await self._store.workspace()
+        where, kept = team, await self._store.read(team) if team else None
+        if team and (kept is None or kept.installation is None):
+            org = await self._store.organisation(team)
+            of_org = await self._store.read(org) if org else None
+            if of_org is not None and (kept is None or of_org.installation is not None):
+                where, kept = org, of_org
+        before = (self._fault, look.kept.token if look and look.kept else "")
+        self._look = look = _Look(now, team, where, kept)
+        self._fault = look.fault
+        self.detail = (kept.ended if kept else "") or ("no-access" if look.fault and kept else "")
+        if before != (self._fault, kept.token if kept else ""):
+            self._news.set()
+        return look
+
+    def drop(self) -> None:
+        """Something has changed: the next to ask reads the vault."""
+        self._look = None
+        self._news.set()
+
+    async def workspace(self) -> str:
+        """The club's workspace, "" while none is known."""
+        return (await self._seen()).team
+
+    async def news(self, seconds: float) -> None:
+        """Until something has changed here, for so long at most."""
+        try:
+            await asyncio.wait_for(self._news.wait(), seconds)
+        except TimeoutError:
+            return
+        self._news.clear()
+
+    async def renewed(self) -> None:
+        """Until this login has ended and another one is there."""
+        ended = False
+        while not (ended and not self.fault):
+            ended = ended or bool(self.fault)
+            await self.news(FRESH.total_seconds())
+            try:
+                await self._seen()
+            except Exception as error:
+                if not passing(error):
+                    raise
+                log.warning("slack-login-unknown %s", type(error).__name__)
+
+    # ---- what Slack tells ----------------------------------------------------------------------
+
+    async def ended(self, why: str, at: datetime, api: Api) -> bool:
+        """Slack told that the app is uninstalled or its token revoked; whether that is so.
+
+        Both come, in either order and perhaps late: an installation that may be younger than that
+        is asked for by a call, and only what Slack refuses has ended.
+        """
+        async with self._turn:
+            look = await self._seen(anew=True)
+            kept = look.kept
+            if kept is None or kept.installation is None:
+                return True
+            if at.timestamp() > kept.installation.installed_at + _DOUBT.total_seconds():
+                await self._store.end(look.where, why, kept.token)
+                return bool((await self._seen(anew=True)).fault)
+        try:
+            await api.call("auth.test")
+        except PlatformRefused:
+            return bool(self.fault)
+        log.info("slack-late %s: the installation is younger", why)
+        return False
+
+    async def access(self, organisation: str, teams: frozenset[str], granted: bool) -> bool:
+        """Slack told that an organisation's installation reaches workspaces, or does no more;
+        whether the club's is among them."""
+        async with self._turn:
+            look = await self._seen(anew=True)
+            if look.team not in teams:
+                return False
+            if granted and organisation:
+                await self._store.join(look.team, organisation)
+                await self._store.change(
+                    organisation, lambda kept: kept and replace(kept, away=kept.away - teams)
+                )
+            elif not granted and look.where != look.team:
+                await self._go_away(look, teams)
+            await self._seen(anew=True)
+            return True
+
+    async def _go_away(self, look: _Look, teams: set[str] | frozenset[str]) -> None:
+        await self._store.change(
+            look.where, lambda kept: kept and replace(kept, away=kept.away | teams)
+        )
+        await self._seen(anew=True)
+
+    # ---- for slack-bolt ------------------------------------------------------------------------
+
+    async def authorize(
+        self, enterprise_id: str | None, team_id: str | None, **_: Any
+    ) -> AuthorizeResult | None:
+        """As slack-bolt's `authorize`: the club's own installation, nobody else's, and without a
+        call to Slack."""
+        async with self._turn:
+            look = await self._seen()
+            theirs = team_id or enterprise_id
+            if look.fault or theirs not in (look.team, look.where):
+                return None
+            kept = await self._current()
+        installed = kept.installation
+        assert installed is not None
+        return AuthorizeResult(
+            enterprise_id=installed.enterprise_id,
+            team_id=look.team,
+            bot_user_id=installed.bot_user_id,
+            bot_id=installed.bot_id,
+            bot_token=kept.token,
+            bot_scopes=installed.bot_scopes,
+        )
+
+
+def _next(installed: Installation, told: Any, now: datetime) -> Installation:
+    """The same installation with the token that Slack gave; KeyError, TypeError, ValueError where
+    it gave none."""
+    renewed = copied(installed)
+    renewed.bot_token = str(told["access_token"])
+    renewed.bot_refresh_token = str(told["refresh_token"])
+    renewed.bot_token_expires_at = int(now.timestamp()) + int(told["expires_in"])
+    return renewed
