@@ -21,7 +21,7 @@ from gatekeeper import logs, policy_file
 from gatekeeper.clock import SystemClock
 from gatekeeper.domain.clubs import ClubState, PolicyVersion
 from gatekeeper.domain.errors import GatekeeperError, SettingsError, StorageError
-from gatekeeper.domain.identity import ClubId
+from gatekeeper.domain.identity import ClubId, Identity
 from gatekeeper.keys import Keys, load_keys
 from gatekeeper.plugins import make_platform
 from gatekeeper.policy.findings import PolicyError
@@ -166,11 +166,14 @@ def make_mailer(settings: Settings, policy: Policy, clock: Clock) -> "Mail | Non
 def all_places(policy: Policy) -> Mapping[str, Mapping[str, Any]]:
     """What each platform is told of the policy, by its name: all that a change of it can change."""
     named = policy.club.spec.platforms
-    return {name: _places(policy, document) for name, document in named if document is not None}
+    return {
+        name: _places(policy, name, document) for name, document in named if document is not None
+    }
 
 
-def _places(policy: Policy, document: BaseModel) -> Mapping[str, Any]:
+def _places(policy: Policy, name: str, document: BaseModel) -> Mapping[str, Any]:
     """A platform's part of the Club document as it is written, and what it needs of the rest."""
+    named = map(Identity.parse, policy.club.spec.admins.people)
     places = document.model_dump(mode="json", by_alias=True)
     space = places.get("space") or {}
     title = str(space.get("name") or policy.club.metadata.name)
@@ -178,7 +181,7 @@ def _places(policy: Policy, document: BaseModel) -> Mapping[str, Any]:
         **places,
         "title": title,
         "chatName": policy.say("chat-name", {"club": title}),
-        "admins": policy.club.spec.admins.people,
+        "admins": [who.account for who in named if who.platform == name],
     }
 
 

@@ -96,12 +96,16 @@ async def test_a_platform_without_settings_is_told(settings):
 
 
 def test_an_adapter_is_told_what_it_needs_of_the_club(settings):
+    text = settings.policy.read_text("utf-8").replace("people: [", "people: [slack:T01:U01, ")
+    settings.policy.write_text(text, "utf-8")
     policy = policy_file.read_policy(settings.policy)
-    places = wire._places(policy, policy.club.spec.platforms.matrix)
+    places = wire._places(policy, "matrix", policy.club.spec.platforms.matrix)
     assert places["adminRoom"]["alias"] == "house-admins"
     assert places["title"] == "The House"
     assert "The House" in places["chatName"]
-    assert places["admins"] == policy.club.spec.admins.people
+    people = policy.club.spec.admins.people
+    assert "slack:T01:U01" in people  # by name an admin, and of no concern here
+    assert [f"matrix:{one}" for one in places["admins"]] == [one for one in people if "@" in one]
 
 
 def test_a_heartbeat_grows_old():

@@ -55,7 +55,7 @@ class Plan:
             invite_to_rooms=bool(places.get("inviteToRooms", True)),
             encrypted=bool(places.get("encrypted", False)),
             chat_name=str(places.get("chatName") or title),
-            admins=tuple(str(admin).removeprefix("matrix:") for admin in places.get("admins", ())),
+            admins=tuple(map(str, places.get("admins", ()))),
         )
 
     def all(self) -> tuple[Room, ...]:

@@ -46,11 +46,7 @@ class Plan:
             channels=channels,
             admins=_channel(places["adminChannel"]),
             welcome=str(places.get("welcomeChannel") or channels[0].alias),
-            people=tuple(
-                str(one).removeprefix("slack:")
-                for one in places.get("admins", ())
-                if str(one).startswith("slack:")
-            ),
+            people=tuple(map(str, places.get("admins", ()))),
         )
 
     def all(self) -> tuple[Channel, ...]:

@@ -5,7 +5,7 @@ import getpass
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
@@ -137,17 +137,21 @@ async def club(*, platforms: bool = False, connect: bool = False) -> AsyncIterat
 
 
 def identity(parts: "Parts", text: str) -> Identity:
-    """What was typed as an account: platform:account, or an account of the only platform.
+    """What was typed as an account: platform:account, or an account as one platform writes it.
 
     Raises:
-        BadInput: not an account.
+        BadInput: not an account, or one that several platforms could mean.
     """
     name, colon, rest = text.strip().partition(":")
     if colon and name in parts.platforms:
         return parts.platforms[name].parse_identity(rest)
-    if len(parts.platforms) == 1:
-        return next(iter(parts.platforms.values())).parse_identity(text)
-    raise BadInput({"identity": "not-an-identity"})
+    found = set[Identity]()
+    for platform in parts.platforms.values():
+        with suppress(BadInput):
+            found.add(platform.parse_identity(text))
+    if len(found) != 1:
+        raise BadInput({"identity": "not-an-identity"})
+    return found.pop()
 
 
 async def last_order(parts: "Parts") -> int:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
-from tests.demo import on_slack
+from tests.demo import on_both, on_slack
 from tests.demo.stage import BIN, Program, Stage
 from tests.demo.story import Story
 
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Play the story; 0 when every step passed."""
     parser = argparse.ArgumentParser(prog="gatekeeper demo")
     parser.add_argument("--keep", action="store_true", help="leave it running afterwards")
-    parser.add_argument("--platform", default="matrix", choices=["matrix", "slack"])
+    parser.add_argument("--platform", default="matrix", choices=["matrix", "slack", "both"])
     wanted = parser.parse_args(argv)
     if wanted.keep and wanted.platform != "matrix":
         parser.error("--keep is for matrix: nobody can log in to the stand-in for Slack")
@@ -50,6 +50,9 @@ async def play(wanted: argparse.Namespace) -> int:
         if wanted.platform == "slack":
             async with on_slack.Stage(program) as workspace:
                 await on_slack.Story(workspace).play()
+        elif wanted.platform == "both":
+            async with on_both.BothStage(program) as houses:
+                await on_both.Story(houses).play()
         else:
             async with Stage(program) as stage:
                 await Story(stage).play()

@@ -8,10 +8,10 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import AsyncExitStack, closing
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from gatekeeper_slack.cards import symbol_of
 from tests.adapters.slack.world import SCOPES
@@ -44,50 +44,34 @@ def policy_text(*admins: str, **given: Any) -> str:
     return whole.replace('"matrix:', '"slack:').replace("    powerLevel: 50\n", "")
 
 
-class Stage:
-    """A workspace and the service; `async with Stage(...)`."""
+class Workspace:
+    """A stand-in for Slack with one workspace, in which the app is installed."""
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.folder = Path(tempfile.mkdtemp(prefix="gatekeeper-demo-"))
+    def __init__(self) -> None:
         self.slack = Slack("socket", speed=60.0)
         self.team = self.slack.world.team("The Lighthouse")
         self.token = self.slack.world.install(self.team, SCOPES)
         self.people: dict[str, Person] = {}
-        self.browsers: list[Browser] = []
-        self._stack = AsyncExitStack()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self.service: Service
 
-    async def __aenter__(self) -> "Stage":
-        await self._stack.enter_async_context(self.slack)
-        club = self.folder / "club"
-        club.mkdir()
-        self.service = Service(
-            club,
-            {
-                "GATEKEEPER_SLACK__BOT_TOKEN": self.token.text,
-                "GATEKEEPER_SLACK__APP_TOKEN": self.slack.world.app.token,
-                "GATEKEEPER_SLACK__API_URL": f"{self.slack.url}/api",
-            },
-        )
+    async def __aenter__(self) -> Self:
+        await self.slack.__aenter__()
         return self
 
     async def __aexit__(self, *why: object) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for browser in self.browsers:
-            await browser.close()
-        failed = why[0] is not None
-        try:
-            await self.service.stop()
-        finally:
-            await self._stack.aclose()
-            if not failed and "GATEKEEPER_DEMO_KEEP_FOLDER" not in os.environ:
-                shutil.rmtree(self.folder, ignore_errors=True)
-            elif failed:
-                print(f"  (logs: {self.folder})", flush=True)
+        await self.slack.__aexit__(*why)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the service is told of it."""
+        return {
+            "GATEKEEPER_SLACK__BOT_TOKEN": self.token.text,
+            "GATEKEEPER_SLACK__APP_TOKEN": self.slack.world.app.token,
+            "GATEKEEPER_SLACK__API_URL": f"{self.slack.url}/api",
+        }
 
     def person(self, name: str, **given: Any) -> Person:
         """Somebody of the workspace."""
@@ -104,11 +88,6 @@ class Stage:
         """A channel by its name."""
         return next(one for one in self.team.channels.values() if one.name == name)
 
-    def browser(self) -> Browser:
-        """A fresh browser."""
-        self.browsers.append(Browser(self.service.base_url))
-        return self.browsers[-1]
-
     def keep_saying(self, name: str, every: float) -> None:
         """Somebody speaks in the club again and again, until the story ends."""
 
@@ -118,6 +97,76 @@ class Stage:
                 await asyncio.sleep(every)
 
         self._tasks.add(asyncio.create_task(go_on()))
+
+    def found(self, channel: Channel, *words: str) -> list[Message]:
+        """Messages of ours in a channel that hold all these words."""
+        bot = self.team.bot_user
+        return [
+            one
+            for one in channel.messages
+            if one.user == bot and all(word in shown(one) for word in words)
+        ]
+
+    async def message(self, channel: Channel, *words: str, timeout: float = 15) -> Message:
+        """The newest of them, once there is one."""
+        what = f"{words} in {channel.name}"
+        return (await eventually(lambda: self.found(channel, *words), timeout, what=what))[-1]
+
+    async def told(self, name: str, *words: str, timeout: float = 15) -> Message:
+        """What somebody is told in their chat."""
+        return await self.message(self.person(name).chat, *words, timeout=timeout)
+
+    async def press(self, name: str, channel: Channel, message: Message, symbol: str) -> None:
+        """Press a button by its symbol."""
+        action = next(
+            str(one["action_id"])
+            for block in message.blocks
+            for one in block.get("elements", ())
+            if symbol_of(one) == symbol
+        )
+        told = await self.person(name).press(channel, message, action)
+        assert told.status == 200, told
+
+    def inside(self, name: str) -> list[str]:
+        """The club's channels in which somebody is."""
+        user = self.person(name).id
+        return [one for one in (CLUB, WORKSHOP) if user in self.channel(one).members]
+
+
+class Stage(Workspace):
+    """The workspace and the service; `async with Stage(...)`."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__()
+        self.program = program
+        self.folder = Path(tempfile.mkdtemp(prefix="gatekeeper-demo-"))
+        self.browsers: list[Browser] = []
+        self.service: Service
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        club = self.folder / "club"
+        club.mkdir()
+        self.service = Service(club, self.environment)
+        return self
+
+    async def __aexit__(self, *why: object) -> None:
+        for browser in self.browsers:
+            await browser.close()
+        failed = why[0] is not None
+        try:
+            await self.service.stop()
+        finally:
+            await super().__aexit__(*why)
+            if not failed and "GATEKEEPER_DEMO_KEEP_FOLDER" not in os.environ:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            elif failed:
+                print(f"  (logs: {self.folder})", flush=True)
+
+    def browser(self) -> Browser:
+        """A fresh browser."""
+        self.browsers.append(Browser(self.service.base_url))
+        return self.browsers[-1]
 
     def kill_at(self, method: str, words: str) -> asyncio.Event:
         """Kill the service when a call with such words has taken effect, and is not answered."""
@@ -173,38 +222,9 @@ class Story:
         query = "SELECT state FROM memberships WHERE identity = ? ORDER BY id DESC"
         return str((self.look(query, f"slack:{self.stage.account(name)}") or ("",))[0])
 
-    def found(self, channel: Channel, *words: str) -> list[Message]:
-        """Messages of ours in a channel that hold all these words."""
-        bot = self.stage.team.bot_user
-        return [
-            one
-            for one in channel.messages
-            if one.user == bot and all(word in shown(one) for word in words)
-        ]
-
-    async def message(self, channel: Channel, *words: str, timeout: float = 15) -> Message:
-        """The newest of them, once there is one."""
-        what = f"{words} in {channel.name}"
-        return (await eventually(lambda: self.found(channel, *words), timeout, what=what))[-1]
-
-    async def told(self, name: str, *words: str, timeout: float = 15) -> Message:
-        """What somebody is told in their chat."""
-        return await self.message(self.stage.person(name).chat, *words, timeout=timeout)
-
     async def card(self, name: str) -> Message:
         """The card of an application."""
-        return await self.message(self.keepers, "Application #", name)
-
-    async def press(self, name: str, channel: Channel, message: Message, symbol: str) -> None:
-        """Press a button by its symbol."""
-        action = next(
-            str(one["action_id"])
-            for block in message.blocks
-            for one in block.get("elements", ())
-            if symbol_of(one) == symbol
-        )
-        told = await self.stage.person(name).press(channel, message, action)
-        assert told.status == 200, told
+        return await self.stage.message(self.keepers, "Application #", name)
 
     async def apply(self, name: str, why: str) -> None:
         """By the slash command and its form."""
@@ -223,11 +243,6 @@ class Story:
     def keepers(self) -> Channel:
         """The admins' channel."""
         return self.stage.channel(KEEPERS)
-
-    def inside(self, name: str) -> list[str]:
-        """The club's channels in which somebody is."""
-        user = self.stage.person(name).id
-        return [one for one in (CLUB, WORKSHOP) if user in self.stage.channel(one).members]
 
     # ---- chapters ------------------------------------------------------------------------------
 
@@ -289,39 +304,41 @@ class Story:
         """4. The admins decide by buttons"""
         card = await self.card("Ada")
         async with self.step("Gil, who has no right, is told so in private; nothing changes"):
-            await self.press("gil", self.keepers, card, APPROVE)
-            await self.told("gil", "Only this club's admins")
+            await self.stage.press("gil", self.keepers, card, APPROVE)
+            await self.stage.message(self.keepers, "Only this club's admins")
             assert "0 of 2" in shown(card)
         async with self.step("two approvals: Ada is in every channel, the card says who and why"):
-            await self.press("alice", self.keepers, card, APPROVE)
+            await self.stage.press("alice", self.keepers, card, APPROVE)
             await eventually(lambda: "1 of 2" in shown(card), 10, what="one vote")
-            await self.press("fay", self.keepers, card, APPROVE)
-            await eventually(lambda: self.inside("ada") == [CLUB, WORKSHOP], 15, what="Ada inside")
+            await self.stage.press("fay", self.keepers, card, APPROVE)
+            await eventually(
+                lambda: self.stage.inside("ada") == [CLUB, WORKSHOP], 15, what="Ada inside"
+            )
             await eventually(lambda: self.state("ada") == "active", 15, what="Ada is a member")
             await eventually(lambda: "Approved by" in shown(card), 10, what="the card")
-            assert len(self.found(self.keepers, "Application #", "Ada")) == 1
+            assert len(self.stage.found(self.keepers, "Application #", "Ada")) == 1
         async with self.step("she is greeted in the club's channel, after the policy's delay"):
-            await self.message(self.stage.channel(CLUB), "Ada")
+            await self.stage.message(self.stage.channel(CLUB), "Ada")
 
     async def question(self) -> None:
         """… Bob is asked, answers, and is declined with a reason from the policy"""
         await self.apply("bob", WHY_BOB)
         card = await self.card("Bob")
         async with self.step("Alice asks in the card's thread; Bob answers in his chat"):
-            await self.press("alice", self.keepers, card, ASK)
-            await self.message(self.keepers, "write your question")
+            await self.stage.press("alice", self.keepers, card, ASK)
+            await self.stage.message(self.keepers, "write your question")
             alice, bob = self.stage.person("alice"), self.stage.person("bob")
             alice.write(self.keepers, "Which harbour do you live at?", card.ts)
-            await self.told("bob", "Which harbour")
+            await self.stage.told("bob", "Which harbour")
             bob.tell_app("At the old one, in the east.")
-            shown_there = await self.message(self.keepers, "in the east")
+            shown_there = await self.stage.message(self.keepers, "in the east")
             assert shown_there.thread_ts == card.ts, shown_there
         async with self.step("declined once a reason is picked; it reaches Bob"):
-            await self.press("fay", self.keepers, card, DECLINE)
-            reasons = await self.message(self.keepers, "Your interests lie elsewhere")
-            await self.press("fay", self.keepers, reasons, "1️⃣".replace("\ufe0f", ""))
-            await self.told("bob", "Your interests lie elsewhere")
-            assert not self.inside("bob")
+            await self.stage.press("fay", self.keepers, card, DECLINE)
+            reasons = await self.stage.message(self.keepers, "Your interests lie elsewhere")
+            await self.stage.press("fay", self.keepers, reasons, "1️⃣".replace("\ufe0f", ""))
+            await self.stage.told("bob", "Your interests lie elsewhere")
+            assert not self.stage.inside("bob")
 
     async def kills_at_the_door(self) -> None:
         """5. Killed in the middle: a card, an invitation"""
@@ -332,14 +349,16 @@ class Story:
             await self.revive()
             card = await self.card("Kim")
             await asyncio.sleep(2)
-            assert len(self.found(self.keepers, "Application #", "Kim")) == 1
+            assert len(self.stage.found(self.keepers, "Application #", "Kim")) == 1
         async with self.step("killed when she is taken in and the answer lost: taken in once"):
-            await self.press("alice", self.keepers, card, APPROVE)
+            await self.stage.press("alice", self.keepers, card, APPROVE)
             done = self.stage.kill_at("conversations.invite", self.stage.person("kim").id)
-            await self.press("fay", self.keepers, card, APPROVE)
+            await self.stage.press("fay", self.keepers, card, APPROVE)
             await asyncio.wait_for(done.wait(), 30)
             await self.revive()
-            await eventually(lambda: self.inside("kim") == [CLUB, WORKSHOP], 20, what="Kim inside")
+            await eventually(
+                lambda: self.stage.inside("kim") == [CLUB, WORKSHOP], 20, what="Kim inside"
+            )
             await eventually(lambda: self.state("kim") == "active", 15, what="Kim is a member")
             invited = [
                 one
@@ -355,7 +374,7 @@ class Story:
         async with self.step("Dana announces a leave in her chat; Finn is exempt for a reason"):
             until = (datetime.now(UTC) + timedelta(days=20)).date().isoformat()
             dana.tell_app(f"away until {until} at sea")
-            await self.told("dana", "you are away until")
+            await self.stage.told("dana", "you are away until")
             why = ("--reason", "writes our book", "--until", until)
             await self.service.run("members", "exempt", finn, *why)
 
@@ -377,31 +396,31 @@ class Story:
             for name in ("dana", "finn", "hana", "alice"):
                 assert self.stage.person(name).id not in said, (name, said)
         async with self.step("asked in their chats, with a button; Eve presses it and is free"):
-            notice = await self.told("eve", "still here", timeout=75)
+            notice = await self.stage.told("eve", "still here", timeout=75)
             await eventually(lambda: self.state("eve") == "noticed", 15, what="Eve is noticed")
-            await self.press("eve", self.stage.person("eve").chat, notice, HERE)
+            await self.stage.press("eve", self.stage.person("eve").chat, notice, HERE)
             await eventually(lambda: self.state("eve") == "active", 15, what="Eve is active")
             self.stage.keep_saying("eve", 5.0)
             for name in ("carl", "lars"):
-                await self.told(name, "still here")
-                assert len(self.found(self.stage.person(name).chat, "still here")) == 1
+                await self.stage.told(name, "still here")
+                assert len(self.stage.found(self.stage.person(name).chat, "still here")) == 1
 
     async def removal(self) -> None:
         """… grace ends, an admin confirms, they are looked at once more and removed"""
         async with self.step("the planned removals stand on a card"):
             for name in ("carl", "lars", "ada", "kim"):
                 await eventually(lambda n=name: self.state(n) == "planned", 40, what=name)  # type: ignore[misc]
-            card = await self.message(self.keepers, "Carl", "Lars", "4 to decide", timeout=30)
+            card = await self.stage.message(self.keepers, "Carl", "Lars", "4 to decide", timeout=30)
             assert "Eve" not in shown(card), shown(card)
             await asyncio.sleep(1)  # a press on what is about to be shown anew does not count
         async with self.step("an admin confirms; killed while Lars is put out: out once, of all"):
             done = self.stage.kill_at("conversations.kick", self.stage.person("lars").id)
-            await self.press("alice", self.keepers, card, APPROVE)
+            await self.stage.press("alice", self.keepers, card, APPROVE)
             await asyncio.wait_for(done.wait(), 30)
             await self.revive()
             for name in ("carl", "lars"):
                 await eventually(lambda n=name: self.state(n) == "removed", 30, what=name)  # type: ignore[misc]
-                assert not self.inside(name)
+                assert not self.stage.inside(name)
             kicks = [
                 (one["channel"], one["user"])
                 for one in self.stage.slack.api.of("conversations.kick")
@@ -411,13 +430,13 @@ class Story:
     async def comeback(self) -> None:
         """8. Carl comes back by the link from his goodbye"""
         async with self.step("its button takes him in, without a new application; once"):
-            goodbye = await self.told("carl", "If you want to come back", "/l/")
+            goodbye = await self.stage.told("carl", "If you want to come back", "/l/")
             link = links_in(goodbye.text, str(goodbye.blocks))[0].rstrip("'|>")
             browser = self.stage.browser()
             await browser.open(link)
             await browser.send({}, "/l/")
             await eventually(
-                lambda: self.inside("carl") == [CLUB, WORKSHOP], 15, what="Carl inside"
+                lambda: self.stage.inside("carl") == [CLUB, WORKSHOP], 15, what="Carl inside"
             )
             await eventually(lambda: self.state("carl") == "active", 15, what="Carl is back")
             await browser.open(link)
@@ -429,7 +448,7 @@ class Story:
             await self.service.run("pause")
             await self.apply("otto", "I paint lighthouses and mend their lamps.")
             await asyncio.sleep(1.5)
-            assert not self.found(self.keepers, "Application #", "Otto")
+            assert not self.stage.found(self.keepers, "Application #", "Otto")
             await self.service.run("resume", "--yes")
             await self.card("Otto")
 

@@ -95,7 +95,7 @@ class MatrixWorld:
                 "rooms": [{"alias": f"{slug}-lobby"}, {"alias": f"{slug}-talk"}],
                 "adminRoom": {"alias": f"{slug}-board"},
                 "welcomeRoom": f"{slug}-lobby",
-                "admins": [f"matrix:{self.founder.account}"],
+                "admins": [self.founder.account],
                 "title": "Club",
                 "chatName": "Club: Gatekeeper",
                 **self.changes,
