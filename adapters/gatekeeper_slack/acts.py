@@ -129,9 +129,24 @@ class Acts:
     # ---- words ---------------------------------------------------------------------------------
 
     async def _tell(self, action: Tell, once: "_Once") -> Receipt:
+        if action.aside and not self._in_doubt(once) and await self._aside(action, once):
+            return self._receipt(True)
         channel = action.room or await self._chat(action.who)
         message = cards.render(action, once.key)
         return self._receipt(True, await self._send(channel, message, once))
+
+    async def _aside(self, action: Tell, once: "_Once") -> bool:
+        """For one person's eyes, where they pressed; whether it could be said there. No look tells
+        later whether it was: where an answer is lost, it is said in the chat."""
+        channel, user = action.aside.partition(":")[0], action.who.account.rpartition(":")[2]
+        message = cards.render(action, once.key)
+        shown = {key: message[key] for key in ("text", "blocks", "parse", "link_names")}
+        self._doubt(once)
+        try:
+            await self.api.call("chat.postEphemeral", channel=channel, user=user, **shown)
+        except Refusal:
+            return False
+        return True
 
     async def _chat(self, who: Identity) -> str:
         """The direct chat with somebody; a deactivated account has none."""
@@ -167,13 +182,16 @@ class Acts:
         if self._in_doubt(once) and (sent := await self._sent_before(channel, once, thread)):
             return sent
         metadata = {"event_type": EVENT, "event_payload": {"key": once.id}}
-        self._doubts[once.id] = None
-        if len(self._doubts) > _DOUBTS:
-            del self._doubts[next(iter(self._doubts))]
+        self._doubt(once)
         told = await self.api.call(
             "chat.postMessage", channel=channel, thread_ts=thread, metadata=metadata, **message
         )
         return events.ref(str(told["channel"]), str(told["ts"]))
+
+    def _doubt(self, once: "_Once") -> None:
+        self._doubts[once.id] = None
+        if len(self._doubts) > _DOUBTS:
+            del self._doubts[next(iter(self._doubts))]
 
     def _in_doubt(self, once: "_Once") -> bool:
         if once.id in self._doubts or once.ordered_at < self.since:

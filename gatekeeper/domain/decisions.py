@@ -183,6 +183,8 @@ class Tell:
     `room`: the platform's id of the very place in which they wrote to us, to answer there and in
     clear, even where that place is encrypted; "" for the direct chat.
     `subject`: of a letter; chats have none.
+    `aside`: ref of the message among others that they pressed or answered; where a platform can, it
+    says this there, for their eyes only, instead of in the chat.
     """
 
     who: Identity
@@ -191,6 +193,7 @@ class Tell:
     choices: tuple[Choice, ...] = ()
     room: str = ""
     subject: str = ""
+    aside: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -268,12 +268,14 @@ async def tell(
     links: tuple[Link, ...] = (),
     choices: tuple[Choice, ...] = (),
     room: str = "",
+    aside: str = "",
     even_paused: bool = False,
 ) -> Order:
-    """Order a message to one person's direct chat, or to the `room` in which they wrote to us."""
+    """Order a message to one person's direct chat, or to the `room` in which they wrote to us; see
+    Tell for `aside`."""
     return await order(
         tx,
-        Tell(who=who, text=text, links=links, choices=choices, room=room),
+        Tell(who=who, text=text, links=links, choices=choices, room=room, aside=aside),
         platform=who.platform,
         key=key,
         purpose=purpose,

@@ -93,6 +93,7 @@ async def refuse(
     if not await limits.within(tx, f"answers-to:{event.who}", limits.ANSWERS, now):
         return
     values: dict[str, Value] = {k: v for k, v in why.values.items() if k != "reason"}
+    beside = event.ref if isinstance(event, Pressed) else event.thread
     await tell(
         tx,
         parts,
@@ -102,6 +103,7 @@ async def refuse(
         purpose="told",
         subject=subject,
         now=now,
+        aside="" if event.place == "direct" else beside,
     )
 
 

@@ -3,11 +3,11 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from tests.adapters.slack.ears import Mode
 from tests.demo.chapters import APPROVE
-from tests.demo.on_slack import CLUB, WORKSHOP, Stage, Story, policy_text
+from tests.demo.on_slack import CLUB, WORKSHOP, Stage, Story, policy_text, shown
 from tests.demo.stage import Program
 from tests.support.slack.web_api import Call, Refusal, WebApi
 from tests.support.slack.world import Message
@@ -23,14 +23,19 @@ class Line(Stage):
         super().__init__(Program())
         self.slack.mode = self.mode = mode
 
-    async def __aenter__(self) -> "Line":
+    async def __aenter__(self) -> Self:
         await super().__aenter__()
-        if self.mode == "http":
-            world, around = self.slack.world, self.service.environment
-            del around["GATEKEEPER_SLACK__APP_TOKEN"]
-            around["GATEKEEPER_SLACK__SIGNING_SECRET"] = world.app.signing_secret
-            self.slack.app_url = f"{self.service.base_url}/slack/events"
+        self.slack.app_url = f"{self.service.base_url}/slack/events"
         return self
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Socket Mode by the app's token; without it the signing secret, for HTTP."""
+        told = dict(super().environment)
+        if self.mode == "http":
+            del told["GATEKEEPER_SLACK__APP_TOKEN"]
+            told["GATEKEEPER_SLACK__SIGNING_SECRET"] = self.slack.world.app.signing_secret
+        return told
 
     def kill_before(self, method: str, words: str) -> asyncio.Event:
         """Kill the service when it makes such a call, before anything comes of it."""
@@ -49,6 +54,8 @@ class Line(Stage):
 
 class Club(Story):
     """A club of our own: the demo's, with Fay and Alice as its admins."""
+
+    stage: Line
 
     async def open(self) -> None:
         service = self.service
@@ -70,13 +77,13 @@ class Club(Story):
 
     async def votes(self, card: Message, *names: str) -> None:
         for name in names:
-            await self.press(name, self.keepers, card, APPROVE)
+            await self.stage.press(name, self.keepers, card, APPROVE)
 
     async def until(self, check: Callable[[], object], what: str) -> None:
         await eventually(check, 15, what=what)
 
     async def is_in(self, name: str) -> None:
-        await self.until(lambda: self.inside(name) == [CLUB, WORKSHOP], f"{name} inside")
+        await self.until(lambda: self.stage.inside(name) == [CLUB, WORKSHOP], f"{name} inside")
         await self.until(lambda: self.state(name) == "active", f"{name} a member")
 
     def joined(self, name: str) -> Counter[str]:
@@ -88,6 +95,12 @@ class Club(Story):
             for one in happened
             if one["type"] == "member_joined_channel" and one["user"] == user
         )
+
+    def aside(self, name: str, *words: str) -> list[Message]:
+        """What somebody alone sees in the admins' channel."""
+        user = self.stage.person(name).id
+        found = [one for one in self.keepers.messages if one.seen_only_by == user]
+        return [one for one in found if all(word in shown(one) for word in words)]
 
     def logged(self, *words: str) -> list[str]:
         """Lines of the service's log that hold one of these words."""

@@ -5,11 +5,13 @@ One service for each way, through which all its tests go; each test has people o
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
 
-from tests.demo.chapters import APPROVE, DECLINE
+from gatekeeper_slack.cards import symbol_of
+from tests.demo.chapters import APPROVE, ASK, DECLINE
 from tests.demo.on_slack import filled, shown
 from tests.journeys.slack_club import WHY, Club, Line
 from tests.support.slack.people import Person
@@ -41,33 +43,62 @@ async def test_somebody_applies_and_two_buttons_let_them_in(club: Club) -> None:
     card = await club.card("Ada")
     await club.votes(card, "alice")
     await club.until(lambda: "1 of 2" in shown(card), "one vote")
-    assert not club.inside("ada")
+    assert not club.stage.inside("ada")
     await club.votes(card, "fay")
     await club.is_in("ada")
     await club.until(lambda: "Approved by" in shown(card), "the card says who")
-    assert len(club.found(club.keepers, "Application #", "Ada")) == 1
+    assert len(club.stage.found(club.keepers, "Application #", "Ada")) == 1
     assert set(club.joined("ada").values()) == {1}
 
 
 async def test_somebody_is_declined_and_told_why(club: Club) -> None:
     card = await club.applied("bob")
-    await club.press("alice", club.keepers, card, DECLINE)
-    reasons = await club.message(club.keepers, "Your interests lie elsewhere")
-    await club.press("alice", club.keepers, reasons, FIRST)
-    await club.told("bob", "Your interests lie elsewhere")
+    await club.stage.press("alice", club.keepers, card, DECLINE)
+    reasons = await club.stage.message(club.keepers, "Your interests lie elsewhere")
+    await club.stage.press("alice", club.keepers, reasons, "1\u20e3")
+    await club.stage.told("bob", "Your interests lie elsewhere")
     await club.until(lambda: "Declined" in shown(card), "the card")
-    assert not club.inside("bob")
+    assert not club.stage.inside("bob")
 
 
 async def test_who_is_no_admin_changes_nothing_and_is_told(club: Club) -> None:
     card = await club.applied("cleo")
     before = shown(card)
     for symbol in (APPROVE, DECLINE):
-        await club.press("gil", club.keepers, card, symbol)
-    await club.told("gil", "Only this club's admins decide here.")
+        await club.stage.press("gil", club.keepers, card, symbol)
+    await club.until(lambda: club.aside("gil", "Only this club's admins decide here."), "told")
+    assert not club.stage.person("gil").chat.messages
     assert shown(card) == before
     assert "0 of 2" in before
-    assert not club.inside("cleo")
+    assert not club.stage.inside("cleo")
+
+
+async def test_an_answer_to_an_ask_comes_in_the_cards_thread(club: Club) -> None:
+    card = await club.applied("ines")
+    await club.stage.press("alice", club.keepers, card, ASK)
+    await club.stage.message(club.keepers, "write your question")
+    club.stage.person("alice").write(club.keepers, "Which harbour?", card.ts)
+    await club.stage.told("ines", "Which harbour?")
+    club.stage.person("ines").tell_app("The old one, in the east.")
+    answer = await club.stage.message(club.keepers, "The old one, in the east.")
+    assert answer.thread_ts == card.ts
+
+
+async def test_a_card_of_a_former_release_still_answers(club: Club) -> None:
+    """Its buttons carried the symbol alone; one that nobody knows any more is answered politely."""
+    card = await club.applied("jan")
+    elements = card.blocks[-1]["elements"]
+    first, gone = elements[0], {**elements[1], "action_id": "card-1-away", "value": "7"}
+    old = {**first, "value": symbol_of(first)}
+    former = [{**card.blocks[-1], "elements": [old, gone]}]
+    club.stage.slack.world.post(
+        club.stage.team, club.keepers, replace(card, ts=card.ts, blocks=former)
+    )
+    alice = club.stage.person("alice")
+    standing = club.keepers.messages[-1]
+    assert (await alice.press(club.keepers, standing, "card-1-away")).status == 200
+    assert (await alice.press(club.keepers, standing, str(first["action_id"]))).status == 200
+    await club.until(lambda: "1 of 2" in shown(card), "one vote")
 
 
 async def test_a_press_told_twice_is_one_vote(club: Club) -> None:
@@ -84,13 +115,12 @@ async def test_a_press_told_twice_is_one_vote(club: Club) -> None:
 
 async def test_killed_between_decision_and_act_it_is_done_once(club: Club) -> None:
     card = await club.applied("emil")
-    assert isinstance(club.stage, Line)
     done = club.stage.kill_before("conversations.invite", club.stage.person("emil").id)
     await club.votes(card, "alice", "fay")
     await asyncio.wait_for(done.wait(), 10)
-    assert not club.inside("emil")
+    assert not club.stage.inside("emil")
     await club.revive()
     await club.is_in("emil")
     assert set(club.joined("emil").values()) == {1}
     await club.until(lambda: "Approved by" in shown(card), "the card says who")
-    assert len(club.found(club.keepers, "Application #", "Emil")) == 1
+    assert len(club.stage.found(club.keepers, "Application #", "Emil")) == 1
