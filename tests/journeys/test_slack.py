@@ -21,7 +21,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 FIRST = "1\u20e3"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["http", "socket"])
+@pytest_asyncio.fixture(
+    scope="module",
+    loop_scope="module",
+    params=["http", pytest.param("socket", marks=pytest.mark.slow)],
+)
 async def club(request: pytest.FixtureRequest) -> AsyncIterator[Club]:
     """The real service, serving; at the end it stopped well and logged no traceback."""
     async with Line(request.param) as stage:
