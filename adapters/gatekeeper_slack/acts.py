@@ -78,7 +78,7 @@ class Acts:
         try:
             for channel in sorted(rooms, key=lambda one: one == self.scene.club):
                 if await self._invite(channel, user):
-                    new.append(channel)
+                    new.append(channel)  # noqa: PERF401 - known also where the next is refused
         except Refusal:
             if self.scene.club not in there:  # who may not be let in whole is not let in by half
                 for channel in new:
