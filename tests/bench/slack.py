@@ -11,20 +11,29 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 from urllib.parse import urlencode
 
 import aiohttp
 
-from gatekeeper.domain.decisions import Remove
-from gatekeeper.domain.errors import PlatformBusy
-from gatekeeper.domain.identity import Identity
+from gatekeeper.clock import SystemClock
+from gatekeeper.domain.decisions import Lane, Order, Progress, Remove
+from gatekeeper.domain.identity import ClubId, Identity
+from gatekeeper.engine.relay import BATCH
+from gatekeeper.policy.parse import load_policy
+from gatekeeper.storage.store import TortoiseStore
+from gatekeeper.usecases.parts import Parts, Shelf, order
+from gatekeeper.usecases.perform import Performer
 from tests.adapters.slack.world import SlackWorld
 from tests.bench import slack_many
 from tests.bench.app import seconds_of
 from tests.bench.frame import Bar, Row
 from tests.demo.chapters import APPROVE, DECLINE
+from tests.demo.on_slack import policy_text
 from tests.journeys.slack_club import Club, Line
+from tests.storage.fresh import RECORD_KEY, fresh_sqlite
 from tests.support.slack.delivery import ACK, signed
 from tests.support.slack.world import Message
 
@@ -32,7 +41,6 @@ RATE, SECONDS = 200, 30  # presses a second, and for how long
 CARDS, PRESSERS = 10, 60
 CALM: Final = 3.0  # seconds that the service is given before
 PEOPLE, SPEED, TIER = 500, 60.0, 50  # tier 3 allows so many calls a minute
-AT_ONCE = 2  # as `usecases.perform` has it for one platform
 Say = Callable[[str], None]
 
 
@@ -136,21 +144,23 @@ def _body(club: Club, card: Message, name: str, number: int) -> str:
 
 
 async def _removals(say: Say) -> list[Row]:
-    """Five hundred people out of a club's one channel, two at a time, as fast as Slack lets us."""
-    async with SlackWorld("http") as world:
-        slack = world.slack
-        them = [await world.person() for _ in range(PEOPLE)]
-        club = world.channel("club")
-        for who in them:
-            club.members.append(world.hands(who).id)
-        slack.speed, slack.api.speed, slack.api.limited = SPEED, SPEED, True
-        slack.api.calls.clear()
-        took = await _taken_out(world, them)
-        left = len(set(club.members) & {world.hands(who).id for who in them})
-        assert left == 0, f"{left} are still inside"
-        calls = len(slack.api.of("conversations.kick"))
-        needless = len(slack.api.needless)
-        say(f"{PEOPLE} removals: {took:.1f} s, {calls} kicks, {needless} needless calls")
+    """Five hundred people out of a club's channel by its performer, as fast as Slack lets us."""
+    with TemporaryDirectory(prefix="gk-bench-") as folder:
+        store = TortoiseStore(fresh_sqlite(Path(folder)), RECORD_KEY, SystemClock())
+        await store.open()
+        async with SlackWorld("http") as world:
+            slack, club = world.slack, world.channel("club")
+            them = [await world.person() for _ in range(PEOPLE)]
+            club.members += [world.hands(who).id for who in them]
+            slack.speed, slack.api.speed, slack.api.limited = SPEED, SPEED, True
+            slack.api.calls.clear()
+            took = await _taken_out(world, store, them)
+            left = len(set(club.members) & {world.hands(who).id for who in them})
+            assert left == 0, f"{left} are still inside"
+        await store.close()
+    calls = len(slack.api.of("conversations.kick"))
+    needless = len(slack.api.needless)
+    say(f"{PEOPLE} removals: {took:.1f} s, {calls} kicks, {needless} needless calls")
     limit = PEOPLE / TIER * 60 / SPEED
     return [
         Row(
@@ -171,24 +181,39 @@ async def _removals(say: Say) -> list[Row]:
     ]
 
 
-async def _taken_out(world: SlackWorld, them: Sequence[Identity]) -> float:
-    """Seconds until all of them are out; Busy is waited out, as the performer does."""
-    free, open_at = asyncio.Semaphore(AT_ONCE), time.monotonic()
-
-    async def remove(who: Identity) -> None:
-        nonlocal open_at
-        async with free:
-            while True:
-                await asyncio.sleep(max(0.0, open_at - time.monotonic()))
-                try:
-                    if (await world.platform.standing(who)).inside:
-                        act = Remove(who=who, reason="silent")
-                        await world.platform.perform(act, f"out/{who}", world.now())
-                    return
-                except PlatformBusy as busy:
-                    wait = max(0.0, busy.retry_after.total_seconds())
-                    open_at = max(open_at, time.monotonic() + wait)
-
+async def _taken_out(world: SlackWorld, store: TortoiseStore, them: Sequence[Identity]) -> float:
+    """Seconds until all of them are out, each by an Order, as the relay hands them on."""
+    policy = load_policy(policy_text("T0BENCH:U0FAY", "T0BENCH:U0ANN"), "lighthouse.yaml")
+    parts = Parts(
+        club=ClubId("lighthouse"),
+        store=store,
+        platforms={"slack": world.platform},
+        shelf=Shelf(policy),
+        clock=SystemClock(),
+        base_url="http://club.test",
+        secret=b"a secret of sixteen bytes or more",
+    )
+    performer = Performer(parts)
+    async with store.transaction(parts.club) as tx:
+        for who in them:
+            await order(
+                tx,
+                Remove(who=who, reason="silent"),
+                platform="slack",
+                key=f"out/{who}",
+                purpose="bench",
+                subject=f"bench:{who}",
+                lane=Lane.REMOVAL,
+                now=parts.clock.now(),
+            )
     began = time.monotonic()
-    await asyncio.gather(*(remove(who) for who in them))
-    return time.monotonic() - began
+    while True:
+        async with store.look(parts.club) as tx:
+            due = await tx.find(Order, progress=Progress.DUE, order="due_at", limit=BATCH)
+        if not due:
+            return time.monotonic() - began
+        now = parts.clock.now()
+        ripe = [one for one in due if one.due_at <= now]
+        await asyncio.gather(*(performer.perform(one.id, one.attempt) for one in ripe))
+        if not ripe:
+            await asyncio.sleep((due[0].due_at - now).total_seconds())
