@@ -96,13 +96,15 @@ class Acts:
         return True
 
     async def _remove(self, action: Remove) -> Receipt:
-        """Out of every channel, the club's own last."""
-        if action.stay_in:
+        """Out of every channel, the club's own last; a guest stays in that one."""
+        if action.stay_in and self.scene.rooms.get(action.stay_in) != self.scene.club:
             raise PlatformRefused(NAME, "no-such-room", action.stay_in)
         user, there = self._ours(action.who), await self.people.just_seen(action.who)
-        rooms = [one for one in self.scene.rooms.values() if one != self.scene.club]
+        channels = [one for one in self.scene.rooms.values() if one != self.scene.club]
+        if not action.stay_in:
+            channels += [self.scene.admins, self.scene.club]
         changed = False
-        for channel in (*rooms, self.scene.admins, self.scene.club):
+        for channel in channels:
             if channel in there:
                 changed |= await self._kick(channel, user)
         return self._receipt(changed)

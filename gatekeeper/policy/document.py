@@ -222,7 +222,8 @@ class PruningSpec(Model):
     softer: Duration | None = Field(
         None,
         description="Time in which somebody whose removal is confirmed is still a guest, out of "
-        "all rooms but the guestsRoom, before they are planned for removal; null: none.",
+        "all rooms but the guestsRoom (on Slack: all channels but the club's own), before they are "
+        "planned for removal; null: none.",
     )
     exclude: tuple[Exclusion, ...] = Field((), description="Exclusions always win.")
     rule: PruningRules = Field(description="The rules, first match wins.")

@@ -79,10 +79,12 @@ def softly(placed: Order) -> bool:
 
 def guests_room(parts: Parts, platform: str) -> str:
     """Where guests stay on a platform; "" where there is no such room."""
-    matrix = parts.policy.club.spec.platforms.matrix
-    if platform != "matrix" or matrix is None:
-        return ""
-    return matrix.guests_room or matrix.welcome_room
+    spec = parts.policy.club.spec.platforms
+    if platform == "matrix" and spec.matrix is not None:
+        return spec.matrix.guests_room or spec.matrix.welcome_room
+    if platform == "slack" and spec.slack is not None and spec.slack.channels:
+        return spec.slack.channel.alias  # out of it nobody would be inside
+    return ""
 
 
 async def comes_softly(tx: Tx, parts: Parts, member: Membership) -> bool:

@@ -160,6 +160,17 @@ class TestSlack(PlatformContract):
         assert await world.platform.standing(who) == Standing()
         await world.desk.wait_for(events.Departed, who)
 
+    async def test_a_guest_stays_in_the_clubs_own_channel(self, world: SlackWorld) -> None:
+        """Out of the others, and back in them by one Action."""
+        who = await self.admitted(world)
+        soft = Remove(who=who, reason="Silent.", stay_in="club")
+        changed = [(await self.do(world, soft, f"r {who}")).changed for _ in range(2)]
+        assert changed == [True, False]
+        assert (await world.platform.standing(who)).inside
+        assert await world.places(who) == 1
+        assert (await self.do(world, Admit(who=who, rooms=True), f"b {who}")).changed
+        assert await world.places(who) == 2
+
     async def test_a_knock_comes_with_its_reason(self, world: SlackWorld) -> None:
         """Nobody can knock: they write to us instead."""
         who = await world.person()
