@@ -66,11 +66,15 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What a platform tells of an account; None where it does not tell."""
+    """What a platform tells of an account; None where it does not tell.
+
+    `email`: an address that the platform has seen confirmed, "" for none.
+    """
 
     name: str
     created_at: datetime | None = None
     bot: bool = False
+    email: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,10 +203,25 @@ class Platform(Protocol):
 
 @runtime_checkable
 class Called(Protocol):
-    """A Platform that is told things over HTTP, at `/<name>/events` beneath the pages' address."""
+    """A Platform that is told things over HTTP, beneath `/<name>/` at the pages' address.
+
+    Attributes:
+        paths: what it answers there, e.g. "events"; the rest is not found.
+    """
+
+    paths: Collection[str]
 
     async def receive(self, scope: Any, receive: Any, send: Any) -> None:
         """One request, as an ASGI application; it checks by itself who calls."""
+        ...
+
+
+@runtime_checkable
+class ByHand(Protocol):
+    """A Platform on which nobody has an account until somebody invites them there by hand."""
+
+    def by_hand(self) -> str:
+        """Code of the sentence that says how; its {account} is an e-mail address."""
         ...
 
 

@@ -119,6 +119,10 @@ class Api:
         self._blocked: dict[str, datetime] = {}
         self.skew: timedelta | None = None  # Slack's clock minus ours, when last heard
 
+    def speaking(self, token: str) -> "Api":
+        """Another one at the same address, for this token; to be closed by the caller."""
+        return Api(self._url, token, self._clock)
+
     async def close(self) -> None:
         """Let go of all connections."""
         if self._session is not None:

@@ -277,7 +277,26 @@ class Logins:
 
     # ---- what Slack tells ----------------------------------------------------------------------
 
-    async def ended(self, why: str, at: datetime, api: Api) -> bool:
+    async def installed(self, installation: Installation, api: Api) -> bool:
+        """An installation was stored just now; whether it is the club's. One of an organisation is
+        where Slack says that its token reaches the club's workspace.
+
+        Args:
+            api: where to ask.
+        """
+        team = await self._store.workspace()
+        org = installation.enterprise_id or ""
+        ours = bool(team) and installation.team_id == team
+        if installation.is_enterprise_install:
+            ours = bool(team) and await _reaches(api, installation.bot_token or "", team)
+            if ours:
+                await self._store.join(team, org)
+        self._over, self._retry_at = False, None
+        self.drop()
+        await self._seen()
+        return ours
+
+    async def ended(self, why: str, at: datetime | None, api: Api) -> bool:
         """Slack told that the app is uninstalled or its token revoked; whether that is so.
 
         Both come, in either order and perhaps late: an installation that may be younger than that
@@ -288,6 +307,7 @@ class Logins:
             kept = look.kept
             if kept is None or kept.installation is None:
                 return True
+            at = at or self._clock.now()
             if at.timestamp() > kept.installation.installed_at + _DOUBT.total_seconds():
                 await self._store.end(look.where, why, kept.token)
                 return bool((await self._seen(anew=True)).fault)
@@ -344,6 +364,18 @@ class Logins:
             bot_token=kept.token,
             bot_scopes=installed.bot_scopes,
         )
+
+
+async def _reaches(api: Api, token: str, team: str) -> bool:
+    theirs = api.speaking(token)
+    try:
+        await theirs.call("users.conversations", team_id=team, limit=1)
+    except PlatformRefused as no:
+        log.info("slack-org-elsewhere %s", no.detail)
+        return False
+    finally:
+        await theirs.close()
+    return True
 
 
 def _next(installed: Installation, told: Any, now: datetime) -> Installation:

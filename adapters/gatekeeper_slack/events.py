@@ -5,7 +5,7 @@ People are (team, user): an account is `T…:U…`. Whatever is no act of a pers
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
@@ -57,6 +57,16 @@ class Revoked:
     """The app was taken out of the workspace, or our token with it."""
 
     why: str
+    at: datetime | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What an organisation installed reaches these workspaces, or does no more."""
+
+    teams: frozenset[str]
+    granted: bool
+    organisation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +84,7 @@ class Changed:
     deactivated: bool = False
 
 
-Change: TypeAlias = Out | Back | Lost | Revoked | Home | Changed
+Change: TypeAlias = Out | Back | Lost | Revoked | Access | Home | Changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +128,18 @@ def heard(scene: Scene, body: Raw, now: datetime) -> Heard:
             )
         case "app_home_opened":
             return _home(scene, body, raw, now)
-        case "user_change" | "team_join":
+        case "user_change":
             return _changed(raw)
+        case "team_join":
+            return _arrived(raw, now)
         case "app_uninstalled":
-            return Heard(change=Revoked("app-uninstalled"))
+            return Heard(change=Revoked("app-uninstalled", _told_at(body, now)))
         case "tokens_revoked":
             ours = scene.bot in _list(_dict(raw.get("tokens")).get("bot"))
-            return Heard(change=Revoked("login-revoked")) if ours else NOTHING
+            gone = Revoked("login-revoked", _told_at(body, now))
+            return Heard(change=gone) if ours else NOTHING
+        case "team_access_granted" | "team_access_revoked":
+            return _access(body, raw)
         case _:
             return NOTHING
 
@@ -135,6 +150,9 @@ def of_team(scene: Scene, payload: Raw) -> bool:
     teams = {payload.get("team_id"), payload.get("context_team_id")}
     teams.add(_dict(payload.get("team")).get("id"))
     teams.update(_dict(one).get("team_id") for one in _list(payload.get("authorizations")))
+    raw = _dict(payload.get("event"))
+    if raw.get("type") in ("team_access_granted", "team_access_revoked"):  # told without a team
+        teams.update(map(_text, _list(raw.get("team_ids"))))
     return scene.team in teams
 
 
@@ -243,6 +261,19 @@ def _out(scene: Scene, raw: Raw, now: datetime, why: str) -> Heard:
     return Heard(change=Out(channel, _moment(raw, now), why)) if scene.place(channel) else NOTHING
 
 
+def _access(body: Raw, raw: Raw) -> Heard:
+    teams = frozenset(filter(_TEAM.fullmatch, map(_text, _list(raw.get("team_ids")))))
+    granted, org = raw.get("type") == "team_access_granted", _organisation(body)
+    return Heard(change=Access(teams, granted, org)) if teams else NOTHING
+
+
+def _organisation(body: Raw) -> str:
+    """The organisation whose installation was told."""
+    told = [body.get("enterprise_id"), body.get("context_enterprise_id")]
+    told += [_dict(one).get("enterprise_id") for one in _list(body.get("authorizations"))]
+    return next((one for one in map(_text, told) if _TEAM.fullmatch(one)), "")
+
+
 def _home(scene: Scene, body: Raw, raw: Raw, now: datetime) -> Heard:
     who = _person(scene, body, raw)
     if who is None:
@@ -259,6 +290,16 @@ def _changed(raw: Raw) -> Heard:
     if not (_USER.fullmatch(number) and _TEAM.fullmatch(team)) or number == SLACKBOT:
         return NOTHING
     return Heard(change=Changed(account(team, number), user.get("deleted") is True))
+
+
+def _arrived(raw: Raw, now: datetime) -> Heard:
+    """Somebody has an account in the workspace now; who they are is looked up."""
+    told = _changed(raw)
+    if not isinstance(told.change, Changed) or _dict(raw.get("user")).get("is_bot"):
+        return told
+    who = told.change.who
+    event_id = f"arrived:{who.account}"
+    return Heard(events.Arrived(who=who, at=now, event_id=event_id, name=""), change=told.change)
 
 
 # ---- Interactions and commands ---------------------------------------------------------------
@@ -373,6 +414,11 @@ def _known(scene: Scene, team: str, user: str) -> Identity | None:
 
 def _moment(raw: Raw, now: datetime) -> datetime:
     return _at(_text(raw.get("event_ts")), now)
+
+
+def _told_at(body: Raw, now: datetime) -> datetime:
+    """When Slack told it the first time."""
+    return _at(f"{body.get('event_time')}.0", now)
 
 
 def _at(ts: str, now: datetime) -> datetime:

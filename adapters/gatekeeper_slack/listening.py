@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
+from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.response import BoltResponse
 
 from gatekeeper.ports import Clock, FrontDesk, Health
-from gatekeeper_slack.reception import ACK, Reception
+from gatekeeper_slack.reception import ACK, Login, Reception
 from gatekeeper_slack.requests import Reply, Requests
 from gatekeeper_slack.scene import NAME, Scene
 from gatekeeper_slack.screens import Looks, Screens
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 _bolt = logging.getLogger(f"{__name__}.sdk")
 _bolt.addFilter(Plain())
 
+Authorize = Callable[..., Awaitable[AuthorizeResult | None]]
 API: Final = "https://slack.com/api/"
 _OPENING: Final = 10.0  # seconds that `start` waits for a line
 _STOPPING: Final = 5.0
@@ -41,6 +43,8 @@ class Intake:
         scene: who we are and which channels are the club's; may be filled until `start`.
         app_token: of Socket Mode; "" where Slack calls us by HTTP.
         signing_secret: of the app; "" where it is Socket Mode alone.
+        authorize: slack-bolt's, where workspaces install the app.
+        login: told of what becomes of such an installation.
         looks, screens: see `screens`.
     """
 
@@ -55,6 +59,8 @@ class Intake:
         screens: Screens | None = None,
         app_token: str = "",
         signing_secret: str = "",
+        authorize: Authorize | None = None,
+        login: Login | None = None,
         within: float = ACK,
         ping: float = PING,
         look: float = LOOK,
@@ -62,7 +68,7 @@ class Intake:
         self._desk, self._clock = desk, clock
         self._sight = Sight(scene, desk)
         self._reception = Reception(
-            scene, desk, clock, self._sight, looks, screens=screens, within=within
+            scene, desk, clock, self._sight, looks, screens=screens, within=within, login=login
         )
         self._sockets: Sockets | None = None
         if app_token:
@@ -73,7 +79,9 @@ class Intake:
         self._started = False
         self._app = AsyncApp(
             name=NAME,
-            token="unused",  # our own middleware answers before bolt would look at it
+            # Our own middleware answers before bolt would look at either.
+            token=None if authorize else "unused",
+            authorize=authorize,  # type: ignore[arg-type]  # None says no, as bolt's own does
             logger=_bolt,
             before_authorize=_Door(self._reception),
             request_verification_enabled=False,  # done in front, by our clock

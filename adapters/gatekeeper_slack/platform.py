@@ -26,8 +26,9 @@ from gatekeeper.ports import (
 from gatekeeper_slack.acts import Acts
 from gatekeeper_slack.api import Api, Refusal
 from gatekeeper_slack.cards import symbol_of
-from gatekeeper_slack.events import account
+from gatekeeper_slack.events import Access, Revoked, account
 from gatekeeper_slack.listening import API, Intake
+from gatekeeper_slack.oauth import PATHS, Installed
 from gatekeeper_slack.patience import back_off, passing
 from gatekeeper_slack.people import People
 from gatekeeper_slack.places import Places, Plan
@@ -47,13 +48,15 @@ class SlackPlatform:
 
     Args:
         club: the club's slug.
-        settings: bot_token; app_token (Socket Mode) or signing_secret (HTTP); api_url.
+        settings: bot_token, or client_id and client_secret (and base_url, our pages'); app_token
+            (Socket Mode) or signing_secret (HTTP); api_url.
         places: the club document's `platforms.slack`.
         vault: keeps which channels are the club's.
         clock: tells the time.
     """
 
     name = NAME
+    paths = PATHS
 
     def __init__(
         self,
@@ -66,8 +69,10 @@ class SlackPlatform:
     ) -> None:
         self._settings, self._clock = settings, clock
         url = str(settings.get("api_url") or API)
-        self._scene = Scene()
-        self._api = Api(url, str(settings.get("bot_token") or ""), clock)
+        self._scene, self._workspace = Scene(), str(places.get("workspace") or "")
+        self._app = Installed.read(settings, vault, clock, self._workspace)
+        token = self._app.logins if self._app else str(settings.get("bot_token") or "")
+        self._api = Api(url, token, clock)
         self._places = Places(self._api, Plan.read(club, places), vault, self._scene)
         self._people = People(self._api, self._scene, clock)
         self._acts = Acts(
@@ -107,6 +112,8 @@ class SlackPlatform:
             screens=Windows(self._api, desk, self._scene, self._clock),
             app_token=str(settings.get("app_token") or ""),
             signing_secret=str(settings.get("signing_secret") or ""),
+            authorize=self._app.logins.authorize if self._app else None,
+            login=self._login if self._app else None,
         )
         self._listening = asyncio.create_task(self._listen(self._intake), name="slack intake")
         try:
@@ -115,6 +122,19 @@ class SlackPlatform:
             return  # it goes on trying; `health` says so
 
     async def _listen(self, intake: Intake) -> None:
+        """Listen; anew where a new installation has taken the place of one that ended."""
+        await self._begin(intake)
+        while self._app is not None:
+            await self._app.logins.renewed()
+            await intake.stop()
+            await self._begin(intake)
+
+    async def _login(self, change: Revoked | Access) -> None:
+        """Slack told what became of the installation."""
+        if self._app is not None:
+            await self._app.told(change, self._api)
+
+    async def _begin(self, intake: Intake) -> None:
         """Log in, find the channels and begin to listen, as often as that takes."""
         for failures in itertools.count():
             try:
@@ -133,7 +153,10 @@ class SlackPlatform:
                 self._fault = Health(ok=False, code="not-listening", detail=type(error).__name__)
             log.warning("slack-not-listening %s %s", self._fault.code, self._fault.detail)
             self._tried.set()
-            await asyncio.sleep(back_off(failures))
+            if self._app is None:
+                await asyncio.sleep(back_off(failures))
+            else:  # what is waited for may be an installation
+                await self._app.logins.news(back_off(failures))
 
     async def connect(self) -> None:
         """Log in and find the channels, without making any. PlatformDown, PlatformRefused."""
@@ -151,14 +174,22 @@ class SlackPlatform:
             self._intake = None
         self._settled = False
         await self._api.close()
+        if self._app is not None:
+            await self._app.close()
 
     async def _enter(self, *, make: bool) -> None:
         me = await self._api.call("auth.test")
-        self._scene.team, self._scene.bot = str(me["team_id"]), str(me["user_id"])
+        team = await self._app.logins.workspace() if self._app else str(me["team_id"])
+        if self._workspace not in ("", team):
+            raise PlatformRefused(NAME, "other", f"the token is of {team}, not {self._workspace}")
+        self._scene.team, self._scene.bot = team, str(me["user_id"])
         await self._places.settle(make=make)
 
     async def receive(self, scope: Any, receive: Any, send: Any) -> None:
         """Slack's requests over HTTP, an ASGI application; "not now" while we do not listen."""
+        if self._app is not None and self._desk is not None and self._app.is_page(scope):
+            await self._app.pages(scope, receive, send, self._desk.say)
+            return
         if self._intake is None:
             await send({"type": "http.response.start", "status": 503, "headers": []})
             await send({"type": "http.response.body", "body": b""})
@@ -275,6 +306,10 @@ class SlackPlatform:
         self._need()
         return await self._people.profile(who)
 
+    def by_hand(self) -> str:
+        """How an admin invites somebody who has no account in the workspace."""
+        return "outside.slack"
+
     def parse_identity(self, text: str) -> Identity:
         """`T…:U…`, or a mention or id of this workspace."""
         typed = text.strip()
@@ -300,6 +335,8 @@ class SlackPlatform:
 
     def health(self) -> Health:
         """Whether intake listens now; never waits."""
+        if self._app is not None and self._intake is not None and self._app.logins.fault:
+            return Health(ok=False, code=self._app.logins.fault, detail=self._app.logins.detail)
         if self._intake is None or not self._settled:
             return self._fault if not self._fault.ok else Health(ok=False, code="not-listening")
         if lost := self._scene.lacks():

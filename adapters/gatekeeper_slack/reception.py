@@ -16,11 +16,11 @@ from weakref import WeakValueDictionary
 
 from gatekeeper.domain.activity import Sign
 from gatekeeper.domain.errors import GatekeeperError
-from gatekeeper.domain.events import Departed, Event, Joined, Pressed
+from gatekeeper.domain.events import Arrived, Departed, Event, Joined, Pressed
 from gatekeeper.domain.identity import Identity
 from gatekeeper.ports import Clock, FrontDesk
 from gatekeeper_slack import events
-from gatekeeper_slack.events import Back, Changed, Heard, Home, Lost, Out, Revoked
+from gatekeeper_slack.events import Access, Back, Changed, Heard, Home, Lost, Out, Revoked
 from gatekeeper_slack.patience import back_off, passing
 from gatekeeper_slack.requests import Reply
 from gatekeeper_slack.scene import NAME, Scene
@@ -37,6 +37,9 @@ _TRIES: Final = 5  # of an event that fails, but not for storage's or Slack's sa
 _OURS: Final = timedelta(minutes=5)  # between our taking somebody out and Slack's time of it
 _BUSY: Final = Reply(503, {"error": "slack-not-now"})
 _DONE: Final = Reply()
+
+
+Login = Callable[[Revoked | Access], Awaitable[None]]
 
 
 class Stopped(Exception):
@@ -56,6 +59,7 @@ class Reception:
     """Takes in what reaches one workspace's club.
 
     Attributes:
+        login: told of what became of the login, where that is not a token in the settings.
         revoked: code of why nothing more is to be expected, "" while all is well.
         poison: an event that was passed over, and when.
     """
@@ -67,6 +71,7 @@ class Reception:
     looks: Looks
     screens: Screens | None = None
     within: float = ACK
+    login: Login | None = None
     revoked: str = ""
     poison: tuple[str, datetime] | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -185,9 +190,8 @@ class Reception:
             case Lost(start, end):
                 log.warning("slack-rate-limited from %s", start.isoformat())
                 await self._insist(lambda: self.desk.missed(NAME, "", start, end), "missed")
-            case Revoked(why):
-                log.error("%s", why)
-                self.revoked = why
+            case Revoked() | Access():
+                await self._insist(lambda: self._login(change), "login")
             case Home(who) if self.screens is not None:
                 await self._shown(self.screens.home(who), "home")
             case Changed(who, gone):
@@ -197,6 +201,14 @@ class Reception:
                     await self._deactivated(who)
             case _:
                 pass
+
+    async def _login(self, change: Revoked | Access) -> None:
+        """The login has ended, unless the one that we have now is another; or it is back."""
+        if self.login is not None:
+            await self.login(change)
+        elif isinstance(change, Revoked):
+            log.error("%s", change.why)
+            self.revoked = change.why
 
     async def _deactivated(self, who: Identity) -> None:
         """An account that nobody can use is inside no more; Slack is asked before it is told."""
@@ -213,11 +225,11 @@ class Reception:
         if looked and await self._inside(event.who) is not isinstance(event, Joined):
             log.info("slack-late %s", event.event_id)
             return
-        if isinstance(event, Joined) and self.looks.profile is not None:
+        if isinstance(event, Joined | Arrived) and self.looks.profile is not None:
             told = await self.looks.profile(event.who)
             if told.bot:
                 return
-            event = replace(event, name=told.name)
+            event = replace(event, name=told.name, email=told.email)
         await self.desk.handle(self._whose(event))
 
     def _whose(self, event: Event) -> Event:

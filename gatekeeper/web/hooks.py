@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from starlette.responses import PlainTextResponse
+from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
@@ -16,11 +16,13 @@ class _Hook:
         self._platforms = platforms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        platform = self._platforms.get(scope["path_params"]["platform"])
-        take = platform.receive if isinstance(platform, Called) else PlainTextResponse("", 404)
-        await take(scope, receive, send)
+        named = scope["path_params"]
+        platform = self._platforms.get(named["platform"])
+        if not isinstance(platform, Called) or named["rest"] not in platform.paths:
+            raise HTTPException(404)
+        await platform.receive(scope, receive, send)
 
 
 def hooks(platforms: Mapping[str, Platform]) -> Sequence[BaseRoute]:
-    """Routes for `/<platform>/events`; `platforms` may change with the policy."""
-    return (Route("/{platform}/events", _Hook(platforms), methods=["POST"]),)
+    """Routes for all that lies beneath `/<platform>`; `platforms` may change with the policy."""
+    return (Route("/{platform}/{rest}", _Hook(platforms), methods=["GET", "POST"]),)
