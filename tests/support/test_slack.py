@@ -116,21 +116,44 @@ async def test_what_was_uninstalled_is_inactive(slack, call):
 
 async def test_tokens_rotate_and_a_refresh_token_works_once(slack, team, session):
     slack.world.app.rotates, slack.world.app.scopes = True, frozenset(SCOPES)
-    slack.world.codes["code"] = (team.id, "U1")
+    code = slack.world.code(team.id, "U1")
     app, call = slack.world.app, Caller(slack, "", session)
     ours = {"client_id": app.client_id, "client_secret": app.client_secret}
-    first = await call("oauth.v2.access", code="code", **ours)
+    first = await call("oauth.v2.access", code=code, **ours)
     assert first["access_token"].startswith("xoxe.xoxb-")
     assert first["expires_in"] == 43_200
-    assert (await call("oauth.v2.access", code="code", **ours))["error"] == "invalid_code"
+    assert (await call("oauth.v2.access", code=code, **ours))["error"] == "invalid_code"
+    sent = slack.world.code(team.id, "U1", "https://club.example/slack/oauth_redirect")
+    assert (await call("oauth.v2.access", code=sent, **ours))["error"] == "bad_redirect_uri"
     refresh = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"], **ours}
     second = await call("oauth.v2.access", **refresh)
     assert second["access_token"] != first["access_token"]
     assert (await call("oauth.v2.access", **refresh))["error"] == "invalid_refresh_token"
+    slack.world.grace = 60.0
+    assert (await call("oauth.v2.access", **refresh))["access_token"] == second["access_token"]
     later = slack.world.now() + 50_000
     slack.world.now = lambda: later
     late = Caller(slack, second["access_token"], session)
     assert (await late("auth.test"))["error"] == "token_expired"
+
+
+async def test_an_organisation_s_token_reaches_what_is_granted_and_is_told_where(slack, session):
+    world = slack.world
+    world.app.scopes = frozenset(SCOPES)
+    here, there = world.team("Here"), world.team("There")
+    org = world.organisation("Both", [here, there])
+    ours = {"client_id": world.app.client_id, "client_secret": world.app.client_secret}
+    code = world.code(org.id, "U1")
+    told = await Caller(slack, "", session)("oauth.v2.access", code=code, **ours)
+    assert (told["team"], told["enterprise"]["id"]) == (None, org.id)
+    assert told["is_enterprise_install"]
+    call = Caller(slack, told["access_token"], session)
+    world.grant(org, here)
+    assert (await call("users.conversations"))["error"] == "invalid_arguments"
+    assert (await call("users.conversations", team_id=here.id))["ok"]
+    refused = await call("users.conversations", team_id=there.id)
+    assert refused["error"] == "team_access_not_granted"
+    assert (await call("users.info", user=next(iter(here.users))))["ok"]
 
 
 # ---- Rooms and people --------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import aiohttp
 from aiohttp import web
 
-from tests.support.slack import chat, directory, rooms
+from tests.support.slack import chat, directory, oauth, rooms
 from tests.support.slack.web_api import WebApi
 from tests.support.slack.world import App, Team, World
 
@@ -57,6 +57,7 @@ class Slack:
         self.api.socket_url = lambda: (
             f"{self.url.replace('http', 'ws', 1)}/link?ticket={uuid.uuid4()}"
         )
+        self.consent = oauth.Consent(self.world)
         self.mode, self.speed = mode, speed
         self.app_url = ""  # where the app takes requests, when told by HTTP
         self.told: list[Told] = []  # every event, in the order in which it happened
@@ -77,6 +78,7 @@ class Slack:
             [
                 *self.api.routes(),
                 web.get("/link", self._link),
+                web.get("/oauth/v2/authorize", self.consent.page),
                 web.post("/hooks/{number}", self._hook),
             ]
         )
@@ -124,11 +126,15 @@ class Slack:
     def event(self, team: str, event: dict[str, Any]) -> dict[str, Any]:
         """The outer event around an inner one."""
         number = next(self._numbers)
+        world, of_org = self.world, event["type"].startswith("team_access_")
+        org = world.teams[team].org or None
+        whole = bool(org) and any(token.org == org for token in world.tokens.values())
         return {
             "token": self.world.app.verification,
-            "team_id": team,
-            "context_team_id": team,
-            "context_enterprise_id": None,
+            "team_id": None if of_org else team,
+            "enterprise_id": org,
+            "context_team_id": None if of_org else team,
+            "context_enterprise_id": org,
             "api_app_id": self.world.app.id,
             "event": event,
             "type": "event_callback",
@@ -136,11 +142,11 @@ class Slack:
             "event_time": int(self.world.now()),
             "authorizations": [
                 {
-                    "enterprise_id": None,
-                    "team_id": team,
+                    "enterprise_id": org,
+                    "team_id": None if whole else team,
                     "user_id": self.world.teams[team].bot_user,
                     "is_bot": True,
-                    "is_enterprise_install": False,
+                    "is_enterprise_install": whole,
                 }
             ],
             "is_ext_shared_channel": False,

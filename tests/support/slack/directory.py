@@ -1,5 +1,7 @@
 """auth.*, oauth.*, users.*, usergroups.*, team.*, admin.*: who is who, and what the app may."""
 
+from tests.support.slack import oauth
+from tests.support.slack.oauth import ours
 from tests.support.slack.rooms import page
 from tests.support.slack.web_api import Answer, Call, Refusal, WebApi
 from tests.support.slack.world import Plan, User, UserGroup
@@ -46,8 +48,10 @@ def auth_test(api: WebApi, call: Call) -> Answer:
         "user": user.name,
         "team_id": team.id,
         "user_id": user.id,
-        "is_enterprise_install": False,
+        "is_enterprise_install": bool(token.org),
     }
+    if token.org:
+        told["enterprise_id"] = token.org
     return told | ({"bot_id": team.bot_id} if token.kind == "bot" else {})
 
 
@@ -61,70 +65,14 @@ def revoke(api: WebApi, call: Call) -> Answer:
 
 def uninstall(api: WebApi, call: Call) -> Answer:
     """apps.uninstall"""
-    _ours(api, call)
-    api.world.end_tokens(call.team, "account_inactive")
-    api.world.happens(call.team, {"type": "app_uninstalled", "event_ts": api.world.ts()})
+    ours(api, call)
+    api.world.uninstall(call.team)
     return {}
 
 
 def open_socket(api: WebApi, call: Call) -> Answer:
     """apps.connections.open"""
     return {"url": api.socket_url()}
-
-
-def _ours(api: WebApi, call: Call) -> None:
-    if call.text("client_id") != api.world.app.client_id:
-        raise Refusal("invalid_client_id")
-    if call.text("client_secret") != api.world.app.client_secret:
-        raise Refusal("bad_client_secret")
-
-
-def access(api: WebApi, call: Call) -> Answer:
-    """oauth.v2.access: a code for a first token, a refresh token for the next."""
-    _ours(api, call)
-    grant = call.text("grant_type") or "authorization_code"
-    if grant == "refresh_token":
-        return _refreshed(api, call)
-    if grant != "authorization_code":
-        raise Refusal("invalid_grant_type")
-    team_id, user = api.world.codes.pop(call.text("code"), ("", ""))
-    if not team_id:
-        raise Refusal("invalid_code")
-    team = api.world.teams[team_id]
-    token = api.world.install(team, by=user)
-    return _granted(api, token.text) | {
-        "bot_user_id": team.bot_user,
-        "app_id": api.world.app.id,
-        "team": {"id": team.id, "name": team.name},
-        "enterprise": None,
-        "is_enterprise_install": False,
-        "authed_user": {"id": user},
-    }
-
-
-def _refreshed(api: WebApi, call: Call) -> Answer:
-    shown = call.text("refresh_token")
-    old = next((one for one in api.world.tokens.values() if one.refresh == shown), None)
-    if old is None or old.end:
-        raise Refusal("invalid_refresh_token")
-    old.refresh = ""  # one use
-    team = api.world.teams[old.team]
-    live = [one for one in api.world.tokens.values() if one.team == team.id and not one.end]
-    for older in live[:-1]:  # two live at most: with the new one the last stays
-        older.end = "token_revoked"
-    return _granted(api, api.world.token(old.kind, team, old.user, old.scopes).text)
-
-
-def _granted(api: WebApi, text: str) -> Answer:
-    token = api.world.tokens[text]
-    told: Answer = {
-        "access_token": text,
-        "token_type": token.kind,
-        "scope": ",".join(sorted(token.scopes)),
-    }
-    if token.refresh:
-        told |= {"refresh_token": token.refresh, "expires_in": 43_200}
-    return told
 
 
 def bot_info(api: WebApi, call: Call) -> Answer:
@@ -285,7 +233,7 @@ HANDLERS = {
     "auth.revoke": revoke,
     "apps.uninstall": uninstall,
     "apps.connections.open": open_socket,
-    "oauth.v2.access": access,
+    "oauth.v2.access": oauth.access,
     "bots.info": bot_info,
     "team.info": team_info,
     "team.accessLogs": access_logs,

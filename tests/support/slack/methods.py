@@ -41,7 +41,7 @@ auth.test | t5 | | | | | invalid_auth
 auth.revoke | t3 | | | | test | invalid_auth
 apps.connections.open | t3 | | | | | invalid_auth
 apps.uninstall | t1 | | | client_id client_secret | | invalid_client_id bad_client_secret
-oauth.v2.access | t5 | | | | client_id client_secret code redirect_uri grant_type refresh_token | invalid_client_id bad_client_secret invalid_code invalid_grant_type invalid_refresh_token
+oauth.v2.access | t5 | | | | client_id client_secret code redirect_uri grant_type refresh_token | invalid_client_id bad_client_secret bad_redirect_uri invalid_code invalid_grant_type invalid_refresh_token
 bots.info | t3 | users:read | = | | bot team_id | bot_not_found
 team.info | t3 | team:read | = | | team domain | team_not_found
 chat.postMessage | t5 | chat:write | = | channel | {_POST} thread_ts reply_broadcast unfurl_links unfurl_media mrkdwn | channel_not_found not_in_channel is_archived no_text invalid_blocks msg_blocks_too_long messages_tab_disabled rate_limited restricted_action invalid_metadata_format

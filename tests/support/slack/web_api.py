@@ -177,6 +177,8 @@ class WebApi:
         else:
             token = self._token(shown)
             team = self.world.teams[token.team] if token.team else Team(id="", name="", domain="")
+            if token.org:
+                team = self._of_org(method, token, args)
             self._may(method, token)
         self._arguments(method, args)
         self._limit(method, token, args)
@@ -196,6 +198,23 @@ class WebApi:
         if token.ends_at is not None and self.world.now() >= token.ends_at:
             raise Refusal("token_expired")
         return token
+
+    def _of_org(self, method: Method, token: Token, args: Mapping[str, Any]) -> Team:
+        """The workspace that is meant, by `team_id` or by the channel or person that is named."""
+        granted = self.world.orgs[token.org].granted
+        asked = str(args.get("team_id") or "")
+        if not asked and "team_id" in method.optional | method.required:
+            raise Refusal("invalid_arguments", response_metadata=_told("team_id"))
+        theirs = [team for team in self.world.teams.values() if team.org == token.org]
+        for team in theirs:
+            named = args.get("channel") in team.channels or args.get("user") in team.users
+            if team.id == asked or (not asked and named):
+                if team.id not in granted:
+                    raise Refusal("team_access_not_granted")
+                return team
+        if asked:
+            raise Refusal("team_access_not_granted")
+        return self.world.teams[token.team]
 
     def _may(self, method: Method, token: Token) -> None:
         if not method.takes(token.kind):

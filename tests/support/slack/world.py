@@ -100,6 +100,9 @@ class Token:
     ends_at: float | None = None
     end: str = ""  # token_revoked, account_inactive or token_expired; "" while it lives
     refresh: str = ""
+    refreshed_at: float | None = None
+    successor: str = ""
+    org: str = ""  # of a whole organisation; `team` is one of its workspaces then
 
 
 @dataclass(slots=True, kw_only=True)
@@ -138,10 +141,20 @@ class Team:
     users: dict[str, User] = field(default_factory=dict)
     channels: dict[str, Channel] = field(default_factory=dict)
     groups: dict[str, UserGroup] = field(default_factory=dict)
+    org: str = ""  # the organisation that it belongs to
     bot_user: str = ""
     bot_id: str = ""
     removing_is_for: str = "admins"  # from public channels: "admins" or "everyone"
     invited: list[dict[str, Any]] = field(default_factory=list)  # by admin.users.invite and Connect
+
+
+@dataclass(slots=True, kw_only=True)
+class Org:
+    """An organisation of workspaces; `granted`: those that its installation reaches."""
+
+    id: str
+    name: str
+    granted: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -172,7 +185,10 @@ class World:
         self.now = now
         self.teams: dict[str, Team] = {}
         self.tokens: dict[str, Token] = {}
-        self.codes: dict[str, tuple[str, str]] = {}  # of OAuth: to team and user
+        self.orgs: dict[str, Org] = {}
+        self.codes: dict[str, tuple[str, str]] = {}  # of OAuth: to team (or organisation) and user
+        self.redirects: dict[str, str] = {}  # where a code was sent
+        self.grace = 0.0  # seconds in which a refresh token works again
         self.views: dict[str, View] = {}
         self.triggers: dict[str, Trigger] = {}
         self.listeners: list[Callable[[str, dict[str, Any]], None]] = []
@@ -270,6 +286,52 @@ class World:
         )
         self.tokens[made.text] = made
         return made
+
+    def code(self, where: str, by: str, redirect_uri: str = "") -> str:
+        """What Slack gives a browser for a token: once, to that address alone."""
+        made = f"{self.number()}.{self.number()}.{secrets.token_hex(16)}"
+        self.codes[made], self.redirects[made] = (where, by), redirect_uri
+        return made
+
+    def organisation(self, name: str, teams: Iterable[Team]) -> Org:
+        """An organisation of these workspaces."""
+        made = Org(id=self.name("E"), name=name)
+        self.orgs[made.id] = made
+        for team in teams:
+            team.org = made.id
+        return made
+
+    def install_org(self, org: Org) -> Token:
+        """Install the app in a whole organisation; it reaches the workspaces that are granted."""
+        theirs = [team for team in self.teams.values() if team.org == org.id]
+        bot = theirs[0].bot_user or self.user(theirs[0], "gatekeeper", is_bot=True).id
+        for team in theirs:
+            if team.id in org.granted:
+                self._put_bot(team, bot)
+        made = self.token("bot", theirs[0], bot, self.app.scopes)
+        made.org = org.id
+        return made
+
+    def grant(self, org: Org, team: Team, granted: bool = True) -> None:
+        """The organisation's administrators add the app to a workspace, or take it out."""
+        bot = next(token.user for token in self.tokens.values() if token.org == org.id)
+        self._put_bot(team, bot)
+        (org.granted.add if granted else org.granted.discard)(team.id)
+        kind = "team_access_granted" if granted else "team_access_revoked"
+        self.happens(team, {"type": kind, "team_ids": [team.id], "event_ts": self.ts()})
+
+    def _put_bot(self, team: Team, bot: str) -> None:
+        if bot not in team.users:
+            self.user(team, "gatekeeper", id=bot, is_bot=True)
+        team.bot_user, team.bot_id = bot, team.bot_id or self.name("B")
+
+    def uninstall(self, team: Team, order: str = "uninstalled first") -> None:
+        """Take the app out of a workspace; Slack promises no order of the two events."""
+        self.end_tokens(team, "account_inactive")
+        revoked = {"type": "tokens_revoked", "tokens": {"oauth": [], "bot": [team.bot_user]}}
+        events: list[dict[str, Any]] = [{"type": "app_uninstalled"}, revoked]
+        for event in events if order == "uninstalled first" else reversed(events):
+            self.happens(team, {**event, "event_ts": self.ts()})
 
     def end_tokens(self, team: Team, why: str = "token_revoked") -> None:
         """Every token of a workspace ends."""
