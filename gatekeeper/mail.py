@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import aiosmtplib
 
-from gatekeeper.domain.decisions import Action, Receipt, Tell
+from gatekeeper.domain.decisions import Action, Receipt, Retract, Tell
 from gatekeeper.domain.errors import GatekeeperError, PlatformDown, PlatformRefused, Value
 from gatekeeper.domain.identity import EMAIL
 from gatekeeper.ports import Check, Clock
@@ -54,6 +54,8 @@ class Mail:
             PlatformDown: the server is away, refuses our login, or says to come again.
             PlatformRefused: it does not take this letter or this address (mail-refused).
         """
+        if isinstance(action, Retract):  # nobody is let in by a letter
+            return Receipt(changed=False, at=self._clock.now())
         if not isinstance(action, Tell):
             raise PlatformRefused(EMAIL, "other", type(action).__name__)
         letter = self._letter(action, key, ordered_at)
@@ -107,7 +109,7 @@ class Mail:
         mark = hashlib.sha256(f"{key}:{action.who.account}".encode()).hexdigest()[:40]
         letter["From"] = self._sender
         letter["To"] = Address(addr_spec=action.who.account)
-        letter["Subject"] = _one_line(action.subject)[:LONGEST_SUBJECT]
+        letter["Subject"] = _one_line(action.subject or self._sender.display_name)[:LONGEST_SUBJECT]
         letter["Date"] = format_datetime(ordered_at)
         letter["Message-ID"] = f"<{mark}@{self._sender.domain}>"
         letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday answers it

@@ -29,6 +29,7 @@ class Looked:
     deleted: bool
     ours: bool
     rules: bool  # owner or administrator of the workspace
+    email: str = ""  # confirmed, of a full member; "" also without the scope users:read.email
 
 
 class People:
@@ -56,14 +57,17 @@ class People:
     def _keep(self, raw: Mapping[str, Any]) -> Looked:
         user, scene, profile = str(raw["id"]), self._scene, raw.get("profile") or {}
         guest = any(raw.get(key) for key in ("is_restricted", "is_ultra_restricted", "is_stranger"))
+        ours = not guest and str(raw.get("team_id") or scene.team) == scene.team
+        confirmed = ours and raw.get("is_email_confirmed", True) is True
         looked = Looked(
             name=str(
                 profile.get("display_name") or raw.get("real_name") or raw.get("name") or user
             ),
             bot=bool(raw.get("is_bot")) or user in (SLACKBOT, scene.bot),
             deleted=bool(raw.get("deleted")),
-            ours=not guest and str(raw.get("team_id") or scene.team) == scene.team,
+            ours=ours,
             rules=any(raw.get(key) for key in ("is_admin", "is_owner", "is_primary_owner")),
+            email=str(profile.get("email") or "") if confirmed else "",
         )
         self._known[user] = self._clock.now(), looked
         return looked
@@ -73,7 +77,7 @@ class People:
         looked = await self.look(who)
         if looked.deleted:
             raise PlatformRefused(NAME, "no-such-person", who.account)
-        return Profile(name=looked.name, bot=looked.bot)
+        return Profile(name=looked.name, bot=looked.bot, email=looked.email)
 
     async def places(self, who: Identity) -> frozenset[str]:
         """The club's channels in which somebody is now, by their ids."""

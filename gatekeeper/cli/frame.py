@@ -16,7 +16,7 @@ from gatekeeper.cli import render
 from gatekeeper.domain.clubs import ClubState
 from gatekeeper.domain.decisions import Order, Progress
 from gatekeeper.domain.errors import BadInput, ServiceAbsent, SettingsError
-from gatekeeper.domain.identity import Identity
+from gatekeeper.domain.identity import EMAIL, Identity
 from gatekeeper.settings import (
     FILE_NAME,
     Settings,
@@ -145,6 +145,8 @@ def identity(parts: "Parts", text: str) -> Identity:
     name, colon, rest = text.strip().partition(":")
     if colon and name in parts.platforms:
         return parts.platforms[name].parse_identity(rest)
+    if colon and name == EMAIL:
+        return Identity(EMAIL, rest.strip())
     found = set[Identity]()
     for platform in parts.platforms.values():
         with suppress(BadInput):

@@ -38,6 +38,18 @@ class Joined(Happening):
 
     name: str
     by: Identity | None = None
+    email: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived(Happening):
+    """Someone has an account on the platform now, and is not inside the club by that.
+
+    `email`, here and of Joined: their address as the platform has seen it confirmed, "" for none.
+    """
+
+    name: str
+    email: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +133,7 @@ Event: TypeAlias = (
     Knocked
     | KnockTakenBack
     | Joined
+    | Arrived
     | Invited
     | Departed
     | PutOut

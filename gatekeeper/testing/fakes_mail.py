@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from gatekeeper.domain.decisions import Action, Receipt, Tell
+from gatekeeper.domain.decisions import Action, Receipt, Retract, Tell
 from gatekeeper.domain.errors import PlatformRefused
 from gatekeeper.domain.identity import EMAIL
 from gatekeeper.ports import Clock
@@ -33,6 +33,8 @@ class FakeMail:
         """Take a letter."""
         if self.faults:
             raise self.faults.pop(0)
+        if isinstance(action, Retract):
+            return Receipt(changed=False, at=self._clock.now())
         if not isinstance(action, Tell):
             raise PlatformRefused(EMAIL, "other", type(action).__name__)
         if action.who.account in self.refused:

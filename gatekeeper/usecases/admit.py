@@ -17,6 +17,7 @@ from gatekeeper.usecases import (
     comeback,
     elsewhere,
     link,
+    outside,
     passes,
     review,
     rights,
@@ -91,6 +92,7 @@ async def joined(parts: Parts, event: Joined) -> None:
         now = parts.clock.now()
         if not await once(tx, event, now):
             return
+        await outside.recognise(tx, parts, event.who, event.name, event.email, now)
         account = await account_of(tx, event.who, event.name, now)
         if event.by is not None and event.by in admins:
             await account_of(tx, event.by, admins[event.by], now)

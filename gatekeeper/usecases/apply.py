@@ -25,7 +25,16 @@ from gatekeeper.domain.identity import Identity, Person
 from gatekeeper.domain.memberships import INSIDE, Membership
 from gatekeeper.policy.answers import validate_answers
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import edits, limits, passes, proof, questions, review
+from gatekeeper.usecases import (
+    edits,
+    limits,
+    outside,
+    outside_card,
+    passes,
+    proof,
+    questions,
+    review,
+)
 from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, account_of, cancel, once, order, record, tell
 
@@ -144,7 +153,10 @@ async def prove(parts: Parts, application_id: int, browser: str, code: str) -> A
 
 async def proven(tx: Tx, parts: Parts, app: Application, now: datetime) -> Application:
     """The identity is theirs: on to the review, unless they are inside or have applied already."""
-    account = await account_of(tx, app.identity, "", now)
+    if outside_card.is_outside(app):
+        account = await outside.keep_address(tx, app, now)
+    else:
+        account = await account_of(tx, app.identity, "", now)
     await tx.change(account, proven_at=account.proven_at or now, refuses_proofs_at=None)
     await tx.change(await tx.get(Person, account.person_id), language=app.language)
     earlier = await tx.first(

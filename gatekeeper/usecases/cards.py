@@ -21,6 +21,7 @@ KINDS: Mapping[str, str] = {  # of a subject to the kind of its card
     "policy": "policy",
     "dispute": "dispute",
     "reconcile": "reconcile",
+    "invite": "invite",
 }
 
 

@@ -17,6 +17,7 @@ from gatekeeper.usecases import (
     leave,
     limits,
     observe,
+    outside,
     perform,
     presses,
     review,
@@ -33,6 +34,7 @@ KEEP_HANDLED = timedelta(days=90)  # no platform tells an event again after that
 HANDLERS = {
     State.UNPROVEN: apply.due,
     State.IN_REVIEW: review.due,
+    State.APPROVED: outside.due,
     State.INVITED: invitations.due,
 }
 OTHERS = (

@@ -43,7 +43,7 @@ from gatekeeper.domain.memberships import (
 )
 from gatekeeper.domain.memberships import Event as Leaving
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import cards, dispute_card, removals
+from gatekeeper.usecases import cards, dispute_card, outside_card, removals
 from gatekeeper.usecases.parts import Parts, order, record
 
 SUBJECT = "erased:"  # of the few Orders that still name them
@@ -128,6 +128,7 @@ def _subjects(
     return (
         f"person:{person.id}",
         *(f"application:{app.id}" for app in apps),
+        *(f"{outside_card.SUBJECT}{app.id}" for app in apps),
         *(f"membership:{member.id}" for member in members),
     )
 
@@ -384,8 +385,9 @@ def _blank(one: Order, nobody: Mapping[Identity, Identity]) -> Any:
 async def _redraw(tx: Tx, parts: Parts, apps: list[Application], now: datetime) -> None:
     """Let the cards in the admins' room forget them too."""
     for app in apps:
-        subject = f"application:{app.id}"
-        if await cards.current(tx, subject) is not None:
+        for subject in (f"application:{app.id}", f"{outside_card.SUBJECT}{app.id}"):
+            if await cards.current(tx, subject) is None:
+                continue
             title = parts.say("card.title", {"applicant": f"#{app.person_id}", "number": app.id})
             card = Card(title=title, status=parts.say("erased"))
             await cards.show(tx, parts, subject, card, now)

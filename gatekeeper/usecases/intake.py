@@ -10,6 +10,7 @@ from gatekeeper.domain.clubs import ClubState
 from gatekeeper.domain.decisions import Card, Order, Progress
 from gatekeeper.domain.errors import Value
 from gatekeeper.domain.events import (
+    Arrived,
     Banned,
     ChatTaken,
     Departed,
@@ -33,6 +34,7 @@ from gatekeeper.usecases import (
     chat,
     disputes,
     notices,
+    outside,
     passes,
     perform,
     presses,
@@ -71,6 +73,8 @@ class Desk:
                 await admit.knock_taken_back(parts, event)
             case Joined():
                 await admit.joined(parts, event)
+            case Arrived():
+                await outside.arrived(parts, event)
             case Invited():
                 await admit.invited_by_hand(parts, event)
             case Departed():

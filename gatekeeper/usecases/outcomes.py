@@ -16,6 +16,7 @@ from gatekeeper.usecases import (
     erase,
     findings,
     invitations,
+    outside_card,
     removals,
     review,
     stages,
@@ -61,7 +62,10 @@ async def on_receipt(
         await admit.on_invited(tx, parts, done, receipt, now, inside=inside)
     else:
         await cards.on_receipt(tx, done, receipt)
-        if done.subject.startswith("application:"):  # it may have moved on meanwhile
+        if done.subject.startswith(outside_card.SUBJECT):
+            app = await tx.get(Application, number_of(done.subject))
+            await outside_card.refresh(tx, parts, app, now)
+        elif done.subject.startswith("application:"):  # it may have moved on meanwhile
             app = await tx.get(Application, number_of(done.subject))
             await review.refresh(tx, parts, app, now)
         elif done.purpose == cards.CARD and removals.is_page(done.subject):

@@ -20,7 +20,7 @@ from gatekeeper.domain.decisions import (
 )
 from gatekeeper.domain.errors import NotFound, Value
 from gatekeeper.domain.events import Happening
-from gatekeeper.domain.identity import Account, ClubId, Identity, Person
+from gatekeeper.domain.identity import EMAIL, Account, ClubId, Identity, Person
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.parse import load_policy
 from gatekeeper.ports import Carrier, Clock, Platform, Store, Tx
@@ -218,7 +218,8 @@ async def by_number(tx: Tx, parts: Parts, actor: str, now: datetime) -> str:
 
     `naming.said_by` gives the name to show; once they are erased there is only the number.
     """
-    if actor.partition(":")[0] not in parts.platforms:  # schedule, rule:<id>, operator:<name>
+    kind = actor.partition(":")[0]
+    if kind not in {*parts.platforms, EMAIL}:  # schedule, rule:<id>, operator:<name>
         return actor
     account = await account_of(tx, Identity.parse(actor), "", now)
     return f"person:{account.person_id}"

@@ -141,6 +141,8 @@ async def card_at(tx: Tx, platform: str, ref: str) -> StandingCard | None:
 async def _take(parts: Parts, event: Pressed, card: StandingCard) -> None:
     if card.kind in {"review", "reasons"}:
         await votes.pressed(parts, event, card)
+    elif card.kind == "invite":
+        return  # it says what is to be done by hand; nothing is decided on it
     elif card.kind == "resume":
         await words.pressed_resume(parts, event, card)
     elif card.kind == "dispute":

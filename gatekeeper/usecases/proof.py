@@ -10,7 +10,7 @@ from gatekeeper.domain.errors import Refused, Value
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.policy.texts import say_time
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import limits, passes
+from gatekeeper.usecases import limits, outside_card, passes
 from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, account_of, tell
 
@@ -49,11 +49,12 @@ async def send_code(
         "at": say_time(now, app.language, spec.time_zone),
         "minutes": max(1, round(spec.proof.code_valid / timedelta(minutes=1))),
     }
+    told = "outside.code-told" if outside_card.is_outside(app) else "code-told"
     await tell(
         tx,
         parts,
         app.identity,
-        parts.say("code-told", values, app.language),
+        parts.say(told, values, app.language),
         key=f"proof:{proof.id}/code",
         purpose="code",
         subject=subject_of(app),

@@ -13,7 +13,7 @@ from gatekeeper.domain.identity import Identity
 from gatekeeper.policy.club_document import ANSWER_LETTERS
 from gatekeeper.policy.plain import clean_text
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import cards, rights
+from gatekeeper.usecases import cards, outside_card, rights
 from gatekeeper.usecases.naming import name_of, number_of, subject_of
 from gatekeeper.usecases.parts import Parts, once, order, record, tell
 from gatekeeper.usecases.review import refresh
@@ -78,16 +78,18 @@ async def send(tx: Tx, parts: Parts, app: Application, question: Question, now: 
         seen={"question": stored.text},
     )
     values = {"club": parts.policy.title, "question": stored.text}
+    told = "outside.question-told" if outside_card.is_outside(app) else "question-told"
     await tell(
         tx,
         parts,
         app.identity,
-        parts.say("question-told", values, app.language),
+        parts.say(told, values, app.language),
         key=f"question:{stored.id}/told",
         purpose="question",
         subject=subject_of(app),
         now=now,
         lane=Lane.ADMISSION,
+        links=await outside_card.letter_links(tx, parts, app, now),
     )
     await refresh(tx, parts, app, now)
 

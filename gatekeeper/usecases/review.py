@@ -25,9 +25,9 @@ from gatekeeper.domain.applications import (
 )
 from gatekeeper.domain.decisions import Admit, Decision, Lane, Order, Post, Quorum, Retract, Verdict
 from gatekeeper.domain.errors import BadInput, PlatformRefused, WrongState
-from gatekeeper.domain.identity import ClubId, Identity
-from gatekeeper.ports import Profile, Tx
-from gatekeeper.usecases import cards, faults, rights, sponsors, trials
+from gatekeeper.domain.identity import Account, ClubId, Identity
+from gatekeeper.ports import Profile, Standing, Tx
+from gatekeeper.usecases import cards, faults, outside_card, rights, sponsors, trials
 from gatekeeper.usecases.facts import application_facts
 from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, account_of, by_number, cancel, order, record, tell
@@ -51,12 +51,7 @@ async def open_review(parts: Parts, application_id: int) -> None:
         app = await tx.get(Application, application_id)
     if app.state is not State.IN_REVIEW or app.opened_at is not None:
         return
-    platform = parts.platform(app.identity)
-    try:
-        profile = await platform.profile(app.identity)
-    except PlatformRefused:  # it tells nothing of this account; whoever proved it may apply
-        profile = Profile(name="")
-    standing = await platform.standing(app.identity)
+    profile, standing = await _look(parts, app)
     electorate = await rights.admins(parts)
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()
@@ -83,6 +78,24 @@ async def open_review(parts: Parts, application_id: int) -> None:
             await conclude(tx, parts, app, Decision(Verdict.DECLINE, "banned"), "platform", now)
             return
         await let_rules_speak(tx, parts, app, now)
+
+
+async def _look(parts: Parts, app: Application) -> tuple[Profile, Standing]:
+    """The account, and how it stands; where an address stands for it, whether another account of
+    theirs is banned."""
+    if outside_card.is_outside(app):
+        async with parts.store.look(parts.club) as tx:
+            theirs = await tx.find(Account, person_id=app.person_id)
+        for who in (one.identity for one in theirs if one.identity.platform in parts.platforms):
+            if (found := await parts.platform(who).standing(who)).banned:
+                return Profile(name=""), found
+        return Profile(name=""), Standing()
+    platform = parts.platform(app.identity)
+    try:
+        profile = await platform.profile(app.identity)
+    except PlatformRefused:  # it tells nothing of this account; whoever proved it may apply
+        profile = Profile(name="")
+    return profile, await platform.standing(app.identity)
 
 
 async def let_rules_speak(
@@ -195,13 +208,17 @@ async def conclude(
     for question in await tx.find(Question, application_id=app.id, ended_at=None):
         await tx.change(question, ended_at=now)
     await cancel(tx, subject_of(app), ("question",), "decided")
-    await (_invite if admitted else _turn_away)(tx, parts, app, told, now)
+    if admitted and outside_card.is_outside(app):
+        app = await outside_card.approved(tx, parts, app, told, now)
+    else:
+        await (invite if admitted else _turn_away)(tx, parts, app, told, now)
     # The invitation first: once it stands the card says both at once, and one update is saved.
     await refresh(tx, parts, app, now, lane=Lane.UPDATE if admitted else Lane.CARD)
     return app
 
 
-async def _invite(tx: Tx, parts: Parts, app: Application, told: str, now: datetime) -> None:
+async def invite(tx: Tx, parts: Parts, app: Application, told: str, now: datetime) -> None:
+    """Order the invitation of an approved application."""
     values = {"club": parts.policy.title, "why": told}
     await order(
         tx,
@@ -328,6 +345,7 @@ async def refresh(
     lane: Lane = Lane.CARD,
 ) -> None:
     """Let the card show the application as it stands; none is made for what never had one."""
+    await outside_card.refresh(tx, parts, app, now)
     subject = subject_of(app)
     if app.state is not State.IN_REVIEW and not await tx.count(
         Order, purpose=cards.CARD, subject=subject

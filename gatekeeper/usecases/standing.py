@@ -6,6 +6,7 @@ from gatekeeper.domain.admission import standing_votes
 from gatekeeper.domain.applications import OPEN, Application, Choice, Question, State, Vote
 from gatekeeper.domain.errors import Value
 from gatekeeper.policy.texts import say_time
+from gatekeeper.usecases import outside_card
 from gatekeeper.usecases.explained import why_declined
 from gatekeeper.usecases.parts import Parts
 
@@ -41,6 +42,8 @@ async def view(parts: Parts, application_id: int) -> StandingPage:
         "needed": app.quorum.approvals,
     }
     sentences = [parts.say(f"standing.{app.state.value}", values, language)]
+    if app.state is State.APPROVED and outside_card.is_outside(app):
+        sentences.append(parts.say("outside.waits", values, language))
     if app.state is State.IN_REVIEW and app.opened_at is not None:
         sentences.append(parts.say("standing.missing", values, language))
     if app.state is State.IN_REVIEW and app.due_at and app.quorum.open_for is not None:

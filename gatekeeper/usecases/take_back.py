@@ -10,7 +10,7 @@ from gatekeeper.domain.errors import BadInput, Refused, WrongState
 from gatekeeper.domain.events import Wrote
 from gatekeeper.domain.identity import Account
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import rights, votes
+from gatekeeper.usecases import outside_card, rights, votes
 from gatekeeper.usecases.invitations import AWAITED, TAKEN_BACK, lapse
 from gatekeeper.usecases.naming import number_of, subject_of
 from gatekeeper.usecases.parts import Parts, once, tell
@@ -82,6 +82,8 @@ async def replied(parts: Parts, event: Wrote, card: StandingCard) -> bool:
 
 async def _inside(parts: Parts, app: Application) -> bool:
     """Looked up just now: their arrival may not have been told yet."""
+    if outside_card.is_outside(app):
+        return False
     return (await parts.platform(app.identity).standing(app.identity)).inside
 
 

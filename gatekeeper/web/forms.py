@@ -1,7 +1,7 @@
 """Forms as a browser sends them, and as they are shown: what was typed, what is wrong."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl
@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from gatekeeper.domain.errors import BadInput, GatekeeperError, Value
-from gatekeeper.domain.identity import Identity
+from gatekeeper.domain.identity import EMAIL, Identity, as_address
 from gatekeeper.policy.answers import validate_answers
 from gatekeeper.policy.club_document import ANSWER_LETTERS, Form, Question, QuestionKind
 from gatekeeper.policy.plain import clean_text
@@ -137,11 +137,19 @@ def check_answers(form: Form, posted: Posted) -> dict[str, str]:
 
 
 def read_account(
-    platforms: Mapping[str, Platform], posted: Posted
+    platforms: Mapping[str, Platform], posted: Posted, *, outside: bool = False
 ) -> tuple[Identity | None, dict[str, str]]:
-    """The account that was typed, or what is wrong with it."""
+    """The account that was typed, or what is wrong with it.
+
+    `outside`: whoever has no account yet may name an e-mail address.
+    """
     typed = one(posted, ACCOUNT).strip()
     named = one(posted, PLATFORM) or next(iter(platforms), "")
+    if outside and named == EMAIL and typed:
+        address = as_address(typed)
+        return (Identity(EMAIL, address), {}) if address else (None, {ACCOUNT: "not-an-address"})
+    if outside and named == EMAIL:
+        return None, {ACCOUNT: "answer-required"}
     if named not in platforms:
         return None, {PLATFORM: "answer-unknown-option"}
     if not typed:
@@ -221,8 +229,9 @@ class Sheet:
     typed: Posted = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
 
-    def account(self, platforms: Mapping[str, Platform]) -> list[Field]:
-        """Where somebody has their account, and which one."""
+    def account(self, platforms: Collection[str], *, outside: bool = False) -> list[Field]:
+        """Where somebody has their account, and which one; `outside` as `read_account` has it."""
+        ways = (*platforms, EMAIL) if outside else tuple(platforms)
         which = (
             Field(
                 name=PLATFORM,
@@ -230,7 +239,7 @@ class Sheet:
                 label=self.say("web.form.platform"),
                 choices=tuple(
                     Choice(name, self.say(f"platform.{name}"), one(self.typed, PLATFORM) == name)
-                    for name in platforms
+                    for name in ways
                 ),
                 required=True,
                 problem=self._problem(PLATFORM),
@@ -242,13 +251,16 @@ class Sheet:
             drawn="line",
             label=self.say("web.form.account"),
             value=one(self.typed, ACCOUNT),
-            hints=(self.say("web.form.account-help"),),
+            hints=(
+                self.say("web.form.account-help"),
+                *((self.say("web.form.address-help"),) if outside else ()),
+            ),
             required=True,
             problem=self._problem(ACCOUNT),
             code=self.problems.get(ACCOUNT, ""),
             complete="username",
         )
-        return [*(which if len(platforms) > 1 else ()), account]
+        return [*(which if len(ways) > 1 else ()), account]
 
     def name(self) -> Field:
         """What somebody wants to be called."""

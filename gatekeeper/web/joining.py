@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from gatekeeper.domain.applications import OPEN, Application, State
 from gatekeeper.domain.errors import BadInput, GatekeeperError, Refused, StorageError
-from gatekeeper.domain.identity import Identity
+from gatekeeper.domain.identity import EMAIL, Identity
 from gatekeeper.policy.judge import Policy
-from gatekeeper.usecases import apply, links
+from gatekeeper.usecases import apply, links, outside_card
 from gatekeeper.usecases.apply import Submission
 from gatekeeper.web import forms
 from gatekeeper.web.forms import Posted, Sheet
@@ -43,7 +43,9 @@ async def send(visit: Visit) -> Response:
     policy, posted = visit.parts.policy, visit.posted
     identity, problems = visit.session.identity, dict[str, str]()
     if identity is None:
-        identity, problems = forms.read_account(visit.parts.platforms, posted)
+        identity, problems = forms.read_account(
+            visit.parts.platforms, posted, outside=_from_outside(visit)
+        )
     problems |= forms.check_name(posted) | forms.check_answers(policy.form, posted)
     if problems or identity is None:
         return await _form(visit, problems=problems)
@@ -83,7 +85,9 @@ async def _form(
     policy = visit.parts.policy
     sheet = sheet_of(visit, policy, visit.posted, problems)
     fixed = visit.session.identity
-    about = [] if fixed else sheet.account(visit.parts.platforms)
+    about = (
+        [] if fixed else sheet.account(tuple(visit.parts.platforms), outside=_from_outside(visit))
+    )
     fields = [*about, sheet.name(), *sheet.questions(policy.form)]
     status = status_of(fault) if fault else 422 if problems else 200
     response = visit.page(
@@ -100,6 +104,10 @@ async def _form(
     if fault is not None and (wait := retry_after(fault)):
         response.headers["retry-after"] = str(wait)
     return response
+
+
+def _from_outside(visit: Visit) -> bool:
+    return outside_card.platform(visit.parts) is not None
 
 
 def sheet_of(
@@ -174,6 +182,7 @@ def _code_page(
         "code",
         status=status,
         account=identity.account,
+        by_letter=identity.platform == EMAIL,
         valid=proof.code_valid.total_seconds(),
         tries=proof.tries,
         sent=sent,

@@ -1,4 +1,4 @@
-"""The page on which an e-mail address is named, confirmed and taken back."""
+"""The page on which an e-mail address is named, confirmed and taken back; and applying by one."""
 
 import re
 from dataclasses import replace
@@ -117,3 +117,56 @@ async def test_without_a_mail_server_the_page_says_so(club: Club, browser: Brows
         page = await same.see(PLACE)
     assert page.answer.status_code == 403
     assert "no-mail" in page.text
+
+
+# ---- Applying without an account ---------------------------------------------------------------
+
+
+OUTSIDE = {**GOOD, "your-platform": "email", "your-account": "Zoe@Post.example"}
+
+
+@pytest.fixture
+def open_club(club: Club) -> Club:
+    """The same, on a platform into which people are invited by hand."""
+    club.platform.by_hand = lambda: "outside.slack"  # type: ignore[attr-defined]
+    return club
+
+
+async def test_an_address_stands_for_an_account(open_club: Club, browser: Browser):
+    page = await browser.see("/join")
+    assert {"your-platform", "your-account"} <= set(page.form.names)
+    assert "no account there yet" in page.text
+    sent = await browser.fill("/join", OUTSIDE)
+    assert (sent.status_code, sent.headers["location"]) == (303, "/join/code")
+    page = await browser.see("/join/code")
+    assert "Zoe@post.example, by e-mail" in page.text
+    [order] = [one for one in await open_club.orders() if one.purpose == "code"]
+    assert order.platform == "email"
+    await browser.fill("/join/code", {"code": await open_club.code()})
+    page = await browser.see("/standing")
+    assert "Zoe@post.example" in page.text
+    assert "Letters go to Zoe@post.example" in (await browser.see(PLACE)).text
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"), [("", "answer-required"), ("@zoe:example.org", "not-an-address")]
+)
+async def test_no_address_is_no_account(open_club: Club, browser: Browser, typed: str, code: str):
+    page = Page(await browser.fill("/join", {**OUTSIDE, "your-account": typed}))
+    assert page.answer.status_code == 422
+    assert code in page.text
+
+
+async def test_an_account_may_be_given_as_before(open_club: Club, browser: Browser):
+    sent = await browser.fill("/join", GOOD)
+    assert sent.headers["location"] == "/join/code"
+    [order] = [one for one in await open_club.orders() if one.purpose == "code"]
+    assert order.platform == "matrix"
+
+
+async def test_where_people_have_accounts_none_is_named_by_an_address(club: Club, browser: Browser):
+    page = await browser.see("/join")
+    assert "your-platform" not in page.form.names
+    page = Page(await browser.fill("/join", OUTSIDE))
+    assert page.answer.status_code == 422
+    assert not await club.orders()

@@ -63,7 +63,7 @@ EVENTS: dict[str, tuple[Any, Any, Any]] = {
     "message_thread_reply": (told.Wrote, Kind.THREAD, None),
     "reaction_added": (None, Kind.REACTION, None),
     "reaction_removed": (None, None, None),
-    "team_join": (None, None, Changed),
+    "team_join": (told.Arrived, None, Changed),
     "tokens_revoked": (None, None, Revoked),
     "url_verification": (None, None, None),  # answered in front
     "user_change_deactivated": (None, None, Changed),

@@ -1,0 +1,148 @@
+"""Applicants from outside: an account that arrives with their confirmed address is theirs.
+
+Nobody is known by a name. Whoever comes with another address, or by an account that we know already
+as somebody else's, is left to the admins.
+"""
+
+from datetime import datetime
+
+from gatekeeper.domain.applications import Application, State
+from gatekeeper.domain.decisions import Decision, Lane, Post, Verdict
+from gatekeeper.domain.events import Arrived
+from gatekeeper.domain.identity import EMAIL, Account, Address, Identity, as_address
+from gatekeeper.ports import Tx
+from gatekeeper.usecases import passes, review
+from gatekeeper.usecases.invitations import NOT_TAKEN_UP, lapse
+from gatekeeper.usecases.naming import subject_of
+from gatekeeper.usecases.outside_card import is_outside
+from gatekeeper.usecases.parts import Parts, account_of, once, order, record
+
+ARRIVAL = "arrival"  # purpose of what the admins are told of those whom we do not recognise
+
+
+async def keep_address(tx: Tx, app: Application, now: datetime) -> Account:
+    """The account that an address stands for, confirmed with this. Whoever has confirmed it before
+    is the same person, so that what we know of them counts."""
+    who = app.identity
+    known = await tx.first(
+        Address, address=who.account, ended_at=None, confirmed_at__set=True, order="-id"
+    )
+    account = await tx.first(Account, identity=who)
+    if account is None and known is not None:
+        account = await tx.add(
+            Account(
+                club=tx.club,
+                person_id=known.person_id,
+                identity=who,
+                name=app.name,
+                first_seen_at=now,
+            )
+        )
+    if account is None:
+        account = await account_of(tx, who, app.name, now)
+    if known is None or known.person_id != account.person_id:
+        await tx.add(
+            Address(
+                club=tx.club,
+                person_id=account.person_id,
+                address=who.account,
+                browser=app.browser,
+                created_at=now,
+                expires_at=now,
+                confirmed_at=now,
+            )
+        )
+    return account
+
+
+async def arrived(parts: Parts, event: Arrived) -> None:
+    """Somebody is new on a platform: an approved applicant of that very address is let into the
+    club; while such are awaited, the admins are told of everybody else."""
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        if not await once(tx, event, now):
+            return
+        app = await recognise(tx, parts, event.who, event.name, event.email, now)
+        if app is None:
+            await _unrecognised(tx, parts, event, now)
+        elif app.state is State.APPROVED:
+            await review.invite(tx, parts, app, app.reason_text, now)
+        if app is not None:
+            await review.refresh(tx, parts, app, now)
+
+
+async def recognise(
+    tx: Tx, parts: Parts, who: Identity, name: str, email: str, now: datetime
+) -> Application | None:
+    """Let the account take the place of the address in the application that waits for it.
+
+    None: nobody is awaited by this address, or the account is somebody else's already.
+    """
+    address = as_address(email)
+    if address is None:
+        return None
+    app = await tx.first(
+        Application,
+        identity=Identity(EMAIL, address),
+        state__in=(State.IN_REVIEW, State.APPROVED),
+        order="-id",
+    )
+    if app is None:
+        return None
+    stand_in = await tx.first(Account, identity=app.identity)
+    known = await tx.first(Account, identity=who)
+    if stand_in is None or (known is not None and known.person_id != stand_in.person_id):
+        return None
+    if known is None:
+        await tx.change(stand_in, identity=who, name=name or who.account, proven_at=now)
+    else:
+        await tx.remove(Account, id=stand_in.id)
+    app = await tx.change(
+        app,
+        identity=who,
+        # An address is shown to no member, also where nobody typed a name.
+        name=app.name if as_address(app.name) is None else name or who.account,
+        due_at=None if app.state is State.APPROVED else app.due_at,
+    )
+    await record(
+        tx,
+        parts,
+        Decision(Verdict.RECORD, "outside-arrived"),
+        now=now,
+        actor=str(who),
+        subject=subject_of(app),
+        policy=app.policy,
+    )
+    return app
+
+
+async def _unrecognised(tx: Tx, parts: Parts, event: Arrived, now: datetime) -> None:
+    awaited = [app for app in await tx.find(Application, state=State.APPROVED) if is_outside(app)]
+    if not awaited:
+        return
+    account = await account_of(tx, event.who, event.name, now)
+    values = {
+        "name": account.name,
+        "account": event.who.account,
+        "awaited": ", ".join(f"{app.name} (#{app.id})" for app in awaited[:10]),
+    }
+    await order(
+        tx,
+        Post(place="admins", text=parts.say("outside.unrecognised", values)),
+        platform=parts.admin_platform,
+        key=f"arrival:{passes.digest(parts, str(event.who))[:24]}",
+        purpose=ARRIVAL,
+        subject=f"person:{account.person_id}",
+        lane=Lane.CARD,
+        now=now,
+    )
+
+
+async def due(parts: Parts, app: Application) -> None:
+    """Nobody has come with the address for as long as an invitation stands: it ends."""
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        app = await tx.get(Application, app.id)
+        over = app.due_at is not None and app.due_at <= now
+        if app.state is State.APPROVED and is_outside(app) and over:
+            await lapse(tx, parts, app, NOT_TAKEN_UP, "schedule", now)
