@@ -42,6 +42,7 @@ class TortoiseStore:
             raise ValueError(f"the record's key has fewer than {KEY_LENGTH} bytes")
         self.committed = _nobody
         self._key = record_key
+        self._there: set[ClubId] = set()  # clubs that are known to have a row
         self._clock = clock or SystemClock()
         self.database, self._where = database(url), shown(url)
 
@@ -67,12 +68,15 @@ class TortoiseStore:
     async def transaction(self, club: ClubId, *, urgent: bool = False) -> AsyncIterator[TortoiseTx]:
         """One writer in a club at a time, over all processes; commit at the end, or roll back."""
         async with self.database.write(club, urgent=urgent) as session:
-            await self._hold(session, club)
+            # On SQLite the file itself is held; there the row only has to be.
+            if club not in self._there or session.dialect == "postgres":
+                await self._hold(session, club)
             tx = TortoiseTx(session, club, self._key)
             try:
                 yield tx
             finally:
                 tx.end()
+        self._there.add(club)
         try:
             self.committed(club, tuple(tx.due))
         except Exception:

@@ -49,7 +49,8 @@ async def main():
 
 asyncio.run(main())
 """
-STATEMENTS = 8  # of the second use case
+# Of the second use case; SQLite is held without asking for the club's row again.
+STATEMENTS = {"sqlite": 7, "postgres": 8}
 
 
 async def _die_and_look(url: str, statements: int) -> None:
@@ -63,7 +64,7 @@ async def _die_and_look(url: str, statements: int) -> None:
     )
     assert result.returncode == 9, result.stderr
     answered = result.stdout.count("answered")
-    assert answered == (2 if statements == STATEMENTS else 1)
+    assert answered == (2 if statements == STATEMENTS[url.partition(":")[0]] else 1)
     store = TortoiseStore(url, RECORD_KEY)
     await store.open()
     async with store.transaction("lutes") as tx:  # nobody holds the lock any more
@@ -73,12 +74,12 @@ async def _die_and_look(url: str, statements: int) -> None:
     await store.close()
 
 
-@pytest.mark.parametrize("statements", [1, 3, 5, 7, STATEMENTS])
+@pytest.mark.parametrize("statements", [1, 3, 5, 6, STATEMENTS["sqlite"]])
 async def test_a_killed_process_on_sqlite(url, statements):
     await _die_and_look(url, statements)
 
 
 @pytest.mark.postgres
 async def test_a_killed_process_on_postgres(postgres):
-    for statements in (3, STATEMENTS):
+    for statements in (3, STATEMENTS["postgres"]):
         await _die_and_look(fresh_postgres(postgres), statements)
