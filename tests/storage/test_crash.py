@@ -50,7 +50,7 @@ async def main():
 asyncio.run(main())
 """
 # Of the second use case; SQLite is held without asking for the club's row again.
-STATEMENTS = {"sqlite": 7, "postgres": 8}
+ON_SQLITE, ON_POSTGRES = 7, 8
 
 
 async def _die_and_look(url: str, statements: int) -> None:
@@ -64,7 +64,8 @@ async def _die_and_look(url: str, statements: int) -> None:
     )
     assert result.returncode == 9, result.stderr
     answered = result.stdout.count("answered")
-    assert answered == (2 if statements == STATEMENTS[url.partition(":")[0]] else 1)
+    last = ON_SQLITE if url.startswith("sqlite") else ON_POSTGRES
+    assert answered == (2 if statements == last else 1)
     store = TortoiseStore(url, RECORD_KEY)
     await store.open()
     async with store.transaction("lutes") as tx:  # nobody holds the lock any more
@@ -74,12 +75,12 @@ async def _die_and_look(url: str, statements: int) -> None:
     await store.close()
 
 
-@pytest.mark.parametrize("statements", [1, 3, 5, 6, STATEMENTS["sqlite"]])
+@pytest.mark.parametrize("statements", [1, 3, 5, 6, ON_SQLITE])
 async def test_a_killed_process_on_sqlite(url, statements):
     await _die_and_look(url, statements)
 
 
 @pytest.mark.postgres
 async def test_a_killed_process_on_postgres(postgres):
-    for statements in (3, STATEMENTS["postgres"]):
+    for statements in (3, ON_POSTGRES):
         await _die_and_look(fresh_postgres(postgres), statements)
