@@ -1,5 +1,6 @@
 """Api: one call to the Web API, its failures as ours; nothing is sent a second time by itself."""
 
+import base64
 import json
 import logging
 from collections.abc import AsyncIterator, Mapping
@@ -26,7 +27,6 @@ _UNTOLD: Final = timedelta(seconds=5)  # to wait where a 429 does not say how lo
 _REVOKED: Final = frozenset(
     ["account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked"]
 )
-_LOGIN: Final = _REVOKED | {"team_access_not_granted"}
 # Methods that ask for `team_id` where the token is a whole organisation's.
 _OF_ORGS: Final = frozenset(
     [
@@ -113,7 +113,7 @@ class Api:
         self, url: str, token: "str | Tokens", clock: Clock, app: tuple[str, str] | None = None
     ) -> None:
         self._url, self._token, self._clock = f"{url.rstrip('/')}/", token, clock
-        self._auth = {"client_id": app[0], "client_secret": app[1]} if app else None
+        self._headers = {"Authorization": f"Basic {_basic(*app)}"} if app else {}
         self._session: aiohttp.ClientSession | None = None  # made where the loop runs
         self._client: AsyncWebClient | None = None
         self._blocked: dict[str, datetime] = {}
@@ -155,7 +155,7 @@ class Api:
         try:
             return await self._call(method, token, self._placed(method, given))
         except Refusal as no:  # nothing was done: the same call may go with a newer token
-            if no.error not in _LOGIN or not await self._token.refused(token, no.error):
+            if no.error not in _REVOKED or not await self._token.refused(token, no.error):
                 raise
         return await self._call(method, await self._token.token(), self._placed(method, given))
 
@@ -172,7 +172,7 @@ class Api:
         web = self._web()
         web.token = token or None  # read before the first time that this call waits
         try:
-            answer = await web.api_call(method, data=data, auth=self._auth)
+            answer = await web.api_call(method, data=data, headers=dict(self._headers))
         except SlackApiError as error:
             raise self._failure(method, error) from error
         except (aiohttp.ClientError, SlackClientError, OSError, ValueError) as error:
@@ -215,6 +215,10 @@ class Api:
             cursor = str((told.get("response_metadata") or {}).get("next_cursor") or "") or None
             if cursor is None:
                 return
+
+
+def _basic(name: str, secret: str) -> str:
+    return base64.b64encode(f"{name}:{secret}".encode()).decode()
 
 
 def _written(value: Any) -> str:

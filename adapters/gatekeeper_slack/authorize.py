@@ -52,6 +52,13 @@ class _Look:
         gone = self.kept.installation is None or self.team in self.kept.away
         return REVOKED if gone else ""
 
+    @property
+    def login(self) -> tuple[str, float] | None:
+        """Which installation it is, whatever its token; None where there is none."""
+        if self.fault or self.kept is None or self.kept.installation is None:
+            return None
+        return self.where, self.kept.installation.installed_at
+
 
 class Logins:
     """The login of one club's workspace.
@@ -59,6 +66,9 @@ class Logins:
     Args:
         store: where installations are kept.
         exchange: calls Slack as the app itself, by its id and secret.
+
+    Attributes:
+        turns: how many logins there were: what came between two of them reached nobody.
     """
 
     def __init__(self, store: VaultInstallations, exchange: Api, clock: Clock) -> None:
@@ -70,6 +80,8 @@ class Logins:
         self._turn = asyncio.Lock()
         self._news = asyncio.Event()
         self._fault = NOT_INSTALLED
+        self._login: tuple[str, float] | None = None
+        self.turns = 0
         self.detail = ""
 
     @property
@@ -146,8 +158,6 @@ class Logins:
             if error in ("account_inactive", "token_revoked"):
                 await self._store.end(look.where, error, token)
                 await self._seen(anew=True)
-            elif error == "team_access_not_granted":
-                await self._go_away(look, {look.team})
             return False
 
     # ---- renewal -------------------------------------------------------------------------------
@@ -237,11 +247,12 @@ class Logins:
             of_org = await self._store.read(org) if org else None
             if of_org is not None and (kept is None or of_org.installation is not None):
                 where, kept = org, of_org
-        before = (self._fault, look.kept.token if look and look.kept else "")
         self._look = look = _Look(now, team, where, kept)
         self._fault = look.fault
         self.detail = (kept.ended if kept else "") or ("no-access" if look.fault and kept else "")
-        if before != (self._fault, kept.token if kept else ""):
+        if look.login != self._login:
+            self.turns += look.login is not None
+            self._login = look.login
             self._news.set()
         return look
 
@@ -262,11 +273,9 @@ class Logins:
             return
         self._news.clear()
 
-    async def renewed(self) -> None:
-        """Until this login has ended and another one is there."""
-        ended = False
-        while not (ended and not self.fault):
-            ended = ended or bool(self.fault)
+    async def renewed(self, since: int) -> None:
+        """Until there is another login than at that turn."""
+        while self.turns == since or self.fault:
             await self.news(FRESH.total_seconds())
             try:
                 await self._seen()

@@ -69,7 +69,8 @@ class SlackPlatform:
     ) -> None:
         self._settings, self._clock = settings, clock
         url = str(settings.get("api_url") or API)
-        self._scene, self._workspace = Scene(), str(places.get("workspace") or "")
+        self._workspace = str(places.get("workspace") or "")
+        self._scene, self._turn = Scene(team=self._workspace), 0
         self._app = Installed.read(settings, vault, clock, self._workspace)
         token = self._app.logins if self._app else str(settings.get("bot_token") or "")
         self._api = Api(url, token, clock)
@@ -125,7 +126,7 @@ class SlackPlatform:
         """Listen; anew where a new installation has taken the place of one that ended."""
         await self._begin(intake)
         while self._app is not None:
-            await self._app.logins.renewed()
+            await self._app.logins.renewed(self._turn)
             await intake.stop()
             await self._begin(intake)
 
@@ -138,9 +139,11 @@ class SlackPlatform:
         """Log in, find the channels and begin to listen, as often as that takes."""
         for failures in itertools.count():
             try:
-                await self._enter(make=self._desk is not None and not await self._desk.paused())
+                turn = await self._enter(
+                    make=self._desk is not None and not await self._desk.paused()
+                )
                 await intake.start(self._scene.lost)
-                self._settled, self._fault = True, Health(ok=True)
+                self._settled, self._fault, self._turn = True, Health(ok=True), turn
                 self._tried.set()
                 return
             except PlatformRefused as error:
@@ -177,13 +180,16 @@ class SlackPlatform:
         if self._app is not None:
             await self._app.close()
 
-    async def _enter(self, *, make: bool) -> None:
+    async def _enter(self, *, make: bool) -> int:
+        """Log in and find the channels; at which turn of the login."""
         me = await self._api.call("auth.test")
         team = await self._app.logins.workspace() if self._app else str(me["team_id"])
         if self._workspace not in ("", team):
             raise PlatformRefused(NAME, "other", f"the token is of {team}, not {self._workspace}")
         self._scene.team, self._scene.bot = team, str(me["user_id"])
+        turn = self._app.logins.turns if self._app else 0
         await self._places.settle(make=make)
+        return turn
 
     async def receive(self, scope: Any, receive: Any, send: Any) -> None:
         """Slack's requests over HTTP, an ASGI application; "not now" while we do not listen."""
@@ -231,8 +237,15 @@ class SlackPlatform:
     # ---- looking -------------------------------------------------------------------------------
 
     def _need(self) -> None:
-        if not self._settled:
-            raise PlatformDown(NAME, "not logged in yet")
+        if not self._settled or (self._intake is not None and self._is_over()):
+            fault = self._app.logins.fault if self._app else ""
+            raise PlatformDown(NAME, fault or "not logged in yet")
+
+    def _is_over(self) -> bool:
+        """Whether the login that we listen with has ended, or another has taken its place."""
+        return self._app is not None and (
+            bool(self._app.logins.fault) or self._turn != self._app.logins.turns
+        )
 
     def _need_places(self) -> None:
         """PlatformDown while we are out of the club's channel or the admins', or others read it."""
@@ -335,8 +348,9 @@ class SlackPlatform:
 
     def health(self) -> Health:
         """Whether intake listens now; never waits."""
-        if self._app is not None and self._intake is not None and self._app.logins.fault:
-            return Health(ok=False, code=self._app.logins.fault, detail=self._app.logins.detail)
+        if self._app is not None and self._intake is not None and self._is_over():
+            code = self._app.logins.fault or "not-listening"
+            return Health(ok=False, code=code, detail=self._app.logins.detail)
         if self._intake is None or not self._settled:
             return self._fault if not self._fault.ok else Health(ok=False, code="not-listening")
         if lost := self._scene.lacks():

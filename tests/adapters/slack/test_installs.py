@@ -1,0 +1,330 @@
+"""Installing the app: the browser's way, whose installation counts, and what ends one."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from slack_sdk.oauth.installation_store.models.installation import Installation
+
+from gatekeeper.domain.decisions import Post
+from gatekeeper.domain.errors import PlatformDown
+from gatekeeper.testing.fakes import ManualClock
+from gatekeeper_slack.installs import STATE, VaultInstallations, VaultStates
+from tests.adapters.matrix.world import DictVault
+from tests.adapters.slack.ears import until
+from tests.adapters.slack.installed import Installing, installing
+
+POST = Post(text="Hello.", place="admins")
+
+
+@pytest.fixture
+async def way() -> AsyncIterator[Installing]:
+    async with installing() as made:
+        yield made
+
+
+def listens(way: Installing) -> bool:
+    return way.platform.health().ok
+
+
+# ---- The way in --------------------------------------------------------------------------------
+
+
+async def test_what_is_installed_is_used_at_once(way):
+    await way.begin()
+    assert way.platform.health().code == "slack-not-installed"
+    with pytest.raises(PlatformDown):
+        await way.platform.perform(POST, "k", way.clock.now())
+    status, page = await way.install()
+    assert status == 200
+    assert "slack-installed</code>" in page
+    assert "Gate Club" in page
+    await until(lambda: listens(way))
+    receipt = await way.platform.perform(POST, "k", way.clock.now())
+    assert receipt.ref
+    (asked,) = way.slack.consent.asked
+    assert asked["redirect_uri"] == f"{way.base_url}/slack/oauth_redirect"
+    assert "groups:write" in asked["scope"].split(",")
+    assert not asked["user_scope"]
+
+
+async def test_nothing_of_it_is_readable_and_nothing_is_printed(way, caplog):
+    await way.begin()
+    address = await way.consent()
+    _, page, _ = await way.get(address)
+    (token,) = way.slack.world.tokens
+    assert token not in page
+    assert token not in caplog.text
+    assert address.partition("code=")[2].partition("&")[0] not in caplog.text
+
+
+async def test_a_state_is_for_one_browser_and_one_use(way):
+    await way.begin()
+    address = await way.consent()
+    mine = way.cookie
+    assert (await way.get(address, cookie=""))[0] == 400
+    assert (await way.get(address, cookie="slack-app-oauth-state=x"))[0] == 400
+    assert (await way.get(address, cookie=mine))[0] == 200
+    way.slack.world.codes["again"] = (way.team.id, "U1")
+    status, page, _ = await way.get(address, cookie=mine)
+    assert (status, "slack-install-again</code>" in page) == (400, True)
+    assert (await way.get("/slack/oauth_redirect"))[0] == 400
+    assert len(way.slack.api.of("oauth.v2.access")) == 1
+
+
+async def test_who_says_no_is_told_what_to_do(way):
+    await way.begin()
+    status, page = await way.install(by="")
+    assert (status, "slack-install-denied</code>" in page) == (200, True)
+    assert "/slack/install" in page
+    status, page, _ = await way.get("/slack/oauth_redirect", error="<script>alert(1)</script>")
+    assert "<script>" not in page
+
+
+FAULTS = [
+    ("500", 503, "slack-install-no-answer"),
+    ("reset", 503, "slack-install-no-answer"),
+    ("bad_client_secret", 400, "slack-install-refused"),
+    ("invalid_code", 400, "slack-install-again"),
+]
+
+
+@pytest.mark.parametrize(("fault", "status", "code"), FAULTS)
+async def test_slack_gives_no_token(way, fault, status, code):
+    await way.begin()
+    way.slack.api.fail("oauth.v2.access", fault)
+    told, page = await way.install()
+    assert (told, f"{code}</code>" in page) == (status, True)
+    assert way.platform.health().code == "slack-not-installed"
+    assert (await way.install())[0] == 200
+
+
+async def test_only_these_pages_are_there(way):
+    await way.begin()
+    assert (await way.get("/slack/elsewhere"))[0] == 404
+    assert (await way.get("/matrix/install"))[0] == 404
+    assert (await way.get("/slack/events"))[0] == 405
+    async with way.session.post(f"{way.base_url}/slack/install") as answer:
+        assert answer.status == 405
+
+
+# ---- Whose installation counts -----------------------------------------------------------------
+
+
+async def test_another_workspace_is_kept_apart(way):
+    other = way.slack.world.team("Elsewhere")
+    await way.begin(workspace=way.team.id)
+    _, page = await way.install(other.id)
+    assert "slack-installed-elsewhere</code>" in page
+    assert way.slack.consent.asked[0]["team"] == way.team.id
+    assert way.platform.health().code == "slack-not-installed"
+    await way.install()
+    await until(lambda: listens(way))
+    assert way.platform.bot.account == f"{way.team.id}:{way.team.bot_user}"
+    stranger = way.slack.world.user(other, "mallory")
+    way.slack.world.join(other, next(iter(other.channels.values())), stranger.id)
+    way.slack.world.uninstall(other)
+    await way.slack.quiet()
+    assert way.desk.events == []
+    assert listens(way)
+
+
+async def test_where_none_is_named_the_first_one_counts(way):
+    other = way.slack.world.team("Elsewhere")
+    await way.begin()
+    await way.install()
+    _, page = await way.install(other.id)
+    assert "slack-installed-elsewhere</code>" in page
+    await until(lambda: listens(way))
+    assert way.platform.bot.account.startswith(way.team.id)
+
+
+async def test_a_token_of_another_workspace_is_refused():
+    from tests.adapters.slack.world import PLACES, SlackWorld
+
+    world = SlackWorld("http")
+    async with world.slack:
+        platform = world.make()
+        platform._workspace = "T0OTHER"
+        await platform.start(world.desk)
+        assert not platform.health().ok
+        assert "T0OTHER" in platform.health().detail
+        await platform.stop()
+    assert "workspace" not in PLACES
+
+
+# ---- A whole organisation ----------------------------------------------------------------------
+
+
+async def test_an_organisation_s_installation_reaches_the_club(way):
+    world = way.slack.world
+    org = world.organisation("All", [way.team, world.team("Elsewhere")])
+    await way.begin(workspace=way.team.id)
+    _, page = await way.install(org.id)
+    assert "slack-installed-elsewhere</code>" in page  # not yet added to any workspace
+    world.grant(org, way.team)
+    await until(lambda: listens(way))
+    assert way.platform.bot.account == f"{way.team.id}:{way.team.bot_user}"
+    assert all(args["team_id"] == way.team.id for args in way.slack.api.of("conversations.create"))
+    await way.platform.perform(POST, "k", way.clock.now())
+    world.grant(org, way.team, granted=False)
+    await way.slack.quiet()
+    assert way.platform.health().code == "login-revoked"
+    with pytest.raises(PlatformDown):
+        await way.platform.perform(POST, "l", way.clock.now())
+    world.grant(org, way.team)
+    await until(lambda: listens(way))
+    await way.platform.perform(POST, "l", way.clock.now())
+
+
+async def test_an_organisation_that_does_not_reach_the_club_changes_nothing(way):
+    world = way.slack.world
+    other = world.team("Elsewhere")
+    org = world.organisation("Others", [other])
+    await way.begin(workspace=way.team.id)
+    await way.install()
+    await until(lambda: listens(way))
+    await way.install(org.id)
+    world.grant(org, other)
+    await way.slack.quiet()
+    assert listens(way)
+    assert way.platform.bot.account.startswith(way.team.id)
+
+
+# ---- The end of one ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ["uninstalled first", "revoked first"])
+async def test_after_an_uninstall_all_waits_for_the_next_install(way, order):
+    await way.begin()
+    await way.install()
+    await until(lambda: listens(way))
+    gaps, channels = way.desk.gaps, set(way.team.channels)
+    way.clock.advance(hours=1)
+    way.slack.world.uninstall(way.team, order)
+    await way.slack.quiet()
+    assert way.platform.health().code == "login-revoked"
+    calls = len(way.slack.api.calls)
+    for _ in range(3):
+        with pytest.raises(PlatformDown, match="login-revoked"):
+            await way.platform.perform(POST, "k", way.clock.now())
+    assert len(way.slack.api.calls) == calls
+    assert not any(b"xoxb" in secret for secret in way.vault.kept.values())
+    way.clock.advance(hours=1)
+    assert (await way.install())[0] == 200
+    await until(lambda: listens(way))
+    assert way.desk.gaps == gaps + 1  # what nobody told us meanwhile
+    assert set(way.team.channels) == channels
+    assert (await way.platform.perform(POST, "k", way.clock.now())).ref
+
+
+async def test_word_of_an_uninstall_that_comes_after_the_next_install_ends_nothing(way):
+    await way.begin()
+    await way.install()
+    await until(lambda: listens(way))
+    way.clock.advance(hours=1)
+    event = {"type": "app_uninstalled", "event_ts": way.slack.world.ts()}
+    late = way.slack.event(way.team.id, event)
+    way.slack.world.end_tokens(way.team, "account_inactive")
+    way.clock.advance(minutes=1)
+    await way.install()
+    way.slack.tell(late)
+    await way.slack.quiet()
+    assert listens(way)
+    assert (await way.platform.perform(POST, "k", way.clock.now())).ref
+
+
+async def test_a_token_that_slack_refuses_has_ended_although_nobody_told(way):
+    await way.begin()
+    await way.install()
+    await until(lambda: listens(way))
+    way.slack.world.end_tokens(way.team)
+    with pytest.raises(PlatformDown):
+        await way.platform.perform(POST, "k", way.clock.now())
+    assert way.platform.health().code == "login-revoked"
+    await way.install()
+    await until(lambda: listens(way))
+    assert (await way.platform.perform(POST, "k", way.clock.now())).ref
+
+
+async def test_what_is_stored_serves_after_a_restart(way):
+    await way.begin()
+    await way.install()
+    await until(lambda: listens(way))
+    await way.platform.stop()
+    await way.begin()
+    assert listens(way)
+    other = way.make()  # of a command, or of another process
+    await other.connect()
+    assert other.bot == way.platform.bot
+    await other.stop()
+
+
+# ---- The stores by themselves ------------------------------------------------------------------
+
+
+def installation(team: str | None = "T0A", org: str | None = None, **more: str) -> Installation:
+    return Installation(
+        team_id=team,
+        enterprise_id=org,
+        is_enterprise_install=team is None,
+        user_id=more.get("user", "U1"),
+        bot_token=more.get("token", "xoxb-1"),
+        bot_refresh_token="xoxe-1",
+        bot_token_expires_at=1_767_225_600,
+        bot_scopes=["chat:write"],
+        installed_at=1_767_220_000.5,
+    )
+
+
+async def test_installations_are_kept_by_workspace_and_organisation():
+    store = VaultInstallations(DictVault())
+    here, whole = installation(org="E0A"), installation(None, "E0A", token="xoxb-2")
+    await store.async_save(here)
+    await store.async_save(whole)
+    found = await store.async_find_installation(enterprise_id="E0A", team_id="T0A")
+    assert found is not None
+    assert found.to_dict() == here.to_dict()
+    of_all = await store.async_find_bot(
+        enterprise_id="E0A", team_id="T0A", is_enterprise_install=True
+    )
+    assert of_all is not None
+    assert of_all.bot_token == "xoxb-2"
+    theirs = {"enterprise_id": "E0A", "team_id": "T0A"}
+    assert await store.async_find_installation(**theirs, user_id="U1") is not None
+    assert await store.async_find_installation(**theirs, user_id="U2") is None
+    assert await store.async_find_bot(enterprise_id=None, team_id="T0B") is None
+    assert await store.async_find_bot(enterprise_id=None, team_id=None) is None
+    await store.async_delete_installation(**theirs, user_id="U2")
+    assert await store.async_find_bot(**theirs) is not None
+    await store.async_delete_all(**theirs)
+    assert await store.async_find_bot(**theirs) is None
+    await store.async_delete_all(enterprise_id="E0A", team_id=None)
+    assert await store.read("E0A") is not None  # that it ended, without a token
+    assert not any(b"xox" in secret for secret in store._vault.kept.values())  # type: ignore[attr-defined]
+
+
+async def test_a_newer_bot_takes_the_place_of_the_older():
+    store = VaultInstallations(DictVault())
+    await store.async_save(installation())
+    bot = installation(token="xoxb-3").to_bot()
+    await store.async_save_bot(bot)
+    found = await store.async_find_bot(enterprise_id=None, team_id="T0A")
+    assert found is not None
+    assert found.bot_token == "xoxb-3"
+    await store.async_save_bot(installation("T0B").to_bot())
+    assert await store.async_find_bot(enterprise_id=None, team_id="T0B") is None
+
+
+async def test_a_state_ends():
+    clock, vault = ManualClock(), DictVault()
+    states = VaultStates(vault, clock, "secret")
+    early, late = await states.async_issue(), await states.async_issue()
+    assert vault.kept == {}
+    assert not await VaultStates(vault, clock, "another").async_consume(early)
+    assert await states.async_consume(early)
+    assert not await states.async_consume(early)
+    clock.advance(seconds=STATE.total_seconds())
+    assert not await states.async_consume(late)
+    assert not await states.async_consume(early)
+    for odd in ("", ".", "..", "a.b.c", "a.9999999999.ü", early.replace(".", "")):
+        assert not await states.async_consume(odd)
