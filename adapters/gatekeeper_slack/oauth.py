@@ -48,6 +48,7 @@ SCOPES: Final = (
     "im:write",
     "reactions:read",
     "users:read",
+    "users:read.email",
 )
 AGAIN: Final = "slack-install-again"
 DENIED: Final = "slack-install-denied"
