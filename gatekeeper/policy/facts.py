@@ -44,7 +44,9 @@ class ApplicationFacts(Facts):
 
     submitted_at: Moment = Field(description="When it was sent.")
     origin: Literal["web", "knock"] = Field("web", description="Where it came from.")
-    platform: str = Field("matrix", description="Platform of the account.")
+    platform: str = Field(
+        "matrix", description="Platform of the account; `email`: it has none yet, but an address."
+    )
     identity: str = Field(description="The account, as platform:account.")
     server: str = Field("", description="The account's server or workspace.")
     proven: bool = Field(True, description="Whether they have shown that the account is theirs.")
