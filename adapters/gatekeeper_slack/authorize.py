@@ -8,6 +8,7 @@ installation) drops the cache, and everything that is ordered waits for the next
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -352,15 +353,22 @@ class Logins:
 
     # ---- for slack-bolt ------------------------------------------------------------------------
 
-    async def authorize(
-        self, enterprise_id: str | None, team_id: str | None, **_: Any
-    ) -> AuthorizeResult | None:
-        """As slack-bolt's `authorize`: the club's own installation, nobody else's, and without a
-        call to Slack."""
+    def authorize(self) -> Callable[..., Awaitable[AuthorizeResult | None]]:
+        """What slack-bolt is given as `authorize`; a plain function, since bolt goes by the names
+        of the arguments and trips over a method's."""
+
+        async def authorize(
+            enterprise_id: str | None, team_id: str | None
+        ) -> AuthorizeResult | None:
+            return await self._authorized(enterprise_id, team_id)
+
+        return authorize
+
+    async def _authorized(self, org: str | None, team: str | None) -> AuthorizeResult | None:
+        """The club's own installation, nobody else's, and without a call to Slack."""
         async with self._turn:
             look = await self._seen()
-            theirs = team_id or enterprise_id
-            if look.fault or theirs not in (look.team, look.where):
+            if look.fault or (team or org) not in (look.team, look.where):
                 return None
             kept = await self._current()
         installed = kept.installation

@@ -113,7 +113,7 @@ class SlackPlatform:
             screens=Windows(self._api, desk, self._scene, self._clock),
             app_token=str(settings.get("app_token") or ""),
             signing_secret=str(settings.get("signing_secret") or ""),
-            authorize=self._app.logins.authorize if self._app else None,
+            authorize=self._app.logins.authorize() if self._app else None,
             login=self._login if self._app else None,
         )
         self._listening = asyncio.create_task(self._listen(self._intake), name="slack intake")
