@@ -247,6 +247,7 @@ class FakeTx(FakeSigns):
         guards = {"id", "club", "state", "progress"}
         if not guards.isdisjoint(changes):
             raise ValueError("not the id, the club or a state: those are compared")
+        self._written(kind)
         going = [each for each in await self.find(kind, **criteria) if not holds(unless, each)]
         for each in going:
             await self.change(each, **changes)
