@@ -230,7 +230,7 @@ async def test_the_due_scan_is_called_when_it_asked_and_after_commits(stage: Sta
     await asyncio.sleep(0.3)
     assert len(stage.scans) == 2
     await asyncio.sleep(0.5)
-    assert len(stage.scans) == 3
+    assert len(stage.scans) >= 3  # more on a busy machine, whose sleeps take longer
     assert stage.scans[2] - stage.scans[1] == pytest.approx(0.4, abs=0.15)
 
 
