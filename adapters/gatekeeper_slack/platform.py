@@ -5,7 +5,7 @@ import itertools
 import logging
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from gatekeeper.domain.decisions import Action, Admit, Post, Receipt, Remove, ShowCard, Tell
@@ -29,6 +29,7 @@ from gatekeeper_slack.cards import symbol_of
 from gatekeeper_slack.events import Access, Revoked, account
 from gatekeeper_slack.listening import API, Intake
 from gatekeeper_slack.oauth import PATHS, Installed
+from gatekeeper_slack.pace import Pace
 from gatekeeper_slack.patience import back_off, passing
 from gatekeeper_slack.people import People
 from gatekeeper_slack.places import Places, Plan
@@ -84,6 +85,7 @@ class SlackPlatform:
             since=clock.now(),
         )
         self._url = url
+        self.pace = Pace()
         self._desk: FrontDesk | None = None
         self._intake: Intake | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -234,6 +236,11 @@ class SlackPlatform:
             case _:
                 return ("users.conversations",)
 
+    def costs(self, action: Action) -> Mapping[str, timedelta]:
+        """For how long `action` takes each of Slack's limits."""
+        known = isinstance(action, Tell) and self._acts.knows_chat(action.who)
+        return self.pace.costs(action, len(self._scene.rooms), chat_known=known)
+
     # ---- looking -------------------------------------------------------------------------------
 
     def _need(self) -> None:
@@ -339,6 +346,10 @@ class SlackPlatform:
             await self.connect()
         except PlatformRefused as error:
             return (Check(False, "slack-login", {"detail": error.detail}),)
+        except PlatformDown:
+            if self._app is None or not self._app.logins.fault:
+                raise
+            return (Check(False, self._app.logins.fault, {}),)
         scene = self._scene
         checks = [Check(True, "slack-login", {"team": scene.team, "bot": scene.bot})]
         for alias in (*scene.rooms, scene.desk):

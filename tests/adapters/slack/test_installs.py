@@ -32,6 +32,7 @@ def listens(way: Installing) -> bool:
 async def test_what_is_installed_is_used_at_once(way):
     await way.begin()
     assert way.platform.health().code == "slack-not-installed"
+    assert [check.code for check in await way.make().examine()] == ["slack-not-installed"]
     with pytest.raises(PlatformDown):
         await way.platform.perform(POST, "k", way.clock.now())
     status, page = await way.install()
