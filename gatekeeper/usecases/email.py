@@ -10,7 +10,7 @@ from typing import Final
 
 from gatekeeper.domain.applications import Application, State
 from gatekeeper.domain.clubs import Pass
-from gatekeeper.domain.decisions import Lane, Order, Tell
+from gatekeeper.domain.decisions import Lane, Link, Order, Tell
 from gatekeeper.domain.errors import BadInput, Refused, Value
 from gatekeeper.domain.identity import EMAIL, Account, Address, Identity, as_address
 from gatekeeper.domain.memberships import Membership
@@ -20,6 +20,8 @@ from gatekeeper.usecases.naming import number_of
 from gatekeeper.usecases.parts import Parts, order
 
 CODE: Final = "address-code"  # purpose of the Order with the code
+STOP: Final = timedelta(days=180)  # for so long nobody can have a code sent to who wants none
+_NOBODY: Final = 0  # person_id of a row that keeps such a wish, with a digest for the address
 
 
 def parse(typed: str) -> str:
@@ -70,6 +72,42 @@ async def person_behind(tx: Tx, used: Pass) -> int | None:
     return member.person_id if member else None
 
 
+async def stop_link(tx: Tx, parts: Parts, who: Identity, language: str, now: datetime) -> Link:
+    """Stands in each letter with a code: whoever did not ask for it ends that."""
+    mark = await passes.issue(
+        tx, parts, act="stop", identity=who, subject="club", now=now, valid=STOP
+    )
+    return Link(parts.say("link.stop.button", {}, language), mark)
+
+
+async def stop(parts: Parts, secret: str) -> None:
+    """No code goes to the address for a long time, and no letter to whoever had confirmed it.
+    Refused (link-…)."""
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        used = await passes.use(tx, parts, secret, now)
+        for one in await tx.find(Address, address=used.identity.account, ended_at=None):
+            await tx.change(one, ended_at=now)
+        await tx.add(
+            Address(
+                club=tx.club,
+                person_id=_NOBODY,
+                address=passes.digest(parts, used.identity.account),
+                browser="",
+                created_at=now,
+                expires_at=now + STOP,
+                ended_at=now,
+            )
+        )
+
+
+async def check_wanted(tx: Tx, parts: Parts, address: str, now: datetime) -> None:
+    """Refused (proof-refused): whoever reads there wants no codes from us."""
+    kept = passes.digest(parts, address)
+    if await tx.count(Address, person_id=_NOBODY, address=kept, expires_at__gt=now):
+        raise Refused("proof-refused")
+
+
 async def name(parts: Parts, application_id: int, browser: str, typed: str, client: str) -> Address:
     """Send a code to an address; an earlier one that is not confirmed ends.
 
@@ -79,7 +117,7 @@ async def name(parts: Parts, application_id: int, browser: str, typed: str, clie
 
     Raises:
         BadInput: not an address. TooMany: by client, by address, or altogether.
-        Refused: no-mail, code-other-browser, or nothing is proven yet (not-proven).
+        Refused: no-mail, code-other-browser, proof-refused, or nothing is proven yet (not-proven).
     """
     if parts.mailer is None:
         raise Refused("no-mail")
@@ -88,6 +126,7 @@ async def name(parts: Parts, application_id: int, browser: str, typed: str, clie
         now = parts.clock.now()
         app = await _own(tx, parts, application_id, browser)
         who = Identity(EMAIL, address)
+        await check_wanted(tx, parts, address, now)
         await limits.spend(tx, f"code-from:{client}", spec.limits.codes_by_address, now)
         await limits.spend(tx, f"code-to:{who}", spec.limits.codes_by_target, now)
         await limits.spend(tx, "codes", spec.limits.codes_in_total, now)
@@ -115,6 +154,7 @@ async def name(parts: Parts, application_id: int, browser: str, typed: str, clie
                 who=who,
                 text=parts.say("mail.code", values, app.language),
                 subject=parts.say("mail.code-subject", {"club": parts.policy.title}, app.language),
+                links=(await stop_link(tx, parts, who, app.language, now),),
             ),
             platform=EMAIL,
             key=f"address:{made.id}/code",

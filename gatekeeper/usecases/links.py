@@ -62,6 +62,8 @@ async def use(parts: Parts, secret: str, browser: str, language: str = "") -> Li
         code = await _here(parts, secret)
     elif found.act == notices.DISPUTE:
         code = await disputes.by_link(parts, secret)
+    elif found.act == "stop":
+        await email.stop(parts, secret)
     elif found.act == "status":
         await _bind(parts, secret, browser)
     values = {"club": parts.policy.title, "account": found.identity.account}

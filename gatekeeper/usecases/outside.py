@@ -15,7 +15,7 @@ from gatekeeper.usecases import passes, review
 from gatekeeper.usecases.invitations import NOT_TAKEN_UP, lapse
 from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.outside_card import is_outside
-from gatekeeper.usecases.parts import Parts, account_of, once, order, record
+from gatekeeper.usecases.parts import Parts, account_of, once, order, record, tell
 
 ARRIVAL = "arrival"  # purpose of what the admins are told of those whom we do not recognise
 
@@ -146,3 +146,14 @@ async def due(parts: Parts, app: Application) -> None:
         over = app.due_at is not None and app.due_at <= now
         if app.state is State.APPROVED and is_outside(app) and over:
             await lapse(tx, parts, app, NOT_TAKEN_UP, "schedule", now)
+            await tell(
+                tx,
+                parts,
+                app.identity,
+                parts.say("outside.over-told", {"club": parts.policy.title}, app.language),
+                key=f"{subject_of(app)}/outside-over",
+                purpose="decline-told",
+                subject=subject_of(app),
+                now=now,
+                lane=Lane.ADMISSION,
+            )

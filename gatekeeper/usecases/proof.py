@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 
 from gatekeeper.domain.applications import Application
 from gatekeeper.domain.clubs import Proof
-from gatekeeper.domain.decisions import Lane
+from gatekeeper.domain.decisions import Lane, Link
 from gatekeeper.domain.errors import Refused, Value
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.policy.texts import say_time
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import limits, outside_card, passes
+from gatekeeper.usecases import email, limits, outside_card, passes
 from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, account_of, tell
 
@@ -28,6 +28,8 @@ async def send_code(
     account = await tx.first(Account, identity=app.identity)
     if account is not None and account.refuses_proofs_at is not None:
         raise Refused("proof-refused")
+    if outside_card.is_outside(app):
+        await email.check_wanted(tx, parts, app.identity.account, now)
     await limits.spend(tx, f"code-from:{address}", spec.limits.codes_by_address, now)
     await limits.spend(tx, f"code-to:{app.identity}", spec.limits.codes_by_target, now)
     await limits.spend(tx, "codes", spec.limits.codes_in_total, now)
@@ -49,7 +51,10 @@ async def send_code(
         "at": say_time(now, app.language, spec.time_zone),
         "minutes": max(1, round(spec.proof.code_valid / timedelta(minutes=1))),
     }
-    told = "outside.code-told" if outside_card.is_outside(app) else "code-told"
+    told, links = "code-told", tuple[Link, ...]()
+    if outside_card.is_outside(app):
+        told = "outside.code-told"
+        links = (await email.stop_link(tx, parts, app.identity, app.language, now),)
     await tell(
         tx,
         parts,
@@ -60,6 +65,7 @@ async def send_code(
         subject=subject_of(app),
         now=now,
         lane=Lane.PROOF,
+        links=links,
     )
     return proof
 

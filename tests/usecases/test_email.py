@@ -205,6 +205,19 @@ async def test_a_code_whose_time_is_over_is_not_sent_any_more(club):
     assert not club.mail.letters
 
 
+async def test_whoever_did_not_ask_can_end_it(club):
+    await confirmed(club)
+    await links.use(club.parts, secret(club.mail.letters[-1], 0), "any browser")
+    assert await now_there(club) is None
+    with pytest.raises(Refused) as refusal:
+        await name(club)
+    assert refusal.value.reason == "proof-refused"
+    assert "ada.l" not in repr(await club.find(Address, person_id=0)).lower()
+    await name(club, "other@post.example")
+    club.clock.advance(days=181)
+    await name(club)
+
+
 # ---- The letter --------------------------------------------------------------------------------
 
 

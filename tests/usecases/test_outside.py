@@ -7,6 +7,7 @@ import pytest
 
 from gatekeeper.domain.applications import Application, State
 from gatekeeper.domain.decisions import Order, Progress
+from gatekeeper.domain.errors import Refused
 from gatekeeper.domain.events import Arrived
 from gatekeeper.domain.identity import EMAIL, Account, Address, Identity
 from gatekeeper.domain.memberships import Membership
@@ -207,6 +208,16 @@ async def test_newcomers_are_nobodys_business_while_nobody_is_awaited(club):
     assert not await club.find(Account, identity=Identity("matrix", "@zoe:fake"))
 
 
+async def test_whoever_did_not_ask_for_a_code_ends_that(club):
+    await applied(club)
+    first = club.mail.letters[0]
+    assert "did not ask" in first.links[0].label
+    await links.use(club.parts, first.links[0].url.rpartition("/")[2], "any browser")
+    with pytest.raises(Refused) as refusal:
+        await applied(club, "another browser")
+    assert refusal.value.reason == "proof-refused"
+
+
 # ---- Ends --------------------------------------------------------------------------------------
 
 
@@ -216,6 +227,7 @@ async def test_nobody_comes_and_it_ends(club):
     app = await application(club, number)
     assert (app.state, app.reason) == (State.LAPSED, "invitation-not-taken-up")
     assert "Not meant any more" in step(club).status
+    assert "has ended" in newest(club).text
     await arrive(club, club.platform.person("@zoe:fake"))
     assert (await application(club, number)).state is State.LAPSED
     assert not await club.find(Order, purpose="invitation")
