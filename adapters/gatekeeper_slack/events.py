@@ -150,6 +150,8 @@ def of_team(scene: Scene, payload: Raw) -> bool:
     teams = {payload.get("team_id"), payload.get("context_team_id")}
     teams.add(_dict(payload.get("team")).get("id"))
     teams.update(_dict(one).get("team_id") for one in _list(payload.get("authorizations")))
+    if payload.get("is_enterprise_install") is True and payload.get("team") is None:
+        teams.add(_dict(payload.get("user")).get("team_id"))  # a press names no other team then
     raw = _dict(payload.get("event"))
     if raw.get("type") in ("team_access_granted", "team_access_revoked"):  # told without a team
         teams.update(map(_text, _list(raw.get("team_ids"))))

@@ -9,7 +9,17 @@ from gatekeeper.domain import events as told
 from gatekeeper.domain.activity import Kind, Relation
 from gatekeeper.domain.identity import Identity
 from gatekeeper_slack import events
-from gatekeeper_slack.events import NOTHING, Heard, acted, commanded, heard, of_team, pressed
+from gatekeeper_slack.events import (
+    NOTHING,
+    Access,
+    Heard,
+    Revoked,
+    acted,
+    commanded,
+    heard,
+    of_team,
+    pressed,
+)
 from gatekeeper_slack.said import TEXT, addressed, plain
 from gatekeeper_slack.scene import Scene
 
@@ -349,7 +359,35 @@ def test_a_view_sent_is_a_sign_with_a_name_of_its_own(scene):
         ({"team_id": "T0ELSE"}, False),
         ({"team": None, "authorizations": ["x", None]}, False),
         ({}, False),
+        ({"team": None, "is_enterprise_install": True, "user": {"team_id": TEAM}}, True),
+        ({"team": None, "is_enterprise_install": True, "user": {"team_id": "T0ELSE"}}, False),
+        ({"team": None, "is_enterprise_install": False, "user": {"team_id": TEAM}}, False),
+        ({"team_id": None, "event": {"type": "team_access_revoked", "team_ids": [TEAM]}}, True),
+        ({"team_id": None, "event": {"type": "team_access_granted", "team_ids": [None]}}, False),
+        ({"team_id": None, "event": {"type": "message", "team_ids": [TEAM]}}, False),
     ],
 )
 def test_whose_payload_it_is(scene, payload, ours):
     assert of_team(scene, payload) is ours
+
+
+def test_what_an_organisation_s_installation_reaches(scene):
+    raw = {"type": "team_access_revoked", "team_ids": [TEAM, "odd", None], "event_ts": "1.2"}
+    body = {"team_id": None, "enterprise_id": "E0A", "event": raw, "event_time": 1_767_225_601}
+    assert heard(scene, body, NOW) == Heard(change=Access(frozenset({TEAM}), False, "E0A"))
+    granted = {**raw, "type": "team_access_granted"}
+    told = {"authorizations": [{"enterprise_id": "E0A"}], "event": granted}
+    assert heard(scene, told, NOW) == Heard(change=Access(frozenset({TEAM}), True, "E0A"))
+    for odd in (None, "T0A", [], [7]):
+        assert heard(scene, {"event": {**raw, "team_ids": odd}}, NOW) == NOTHING
+
+
+def test_when_a_login_was_taken_away(scene):
+    body = {"event": {"type": "app_uninstalled"}, "event_time": int(NOW.timestamp()) - 60}
+    change = heard(scene, body, NOW).change
+    assert isinstance(change, Revoked)
+    assert change.at == NOW - timedelta(seconds=60)
+    for odd in (None, "soon", 99_999_999_999_999):
+        change = heard(scene, {**body, "event_time": odd}, NOW).change
+        assert isinstance(change, Revoked)
+        assert change.at == NOW

@@ -5,15 +5,18 @@ from collections.abc import AsyncIterator
 import pytest
 from slack_sdk.oauth.installation_store.models.installation import Installation
 
-from gatekeeper.domain.decisions import Post
+from gatekeeper.domain.decisions import Card, Choice, Post, ShowCard
 from gatekeeper.domain.errors import PlatformDown
 from gatekeeper.testing.fakes import ManualClock
+from gatekeeper_slack.cards import symbol_of
 from gatekeeper_slack.installs import STATE, VaultInstallations, VaultStates
 from tests.adapters.matrix.world import DictVault
 from tests.adapters.slack.ears import until
 from tests.adapters.slack.installed import Installing, installing
 
 POST = Post(text="Hello.", place="admins")
+CHOICE = Choice("approve", "✅", "Approve")
+CARD = ShowCard(place="admins", card=Card(title="Zoe", status="New", choices=(CHOICE,)))
 
 
 @pytest.fixture
@@ -99,6 +102,35 @@ async def test_slack_gives_no_token(way, fault, status, code):
     assert (await way.install())[0] == 200
 
 
+ODD = [
+    "",
+    "code=&state=",
+    "state=%00&code=%ff",
+    "state=a&state=b&code=c",
+    "error=&code=x",
+    "%",
+    "code=" + 3_000 * "x",
+]
+
+
+@pytest.mark.parametrize("query", ODD)
+async def test_odd_addresses_are_refused_without_a_call(way, query, caplog):
+    await way.begin()
+    cookies = [
+        "",
+        "slack-app-oauth-state",
+        "slack-app-oauth-state=a",
+        ";;=",
+        "slack-app-oauth-state=",
+    ]
+    for cookie in cookies:
+        status, page, _ = await way.get(f"/slack/oauth_redirect?{query}", cookie=cookie)
+        assert status in (200, 400)
+        assert "</code>" in page
+    assert way.slack.api.of("oauth.v2.access") == []
+    assert "Traceback" not in caplog.text
+
+
 async def test_only_these_pages_are_there(way):
     await way.begin()
     assert (await way.get("/slack/elsewhere"))[0] == 404
@@ -166,7 +198,19 @@ async def test_an_organisation_s_installation_reaches_the_club(way):
     await until(lambda: listens(way))
     assert way.platform.bot.account == f"{way.team.id}:{way.team.bot_user}"
     assert all(args["team_id"] == way.team.id for args in way.slack.api.of("conversations.create"))
-    await way.platform.perform(POST, "k", way.clock.now())
+    receipt = await way.platform.perform(CARD, "k", way.clock.now())
+    channel, _, ts = receipt.ref.partition(":")
+    desk = way.team.channels[channel]
+    fay, (card,) = way.person("fay"), [one for one in desk.messages if one.ts == ts]
+    desk.members.append(fay.id)
+    (action,) = [
+        one["action_id"]
+        for block in card.blocks
+        for one in block.get("elements", ())
+        if symbol_of(one) == "✅"
+    ]
+    await fay.press(desk, card, action)
+    assert [event.who.account for event in way.desk.events] == [f"{way.team.id}:{fay.id}"]
     world.grant(org, way.team, granted=False)
     await way.slack.quiet()
     assert way.platform.health().code == "login-revoked"

@@ -215,15 +215,16 @@ class Person:
         return self.world.views[self.user.home["id"]]
 
     def _who(self, kind: str) -> dict[str, Any]:
-        name = self.user.name
+        name, org = self.user.name, self.team.org
+        whole = bool(org) and any(one.org == org for one in self.world.tokens.values())
         return {
             "type": kind,
             "user": {"id": self.id, "username": name, "name": name, "team_id": self.user.team},
             "api_app_id": self.world.app.id,
             "token": self.world.app.verification,
-            "team": {"id": self.team.id, "domain": self.team.domain},
-            "enterprise": None,
-            "is_enterprise_install": False,
+            "team": None if whole else {"id": self.team.id, "domain": self.team.domain},
+            "enterprise": {"id": org, "name": self.world.orgs[org].name} if org else None,
+            "is_enterprise_install": whole,
         }
 
 
