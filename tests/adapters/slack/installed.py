@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,7 +15,7 @@ from gatekeeper.web.hooks import hooks
 from gatekeeper_slack import SlackPlatform
 from gatekeeper_slack.oauth import SCOPES
 from tests.adapters.matrix.world import DictVault
-from tests.adapters.slack.ears import served
+from tests.adapters.slack.ears import Mode, served
 from tests.support.slack.delivery import Slack
 from tests.support.slack.people import Person
 from tests.support.slack.world import Team
@@ -45,12 +44,15 @@ class Installing:
     def make(self, **places: Any) -> SlackPlatform:
         """A platform of the club with the app's settings, not started."""
         app = self.slack.world.app
+        line = {"signing_secret": app.signing_secret}
+        if self.slack.mode == "socket":
+            line = {"app_token": app.token}
         return SlackPlatform(
             club="club",
             settings={
                 "client_id": app.client_id,
                 "client_secret": app.client_secret,
-                "signing_secret": app.signing_secret,
+                **line,
                 "api_url": f"{self.slack.url}/api",
                 "base_url": self.base_url,
             },
@@ -93,10 +95,10 @@ class Installing:
 
 
 @asynccontextmanager
-async def installing() -> AsyncIterator[Installing]:
+async def installing(mode: Mode = "http") -> AsyncIterator[Installing]:
     """A workspace in which nothing is installed yet, and our pages on a port of loopback."""
     async with AsyncExitStack() as stack:
-        slack = await stack.enter_async_context(Slack("http", speed=600.0))
+        slack = await stack.enter_async_context(Slack(mode, speed=600.0))
         slack.api.limited = False
         slack.world.app.scopes = frozenset(SCOPES)
         clock = ManualClock()
@@ -110,7 +112,3 @@ async def installing() -> AsyncIterator[Installing]:
         finally:
             for platform in made.platforms.values():
                 await platform.stop()
-
-
-def stamp(at: datetime) -> int:
-    return int(at.timestamp())

@@ -291,6 +291,22 @@ async def test_a_token_that_slack_refuses_has_ended_although_nobody_told(way):
     assert (await way.platform.perform(POST, "k", way.clock.now())).ref
 
 
+async def test_over_socket_mode_the_lines_are_opened_anew():
+    async with installing("socket") as way:
+        await way.begin()
+        assert way.platform.health().code == "slack-not-installed"
+        for _ in range(2):
+            await way.install()
+            await until(lambda: listens(way))
+            way.person("ada").tell_app("hello")
+            await way.slack.quiet()
+            way.clock.advance(hours=1)
+            way.slack.world.uninstall(way.team)
+            await way.slack.quiet()
+            assert way.platform.health().code == "login-revoked"
+        assert len(way.desk.events) == 2
+
+
 async def test_what_is_stored_serves_after_a_restart(way):
     await way.begin()
     await way.install()
