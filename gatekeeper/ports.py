@@ -6,7 +6,7 @@ Laws that every implementation keeps stand in `gatekeeper.testing.contract`.
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from gatekeeper.domain.activity import Kind, Sign, Span, Tie
@@ -198,6 +198,15 @@ class Platform(Protocol):
 
     def health(self) -> Health:
         """Whether intake listens now; never waits."""
+        ...
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A Carrier that knows how often it may call, so that bulk never has to be told to wait."""
+
+    def costs(self, action: Action) -> Mapping[str, timedelta]:
+        """For how long `action` takes each limiter that it draws on."""
         ...
 
 

@@ -161,6 +161,10 @@ class Acts:
             raise PlatformRefused(NAME, "no-such-person", who.account)
         return known
 
+    def knows_chat(self, who: Identity) -> bool:
+        """Whether somebody's chat need not be asked for any more."""
+        return who.account in self._chats
+
     async def _post(self, action: Post, once: "_Once") -> Receipt:
         channel = self._channel(action.place)
         message = cards.render(action, once.key)

@@ -220,7 +220,9 @@ class Reception:
 
     async def _tell(self, event: Event) -> None:
         """The desk takes an event; who came or went is looked at first, since Slack promises no
-        order and tells of some things late."""
+        order and tells of some things late. Of our own doing we know."""
+        if isinstance(event, Departed):
+            event = self._whose(event)
         looked = isinstance(event, Joined | Departed) and self.looks.inside is not None
         if looked and await self._inside(event.who) is not isinstance(event, Joined):
             log.info("slack-late %s", event.event_id)
@@ -230,18 +232,19 @@ class Reception:
             if told.bot:
                 return
             event = replace(event, name=told.name, email=told.email)
-        await self.desk.handle(self._whose(event))
-
-    def _whose(self, event: Event) -> Event:
-        """Slack does not say who took somebody out: it was us, where we did so just then."""
-        key = self.scene.club, event.who.account.rpartition(":")[2]
         if isinstance(event, Joined):
-            self.scene.removed.pop(key, None)
-        elif isinstance(event, Departed):
-            ours = self.scene.removed.get(key)
-            if ours is not None and abs(event.at - ours) <= _OURS:
-                return events.by_us(self.scene, event)
+            self.scene.removed.pop(self._kept_as(event.who), None)
+        await self.desk.handle(event)
+
+    def _whose(self, event: Departed) -> Event:
+        """Slack does not say who took somebody out: it was us, where we did so just then."""
+        ours = self.scene.removed.get(self._kept_as(event.who))
+        if ours is not None and abs(event.at - ours) <= _OURS:
+            return events.by_us(self.scene, event)
         return event
+
+    def _kept_as(self, who: Identity) -> tuple[str, str]:
+        return self.scene.club, who.account.rpartition(":")[2]
 
     async def _inside(self, who: Identity) -> bool:
         return self.looks.inside is not None and await self.looks.inside(who)

@@ -26,7 +26,7 @@ from gatekeeper.domain.decisions import (
 from gatekeeper.domain.errors import NotFound, PlatformBusy, PlatformDown, PlatformRefused
 from gatekeeper.domain.identity import EMAIL, Account
 from gatekeeper.ports import Carrier, Platform, Standing, Tx
-from gatekeeper.usecases import outcomes, passes, rights
+from gatekeeper.usecases import outcomes, pacing, passes, rights
 from gatekeeper.usecases.parts import Parts, club_state
 from gatekeeper.usecases.turnstile import Turnstile
 
@@ -61,6 +61,8 @@ class Performer:
             carrier = parts.mailer
         if carrier is None:
             await self._failed(order, "no-such-platform")
+            return
+        if not await pacing.its_turn(parts, order, carrier):
             return
         # A card's updates stand in their order, but what a person waits for does not wait for them.
         turn = order.subject, isinstance(order.action, ShowCard)
