@@ -126,7 +126,7 @@ class Slack:
     def event(self, team: str, event: dict[str, Any]) -> dict[str, Any]:
         """The outer event around an inner one."""
         number = next(self._numbers)
-        world, of_org = self.world, event["type"].startswith("team_access_")
+        world, of_org = self.world, str(event.get("type")).startswith("team_access_")
         org = world.teams[team].org or None
         whole = bool(org) and any(token.org == org for token in world.tokens.values())
         return {
