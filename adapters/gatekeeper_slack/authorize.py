@@ -108,11 +108,17 @@ class Logins:
         """The token to speak with now.
 
         Raises:
-            PlatformDown: there is no login; what is ordered waits for one.
-            StorageError.
+            PlatformDown: there is no login, or it cannot be read now; what is ordered waits.
         """
         async with self._turn:
-            return (await self._current()).token
+            try:
+                return (await self._current()).token
+            except PlatformDown:
+                raise
+            except Exception as error:
+                if not passing(error):
+                    raise
+                raise PlatformDown(NAME, f"the login: {type(error).__name__}") from error
 
     async def _current(self) -> Kept:
         look = await self._seen()
@@ -149,17 +155,26 @@ class Logins:
         Source: https://docs.slack.dev/authentication/using-token-rotation
         """
         async with self._turn:
-            look = await self._seen(anew=True)
-            if look.kept is not None and look.kept.token not in ("", token):
-                return not look.fault
-            if look.fault:
+            try:
+                return await self._replaced(token, error)
+            except Exception as fault:
+                if not passing(fault):
+                    raise
+                log.warning("slack-login-unknown %s", type(fault).__name__)
                 return False
-            if error == "token_expired":
-                return await self._renew(look) is not None
-            if error in ("account_inactive", "token_revoked"):
-                await self._store.end(look.where, error, token)
-                await self._seen(anew=True)
+
+    async def _replaced(self, token: str, error: str) -> bool:
+        look = await self._seen(anew=True)
+        if look.kept is not None and look.kept.token not in ("", token):
+            return not look.fault
+        if look.fault:
             return False
+        if error == "token_expired":
+            return await self._renew(look) is not None
+        if error in ("account_inactive", "token_revoked"):
+            await self._store.end(look.where, error, token)
+            await self._seen(anew=True)
+        return False
 
     # ---- renewal -------------------------------------------------------------------------------
 
@@ -238,24 +253,33 @@ class Logins:
     # ---- what the vault holds ------------------------------------------------------------------
 
     async def _seen(self, *, anew: bool = False) -> _Look:
-        now, look = self._clock.now(), self._look
-        if look is not None and not anew and now - look.at < FRESH:
+        look = self._look
+        if look is not None and not anew and self._clock.now() - look.at < FRESH:
             return look
-        team = await self._store.workspace()
-        where, kept = team, await self._store.read(team) if team else None
-        if team and (kept is None or kept.installation is None):
-            org = await self._store.organisation(team)
-            of_org = await self._store.read(org) if org else None
-            if of_org is not None and (kept is None or of_org.installation is not None):
-                where, kept = org, of_org
-        self._look = look = _Look(now, team, where, kept)
-        self._fault = look.fault
+        try:
+            self._look = look = await self._read()
+        except Exception as error:
+            if look is None or anew or not passing(error):
+                raise
+            log.warning("slack-login-unknown %s", type(error).__name__)
+            return look  # what was true half a minute ago has to do
+        self._fault, kept = look.fault, look.kept
         self.detail = (kept.ended if kept else "") or ("no-access" if look.fault and kept else "")
         if look.login != self._login:
             self.turns += look.login is not None
             self._login = look.login
             self._news.set()
         return look
+
+    async def _read(self) -> _Look:
+        now, team = self._clock.now(), await self._store.workspace()
+        where, kept = team, await self._store.read(team) if team else None
+        if team and (kept is None or kept.installation is None):
+            org = await self._store.organisation(team)
+            of_org = await self._store.read(org) if org else None
+            if of_org is not None and (kept is None or of_org.installation is not None):
+                where, kept = org, of_org
+        return _Look(now, team, where, kept)
 
     def drop(self) -> None:
         """Something has changed: the next to ask reads the vault."""

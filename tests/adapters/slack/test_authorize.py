@@ -25,14 +25,16 @@ LIFE = 43_200
 
 
 class CountingVault(DictVault):
-    """Counts what is read, and may be away."""
+    """Counts what is read; may be away for writers, or gone for all."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.read, self.away = 0, False
+        self.read, self.away, self.gone = 0, False, False
 
     async def get(self, name: str) -> bytes | None:
         self.read += 1
+        if self.gone:
+            raise StorageError(detail="gone")
         return await super().get(name)
 
     async def swap(self, name: str, old: bytes | None, new: bytes) -> bool:
@@ -110,6 +112,24 @@ async def test_the_vault_is_read_now_and_then_and_slack_never_asked(line):
     await logins.token()
     assert line.vault.read == 2
     assert line.slack.api.calls == []
+
+
+async def test_a_vault_that_is_gone_is_waited_for(line):
+    token = await line.install()
+    (logins, api), (_, late) = line.process(), line.process()
+    assert await logins.token() == token.text
+    line.vault.gone = True
+    line.clock.advance(hours=1)
+    assert await logins.token() == token.text
+    assert (await api.call("auth.test"))["ok"]
+    with pytest.raises(PlatformDown, match="StorageError"):
+        await late.call("auth.test")
+    line.slack.api.fail("auth.test", "account_inactive")
+    with pytest.raises(Refusal):
+        await api.call("auth.test")
+    line.vault.gone = False
+    assert (await late.call("auth.test"))["ok"]
+    assert (await api.call("auth.test"))["ok"]
 
 
 async def test_slack_bolt_is_told_without_a_call(line):
