@@ -11,29 +11,25 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.oauth.installation_store.models.installation import Installation
 
-from gatekeeper.domain.errors import GatekeeperError, PlatformDown, PlatformRefused
+from gatekeeper.domain.errors import PlatformDown, PlatformRefused
 from gatekeeper.ports import Clock
-from gatekeeper_slack.api import Api, Refusal
-from gatekeeper_slack.installs import Kept, VaultInstallations, copied
+from gatekeeper_slack.api import Api
+from gatekeeper_slack.installs import Kept, VaultInstallations
 from gatekeeper_slack.patience import passing
+from gatekeeper_slack.renewal import LEASE, NONE, NOT_RENEWED, Renewal, early
 from gatekeeper_slack.scene import NAME
 
 log = logging.getLogger(__name__)
 
 FRESH: Final = timedelta(seconds=30)  # what another process changed is known by then
-EARLY: Final = timedelta(hours=2)  # before a token's end; they live for twelve
-LEASE: Final = timedelta(seconds=60)  # for one process to get the next token
 _DOUBT: Final = timedelta(minutes=5)  # between Slack's clock and ours
-_SOON: Final = timedelta(seconds=2)  # until Slack is asked again that did not answer
-_NONE: Final = timedelta(0)
 _WAIT: Final = 0.2  # seconds between looks while another process gets the token that we need
 NOT_INSTALLED: Final = "slack-not-installed"
-NOT_RENEWED: Final = "slack-token-not-renewed"
 REVOKED: Final = "login-revoked"
 
 
@@ -73,11 +69,9 @@ class Logins:
     """
 
     def __init__(self, store: VaultInstallations, exchange: Api, clock: Clock) -> None:
-        self._store, self._exchange, self._clock = store, exchange, clock
+        self._store, self._clock = store, clock
+        self._renewal = Renewal(store, exchange, clock)
         self._look: _Look | None = None
-        self._unsaved: tuple[str, Installation] | None = None  # and the token that it replaces
-        self._retry_at: datetime | None = None
-        self._over = False  # the token has ended, and no other is to be had
         self._turn = asyncio.Lock()
         self._news = asyncio.Event()
         self._fault = NOT_INSTALLED
@@ -88,7 +82,7 @@ class Logins:
     @property
     def fault(self) -> str:
         """Why there is no login, "" where there is one."""
-        return self._fault or (NOT_RENEWED if self._over else "")
+        return self._fault or (NOT_RENEWED if self._renewal.over else "")
 
     @property
     def store(self) -> VaultInstallations:
@@ -121,33 +115,38 @@ class Logins:
                 raise PlatformDown(NAME, f"the login: {type(error).__name__}") from error
 
     async def _current(self) -> Kept:
-        look = await self._seen()
         await self._save()
+        look = await self._seen()
         for _ in range(int(LEASE.total_seconds() / _WAIT)):
             if look.fault or look.kept is None or look.kept.installation is None:
                 raise PlatformDown(NAME, f"{look.fault}: {self.detail}".rstrip(": "))
-            left = self._left(look.kept.installation)
-            if left is None or left > EARLY:
+            left = self._renewal.left(look.kept.installation)
+            if left is None or left > early(look.kept.installation):
                 return look.kept
-            if self._unsaved is not None and self._unsaved[0] == look.kept.token and left <= _NONE:
-                return replace(look.kept, installation=self._unsaved[1])
-            renewed = await self._renew(look)
-            if renewed is not None:
-                return renewed
-            if left > _NONE:  # somebody else is at it, or Slack is away: the old one serves still
+            unsaved = self._renewal.unsaved_for(look.kept)
+            if unsaved is not None and left <= NONE:
+                return unsaved
+            if await self._renew(look):
+                return (await self._seen()).kept or look.kept
+            if left > NONE:  # somebody else is at it, or Slack is away: the old one serves still
                 return look.kept
-            self._over = True
-            if self._retry_at is not None and self._clock.now() < self._retry_at:
+            self._renewal.over = True
+            if self._renewal.waits():
                 break
             await asyncio.sleep(_WAIT)
             look = await self._seen(anew=True)
         raise PlatformDown(NAME, f"{NOT_RENEWED}: the token is over")
 
-    def _left(self, installed: Installation) -> timedelta | None:
-        if installed.bot_token_expires_at is None:
-            return None
-        end = datetime.fromtimestamp(installed.bot_token_expires_at, self._clock.now().tzinfo)
-        return end - self._clock.now()
+    async def _renew(self, look: _Look) -> bool:
+        """Whether the next token is there."""
+        assert look.kept is not None
+        done = await self._renewal.renew(look.where, look.kept)
+        await self._seen(anew=True)
+        return done and not self._fault
+
+    async def _save(self) -> None:
+        if self._look is not None and await self._renewal.save(self._look.where):
+            await self._seen(anew=True)
 
     async def refused(self, token: str, error: str) -> bool:
         """Slack refused a token. Whether another one is there by now, to try the same call with.
@@ -170,85 +169,11 @@ class Logins:
         if look.fault:
             return False
         if error == "token_expired":
-            return await self._renew(look) is not None
+            return await self._renew(look)
         if error in ("account_inactive", "token_revoked"):
             await self._store.end(look.where, error, token)
             await self._seen(anew=True)
         return False
-
-    # ---- renewal -------------------------------------------------------------------------------
-
-    async def _renew(self, look: _Look) -> Kept | None:
-        """The next token, once over all processes; None where this is not the one to get it."""
-        now, kept = self._clock.now(), look.kept
-        assert kept is not None
-        assert kept.installation is not None
-        if self._unsaved is not None or (self._retry_at is not None and now < self._retry_at):
-            return None
-        lease = (now + LEASE).timestamp()
-
-        def lent(found: Kept | None) -> Kept | None:
-            free = found is not None and found.renewing <= now.timestamp()
-            ours = found is not None and found.token == kept.token
-            return replace(found, renewing=lease) if found and free and ours else None
-
-        if await self._store.change(look.where, lent) is None:
-            await self._seen(anew=True)
-            return None
-        try:
-            told = await self._exchange.call(
-                "oauth.v2.access",
-                grant_type="refresh_token",
-                refresh_token=kept.installation.bot_refresh_token,
-            )
-            next_one = _next(kept.installation, told, now)
-        except (GatekeeperError, KeyError, TypeError, ValueError) as error:
-            await self._not_renewed(look, error)
-            return None
-        self._unsaved = kept.token, next_one
-        return await self._save()
-
-    async def _not_renewed(self, look: _Look, error: Exception) -> None:
-        """Slack gave no token. The lease runs on where it said no, so that nobody asks at once."""
-        log.error("%s %s: %s", NOT_RENEWED, type(error).__name__, error)
-        self._retry_at = self._clock.now() + LEASE
-        if not isinstance(error, PlatformRefused):
-            self._retry_at = self._clock.now() + _SOON
-            await self._store.change(look.where, lambda kept: kept and replace(kept, renewing=0.0))
-        elif isinstance(error, Refusal) and error.error == "invalid_refresh_token":
-            await self._over_for_good(look)
-
-    async def _over_for_good(self, look: _Look) -> None:
-        """No token can follow; where this one has ended, so has the installation."""
-        if look.kept is None or look.kept.installation is None:
-            return
-        left = self._left(look.kept.installation)
-        if left is not None and left <= _NONE:
-            await self._store.end(look.where, "invalid_refresh_token", look.kept.token)
-            await self._seen(anew=True)
-
-    async def _save(self) -> Kept | None:
-        """Store a token that we got; a newer installation wins. What cannot be stored now is tried
-        again before the next call, and the old token serves meanwhile."""
-        look = self._look
-        if self._unsaved is None or look is None:
-            return None
-        old, installed = self._unsaved
-
-        def stored(kept: Kept | None) -> Kept | None:
-            ours = kept is not None and kept.token == old
-            return replace(kept, installation=installed, renewing=0.0) if kept and ours else None
-
-        try:
-            kept = await self._store.change(look.where, stored)
-        except Exception as error:
-            if not passing(error):
-                raise
-            log.warning("slack-token-not-stored %s", type(error).__name__)
-            return None
-        self._unsaved, self._over = None, False
-        look = await self._seen(anew=True)
-        return kept if not look.fault else None
 
     # ---- what the vault holds ------------------------------------------------------------------
 
@@ -325,7 +250,7 @@ class Logins:
             ours = bool(team) and await _reaches(api, installation.bot_token or "", team)
             if ours:
                 await self._store.join(team, org)
-        self._over, self._retry_at = False, None
+        self._renewal.forget()
         self.drop()
         await self._seen()
         return ours
@@ -417,13 +342,3 @@ async def _reaches(api: Api, token: str, team: str) -> bool:
     finally:
         await theirs.close()
     return True
-
-
-def _next(installed: Installation, told: Any, now: datetime) -> Installation:
-    """The same installation with the token that Slack gave; KeyError, TypeError, ValueError where
-    it gave none."""
-    renewed = copied(installed)
-    renewed.bot_token = str(told["access_token"])
-    renewed.bot_refresh_token = str(told["refresh_token"])
-    renewed.bot_token_expires_at = int(now.timestamp()) + int(told["expires_in"])
-    return renewed

@@ -27,6 +27,7 @@ from gatekeeper_slack.api import Api, Refusal
 from gatekeeper_slack.authorize import Logins
 from gatekeeper_slack.events import Access, Revoked
 from gatekeeper_slack.installs import STATE, VaultInstallations, VaultStates
+from gatekeeper_slack.renewal import LIFE
 from gatekeeper_slack.requests import Receive, Scope, Send
 
 log = logging.getLogger(__name__)
@@ -201,6 +202,7 @@ class _Flow(AsyncOAuthFlow):
             user_id=str((told.get("authed_user") or {}).get("id") or ""),
             is_enterprise_install=bool(told.get("is_enterprise_install")),
             token_type=told.get("token_type"),
+            custom_values={LIFE: told.get("expires_in")},
         )
 
     async def store_installation(

@@ -13,8 +13,9 @@ from slack_sdk.oauth.installation_store.models.installation import Installation
 from gatekeeper.domain.errors import PlatformDown, StorageError
 from gatekeeper.testing.fakes import ManualClock
 from gatekeeper_slack.api import Api, Refusal
-from gatekeeper_slack.authorize import EARLY, FRESH, Logins
+from gatekeeper_slack.authorize import FRESH, Logins
 from gatekeeper_slack.installs import VaultInstallations
+from gatekeeper_slack.renewal import EARLY
 from tests.adapters.matrix.world import DictVault
 from tests.adapters.slack.ears import until
 from tests.adapters.slack.installed import installing
@@ -215,6 +216,20 @@ async def test_two_processes_with_a_token_that_is_over_get_one_more(line):
     line.slack.api.fail("oauth.v2.access", "slow", seconds=0.3)
     await asyncio.gather(*(api.call("auth.test") for _, api in processes))
     assert line.renewals() == 1
+
+
+async def test_short_lived_tokens_are_not_renewed_all_the_time(line):
+    await line.install()
+    _, api = line.process()
+    line.slack.world.life = 600
+    line.clock.advance(seconds=LIFE)
+    for _ in range(10):
+        await api.call("auth.test")
+    assert line.renewals() == 1
+    line.clock.advance(seconds=460)
+    for _ in range(10):
+        await api.call("auth.test")
+    assert line.renewals() == 2
 
 
 async def test_a_token_that_slack_ended_early_is_renewed_and_the_call_made_again(line):

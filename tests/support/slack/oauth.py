@@ -100,5 +100,5 @@ def _granted(api: WebApi, text: str) -> Answer:
         "scope": ",".join(sorted(token.scopes)),
     }
     if token.refresh:
-        told |= {"refresh_token": token.refresh, "expires_in": 43_200}
+        told |= {"refresh_token": token.refresh, "expires_in": api.world.life}
     return told

@@ -188,6 +188,7 @@ class World:
         self.orgs: dict[str, Org] = {}
         self.codes: dict[str, tuple[str, str]] = {}  # of OAuth: to team (or organisation) and user
         self.redirects: dict[str, str] = {}  # where a code was sent
+        self.life = 43_200  # seconds for which a token that rotates lives
         self.grace = 0.0  # seconds in which a refresh token works again
         self.views: dict[str, View] = {}
         self.triggers: dict[str, Trigger] = {}
@@ -281,7 +282,7 @@ class World:
             team=team.id,
             user=user,
             scopes=frozenset(scopes),
-            ends_at=self.now() + 43_200 if rotates else None,
+            ends_at=self.now() + self.life if rotates else None,
             refresh=f"xoxe-1-{secrets.token_hex(12)}" if rotates else "",
         )
         self.tokens[made.text] = made
