@@ -25,7 +25,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatekeeper.domain.decisions import Link, Retract, Tell
+from gatekeeper.domain.decisions import Link, Remove, Retract, Tell
 from gatekeeper.domain.errors import PlatformDown, PlatformRefused
 from gatekeeper.domain.identity import EMAIL, Identity
 from gatekeeper.mail import Mail
@@ -242,9 +242,16 @@ async def test_through_tls_only_to_whom_is_trusted(server, tmp_path):
     assert len(server.letters) == 1
 
 
-async def test_it_carries_words_alone(line, server):
+async def test_it_carries_words_alone_and_has_nothing_to_take_back(line, server):
     with pytest.raises(PlatformRefused):
-        await mail(line).perform(Retract(who=ADA, reason=""), "k", AT)
+        await mail(line).perform(Remove(who=ADA, reason=""), "k", AT)
+    assert not (await mail(line).perform(Retract(who=ADA, reason=""), "k", AT)).changed
+    assert not server.letters
+
+
+async def test_without_a_subject_of_its_own_it_has_the_clubs_name(line, server):
+    await mail(line).perform(letter(subject=""), "k", AT)
+    assert server.letters[0]["Subject"] == "The Loom"
 
 
 NASTY = st.text(
