@@ -5,14 +5,23 @@ People are (team, user): an account is `T…:U…`. Whatever is no act of a pers
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from gatekeeper.domain import events
 from gatekeeper.domain.activity import Kind, Relation, Sign
-from gatekeeper.domain.events import Event
 from gatekeeper.domain.identity import Identity
+from gatekeeper_slack.heard import (
+    NOTHING,
+    Access,
+    Back,
+    Changed,
+    Heard,
+    Home,
+    Lost,
+    Out,
+    Revoked,
+)
 from gatekeeper_slack.said import TEXT, addressed, mentioned, plain
 from gatekeeper_slack.scene import NAME, Scene
 
@@ -25,78 +34,6 @@ _TS: Final = re.compile(r"\d{9,11}\.\d{1,9}")
 # Subtypes of messages by which a person speaks; all others are Slack's own words, or edits.
 _SPOKEN: Final = frozenset({"", "file_share", "me_message", "thread_broadcast"})
 _MINUTE: Final = timedelta(minutes=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Out:
-    """We are out of a place; `why` is "put-out" (people may live there) or "gone"."""
-
-    channel: str
-    at: datetime
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Back:
-    """We are in a place again."""
-
-    channel: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """Slack told us nothing in this time, from anywhere."""
-
-    start: datetime
-    end: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Revoked:
-    """The app was taken out of the workspace, or our token with it."""
-
-    why: str
-    at: datetime | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """What an organisation installed reaches these workspaces, or does no more."""
-
-    teams: frozenset[str]
-    granted: bool
-    organisation: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """Somebody opened the Home tab."""
-
-    who: Identity
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """What is known of an account is to be looked up anew; `deactivated`: nobody uses it now."""
-
-    who: Identity
-    deactivated: bool = False
-
-
-Change: TypeAlias = Out | Back | Lost | Revoked | Access | Home | Changed
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What one payload means: an event to decide by, a sign of life, a change of what we see."""
-
-    event: Event | None = None
-    sign: Sign | None = None
-    change: Change | None = None
-
-
-NOTHING: Final = Heard()
 
 
 # ---- Events API ------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from gatekeeper.domain.errors import PlatformBusy, PlatformDown, PlatformRefused
 from gatekeeper.ports import Clock, Vault
 from gatekeeper_slack.api import Api, Refusal
 from gatekeeper_slack.authorize import Logins
-from gatekeeper_slack.events import Access, Revoked
+from gatekeeper_slack.heard import Access, Revoked
 from gatekeeper_slack.installs import STATE, VaultInstallations, VaultStates
 from gatekeeper_slack.renewal import LIFE
 from gatekeeper_slack.requests import Receive, Scope, Send

@@ -26,7 +26,8 @@ from gatekeeper.ports import (
 from gatekeeper_slack.acts import Acts
 from gatekeeper_slack.api import Api, Refusal
 from gatekeeper_slack.cards import symbol_of
-from gatekeeper_slack.events import Access, Revoked, account
+from gatekeeper_slack.events import account
+from gatekeeper_slack.heard import Access, Revoked
 from gatekeeper_slack.listening import API, Intake
 from gatekeeper_slack.oauth import PATHS, Installed
 from gatekeeper_slack.pace import Pace

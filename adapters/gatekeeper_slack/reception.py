@@ -20,7 +20,7 @@ from gatekeeper.domain.events import Arrived, Departed, Event, Joined, Pressed
 from gatekeeper.domain.identity import Identity
 from gatekeeper.ports import Clock, FrontDesk
 from gatekeeper_slack import events
-from gatekeeper_slack.events import Access, Back, Changed, Heard, Home, Lost, Out, Revoked
+from gatekeeper_slack.heard import NOTHING, Access, Back, Changed, Heard, Home, Lost, Out, Revoked
 from gatekeeper_slack.patience import back_off, passing
 from gatekeeper_slack.requests import Reply
 from gatekeeper_slack.scene import NAME, Scene
@@ -130,7 +130,7 @@ class Reception:
                 return _BUSY
             self._hear_ourselves(payload, now)
             heard = events.heard(self.scene, payload, now)
-            if heard == events.NOTHING:
+            if heard == NOTHING:
                 return _DONE
             known = _Told(now, self._go(self._keep(heard)))
             if number:
@@ -304,7 +304,7 @@ class Reception:
         if "view" not in payload:
             symbol = self.looks.symbol(action)
             heard = events.pressed(self.scene, payload, symbol, now)
-            if heard == events.NOTHING:
+            if heard == NOTHING:
                 log.warning("slack-press-refused by %s", who)
                 return
         else:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gatekeeper.ports import FrontDesk
-from gatekeeper_slack.events import Back, Out
+from gatekeeper_slack.heard import Back, Out
 from gatekeeper_slack.scene import NAME, Scene
 
 DEAF: Final = timedelta(minutes=10)  # our own message has come back to us by then, or nothing does

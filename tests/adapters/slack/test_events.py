@@ -9,17 +9,8 @@ from gatekeeper.domain import events as told
 from gatekeeper.domain.activity import Kind, Relation
 from gatekeeper.domain.identity import Identity
 from gatekeeper_slack import events
-from gatekeeper_slack.events import (
-    NOTHING,
-    Access,
-    Heard,
-    Revoked,
-    acted,
-    commanded,
-    heard,
-    of_team,
-    pressed,
-)
+from gatekeeper_slack.events import acted, commanded, heard, of_team, pressed
+from gatekeeper_slack.heard import NOTHING, Access, Back, Changed, Heard, Lost, Out, Revoked
 from gatekeeper_slack.said import TEXT, addressed, plain
 from gatekeeper_slack.scene import Scene
 
@@ -202,18 +193,18 @@ def test_who_goes_departs_unless_it_was_our_doing(scene):
 @pytest.mark.parametrize(
     ("body", "change"),
     [
-        (by_hand("member_left_channel", BOT), events.Out(CLUB, AT, "put-out")),
-        (by_hand("group_left", BOT), events.Out(CLUB, AT, "put-out")),
-        (by_hand("channel_left", BOT, ROOM), events.Out(ROOM, AT, "put-out")),
-        (by_hand("channel_deleted", channel=ROOM), events.Out(ROOM, AT, "gone")),
-        (by_hand("group_archive", channel=DESK), events.Out(DESK, AT, "gone")),
-        (by_hand("group_unarchive", channel=DESK), events.Back(DESK, AT)),
-        (by_hand("member_joined_channel", BOT), events.Back(CLUB, AT)),
+        (by_hand("member_left_channel", BOT), Out(CLUB, AT, "put-out")),
+        (by_hand("group_left", BOT), Out(CLUB, AT, "put-out")),
+        (by_hand("channel_left", BOT, ROOM), Out(ROOM, AT, "put-out")),
+        (by_hand("channel_deleted", channel=ROOM), Out(ROOM, AT, "gone")),
+        (by_hand("group_archive", channel=DESK), Out(DESK, AT, "gone")),
+        (by_hand("group_unarchive", channel=DESK), Back(DESK, AT)),
+        (by_hand("member_joined_channel", BOT), Back(CLUB, AT)),
         (by_hand("member_left_channel", BOT, "C0ELSE"), None),
         (by_hand("channel_deleted", channel="C0ELSE"), None),
-        (outer({"type": "app_uninstalled"}), events.Revoked("app-uninstalled")),
+        (outer({"type": "app_uninstalled"}), Revoked("app-uninstalled")),
         (outer({"type": "tokens_revoked", "tokens": {"bot": [BOT]}}),
-         events.Revoked("login-revoked")),
+         Revoked("login-revoked")),
         (outer({"type": "tokens_revoked", "tokens": {"oauth": [BOB]}}), None),
         (outer({"type": "tokens_revoked", "tokens": []}), None),
     ],
@@ -225,15 +216,15 @@ def test_what_becomes_of_our_sight(scene, body, change):
 def test_what_slack_kept_back_is_a_minute_lost(scene):
     start = NOW - timedelta(minutes=2)
     body = {"type": "app_rate_limited", "minute_rate_limited": int(start.timestamp())}
-    assert heard(scene, body, NOW).change == events.Lost(start, start + timedelta(minutes=1))
+    assert heard(scene, body, NOW).change == Lost(start, start + timedelta(minutes=1))
     odd = heard(scene, {"type": "app_rate_limited", "minute_rate_limited": None}, NOW).change
-    assert odd == events.Lost(NOW, NOW)
+    assert odd == Lost(NOW, NOW)
 
 
 def test_an_account_that_is_switched_off(scene):
     user = {"id": ADA, "team_id": TEAM, "deleted": True}
     off = heard(scene, outer({"type": "user_change", "user": user}), NOW)
-    assert off == Heard(change=events.Changed(who(ADA), deactivated=True))
+    assert off == Heard(change=Changed(who(ADA), deactivated=True))
     assert heard(scene, outer({"type": "user_change", "user": "U1"}), NOW) == NOTHING
 
 

@@ -13,19 +13,8 @@ from gatekeeper.domain.activity import Kind
 from gatekeeper.testing.clock import ManualClock
 from gatekeeper.testing.platform_world import RecordingDesk
 from gatekeeper_slack.cards import symbol_of
-from gatekeeper_slack.events import (
-    NOTHING,
-    Changed,
-    Heard,
-    Home,
-    Lost,
-    Out,
-    Revoked,
-    acted,
-    commanded,
-    heard,
-    pressed,
-)
+from gatekeeper_slack.events import acted, commanded, heard, pressed
+from gatekeeper_slack.heard import NOTHING, Changed, Heard, Home, Lost, Out, Revoked
 from gatekeeper_slack.listening import Intake
 from gatekeeper_slack.requests import readable, verify
 from gatekeeper_slack.scene import Scene

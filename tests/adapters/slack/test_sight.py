@@ -6,7 +6,7 @@ import pytest
 
 from gatekeeper.testing.clock import ManualClock
 from gatekeeper.testing.platform_world import RecordingDesk
-from gatekeeper_slack.events import Back, Out
+from gatekeeper_slack.heard import Back, Out
 from gatekeeper_slack.scene import Scene
 from gatekeeper_slack.sight import DEAF, Sight
 
