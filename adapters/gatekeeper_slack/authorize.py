@@ -85,6 +85,11 @@ class Logins:
         return self._fault or (NOT_RENEWED if self._renewal.over else "")
 
     @property
+    def lost(self) -> bool:
+        """Whether there is no login, and none but a new installation brings one."""
+        return bool(self._fault)
+
+    @property
     def store(self) -> VaultInstallations:
         """Where installations are kept."""
         return self._store
@@ -225,14 +230,12 @@ class Logins:
 
     async def renewed(self, since: int) -> None:
         """Until there is another login than at that turn."""
-        while self.turns == since or self.fault:
+        while self.turns == since or self.lost:
             await self.news(FRESH.total_seconds())
             try:
-                await self._seen()
-            except Exception as error:
-                if not passing(error):
-                    raise
-                log.warning("slack-login-unknown %s", type(error).__name__)
+                await self.token()  # so that it is renewed in time, whoever calls or does not
+            except PlatformDown as error:
+                log.debug("slack-login-waits %s", error)
 
     # ---- what Slack tells ----------------------------------------------------------------------
 

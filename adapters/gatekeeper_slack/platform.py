@@ -252,7 +252,7 @@ class SlackPlatform:
     def _is_over(self) -> bool:
         """Whether the login that we listen with has ended, or another has taken its place."""
         return self._app is not None and (
-            bool(self._app.logins.fault) or self._turn != self._app.logins.turns
+            self._app.logins.lost or self._turn != self._app.logins.turns
         )
 
     def _need_places(self) -> None:
@@ -360,7 +360,8 @@ class SlackPlatform:
 
     def health(self) -> Health:
         """Whether intake listens now; never waits."""
-        if self._app is not None and self._intake is not None and self._is_over():
+        over = self._is_over() or (self._app is not None and self._app.logins.fault)
+        if self._app is not None and self._intake is not None and over:
             code = self._app.logins.fault or "not-listening"
             return Health(ok=False, code=code, detail=self._app.logins.detail)
         if self._intake is None or not self._settled:

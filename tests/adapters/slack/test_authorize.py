@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from slack_sdk.oauth.installation_store.models.installation import Installation
 
 from gatekeeper.domain.errors import PlatformDown, StorageError
 from gatekeeper.testing.fakes import ManualClock
+from gatekeeper_slack import authorize
 from gatekeeper_slack.api import Api, Refusal
 from gatekeeper_slack.authorize import FRESH, Logins
 from gatekeeper_slack.installs import VaultInstallations
@@ -311,6 +313,24 @@ async def test_a_refused_renewal_is_told_and_the_old_token_serves_to_its_end(lin
     line.clock.advance(seconds=120)
     assert (await api.call("auth.test"))["ok"]
     assert logins.fault == ""
+
+
+async def test_a_quiet_club_s_token_is_renewed_all_the_same(line, monkeypatch):
+    monkeypatch.setattr(authorize, "FRESH", timedelta(seconds=0.01))
+    await line.install()
+    logins, _ = line.process()
+    await logins.token()
+    waiting = asyncio.create_task(logins.renewed(logins.turns))
+    line.clock.advance(seconds=LIFE - 600)
+    await until(lambda: line.renewals() == 1)
+    line.slack.api.fail("oauth.v2.access", "bad_client_secret")
+    line.clock.advance(seconds=LIFE + 1)
+    await until(lambda: logins.fault == "slack-token-not-renewed")
+    assert not logins.lost  # what is ordered tries it, too
+    line.clock.advance(seconds=61)
+    await until(lambda: logins.fault == "")
+    assert not waiting.done()
+    waiting.cancel()
 
 
 async def test_without_a_refresh_token_that_counts_the_installation_has_ended(line):

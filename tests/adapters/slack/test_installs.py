@@ -291,6 +291,23 @@ async def test_a_token_that_slack_refuses_has_ended_although_nobody_told(way):
     assert (await way.platform.perform(POST, "k", way.clock.now())).ref
 
 
+async def test_an_order_that_waits_for_a_token_brings_it(way):
+    way.slack.world.app.rotates = True
+    await way.begin()
+    await way.install()
+    await until(lambda: listens(way))
+    way.slack.api.fail("oauth.v2.access", "bad_client_secret")
+    way.clock.advance(hours=13)
+    with pytest.raises(PlatformDown, match="not-renewed"):
+        await way.platform.perform(POST, "k", way.clock.now())
+    assert way.platform.health().code == "slack-token-not-renewed"
+    gaps = way.desk.gaps
+    way.clock.advance(minutes=2)
+    assert (await way.platform.perform(POST, "k", way.clock.now())).ref
+    assert listens(way)
+    assert way.desk.gaps == gaps  # Slack told us everything meanwhile
+
+
 async def test_over_socket_mode_the_lines_are_opened_anew():
     async with installing("socket") as way:
         await way.begin()
