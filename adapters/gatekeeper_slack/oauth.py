@@ -133,6 +133,7 @@ class Pages:
             ),
             logins=logins,
             exchange=exchange,
+            clock=clock,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, say: Say) -> None:
@@ -171,9 +172,11 @@ class Pages:
 
 
 class _Flow(AsyncOAuthFlow):
-    def __init__(self, *, settings: AsyncOAuthSettings, logins: Logins, exchange: Api) -> None:
+    def __init__(
+        self, *, settings: AsyncOAuthSettings, logins: Logins, exchange: Api, clock: Clock
+    ) -> None:
         super().__init__(settings=settings, logger=log)
-        self._logins, self._exchange = logins, exchange
+        self._logins, self._exchange, self._clock = logins, exchange, clock
 
     async def build_authorize_url(self, state: str, request: AsyncBoltRequest) -> str:
         """Where Slack asks whoever installs; the club's workspace is chosen already."""
@@ -186,6 +189,7 @@ class _Flow(AsyncOAuthFlow):
             "oauth.v2.access", code=code, redirect_uri=self.settings.redirect_uri
         )
         org, team = told.get("enterprise") or {}, told.get("team") or {}
+        now = self._clock.now().timestamp()
         if not told.get("access_token") or not (org.get("id") or team.get("id")):
             raise PlatformRefused("slack", "other", "oauth.v2.access: no bot token")
         return Installation(
@@ -198,10 +202,11 @@ class _Flow(AsyncOAuthFlow):
             bot_user_id=told.get("bot_user_id"),
             bot_scopes=told.get("scope") or "",
             bot_refresh_token=told.get("refresh_token"),
-            bot_token_expires_in=told.get("expires_in"),
+            bot_token_expires_at=int(now) + int(life) if (life := told.get("expires_in")) else None,
             user_id=str((told.get("authed_user") or {}).get("id") or ""),
             is_enterprise_install=bool(told.get("is_enterprise_install")),
             token_type=told.get("token_type"),
+            installed_at=now,
             custom_values={LIFE: told.get("expires_in")},
         )
 
