@@ -6,8 +6,10 @@ call to Slack goes through our Api, so that nothing is sent a second time.
 
 import html
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from slack_bolt.oauth.async_callback_options import (
@@ -57,6 +59,8 @@ REFUSED: Final = "slack-install-refused"
 SILENT: Final = "slack-install-no-answer"
 DONE: Final = "slack-installed"
 ELSEWHERE: Final = "slack-installed-elsewhere"
+_A_MINUTE: Final = 20  # codes that are tried
+_MINUTE: Final = timedelta(minutes=1)
 _SAID: Final = "gatekeeper-said"  # in the request's context: code and values of the page
 _OURS: Final = "gatekeeper-ours"
 _PAGE: Final = """<!doctype html>
@@ -116,6 +120,7 @@ class Pages:
     def __init__(
         self, settings: Mapping[str, Any], logins: Logins, exchange: Api, vault: Vault, clock: Clock
     ) -> None:
+        self._clock, self._past = clock, deque[datetime]()
         url, secret = str(settings["api_url"]), str(settings["client_secret"])
         self._flow = _Flow(
             settings=AsyncOAuthSettings(
@@ -152,6 +157,9 @@ class Pages:
         try:
             if str(scope["path"]).endswith(INSTALL):
                 answer = await self._flow.handle_installation(request)
+            elif "code" in request.query and not self._in_time():
+                log.warning("slack-install-too-many")
+                answer = _told(request, 503, SILENT)
             else:
                 answer = await self._flow.handle_callback(request)
         except (PlatformDown, PlatformBusy) as error:
@@ -169,6 +177,17 @@ class Pages:
             cookie = self._flow.settings.state_utils.build_set_cookie_for_deletion()
             headers["set-cookie"] = [cookie]
         await _answer(send, answer.status, headers, body)
+
+    def _in_time(self) -> bool:
+        """Whether one more may be asked of Slack: anybody may come with a made-up code, and the
+        same method renews our tokens."""
+        now = self._clock.now()
+        while self._past and now - self._past[0] > _MINUTE:
+            self._past.popleft()
+        if len(self._past) >= _A_MINUTE:
+            return False
+        self._past.append(now)
+        return True
 
 
 class _Flow(AsyncOAuthFlow):

@@ -63,6 +63,11 @@ async def club() -> AsyncIterator[Club]:
         yield Club(stage)
 
 
+def spans(club: Club) -> int:
+    """The stretches in which Slack was listened to without a gap."""
+    return int(club.look("SELECT count(*) FROM coverage WHERE platform = 'slack'")[0])
+
+
 async def test_the_app_is_installed_goes_and_comes_back(club: Club) -> None:
     stage = club.stage
     assert isinstance(stage, Installing)
@@ -72,6 +77,7 @@ async def test_the_app_is_installed_goes_and_comes_back(club: Club) -> None:
     await opening
     card = await club.applied("ada")
     await club.votes(card, "fay")
+    seen = spans(club)
     stage.slack.world.uninstall(stage.team)
     await stage.until("login-revoked")
     await club.votes(card, "alice")  # a press that was on its way
@@ -82,6 +88,7 @@ async def test_the_app_is_installed_goes_and_comes_back(club: Club) -> None:
     await club.is_in("ada")
     await club.until(lambda: "Approved by" in shown(card), "the card says who")
     assert set(club.joined("ada").values()) == {1}
+    await club.until(lambda: spans(club) == seen + 1, "the gap is kept")
     await club.service.stop()
     await club.service.start()
     log = club.service.log.read_text("utf-8")

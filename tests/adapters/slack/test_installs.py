@@ -1,18 +1,23 @@
 """Installing the app: the browser's way, whose installation counts, and what ends one."""
 
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from slack_sdk.oauth.installation_store.models.installation import Installation
 
+import gatekeeper_slack as adapter
 from gatekeeper.domain.decisions import Card, Choice, Post, ShowCard
 from gatekeeper.domain.errors import PlatformDown
 from gatekeeper.testing.fakes import ManualClock
 from gatekeeper_slack.cards import symbol_of
 from gatekeeper_slack.installs import STATE, VaultInstallations, VaultStates
+from gatekeeper_slack.oauth import SCOPES
 from tests.adapters.matrix.world import DictVault
 from tests.adapters.slack.ears import until
 from tests.adapters.slack.installed import Installing, installing
+from tests.support.slack.methods import METHODS
 
 POST = Post(text="Hello.", place="admins")
 CHOICE = Choice("approve", "✅", "Approve")
@@ -100,6 +105,29 @@ async def test_slack_gives_no_token(way, fault, status, code):
     assert (told, f"{code}</code>" in page) == (status, True)
     assert way.platform.health().code == "slack-not-installed"
     assert (await way.install())[0] == 200
+
+
+async def test_made_up_codes_do_not_use_up_what_renewals_need(way):
+    await way.begin()
+    for _ in range(25):
+        _, _, to_slack = await way.get("/slack/install")
+        state = to_slack.partition("state=")[2].partition("&")[0]
+        last = await way.get("/slack/oauth_redirect", code="made-up", state=state)
+    assert (last[0], "slack-install-no-answer</code>" in last[1]) == (503, True)
+    assert len(way.slack.api.of("oauth.v2.access")) == 20
+    way.clock.advance(seconds=61)
+    assert (await way.install())[0] == 200
+
+
+def test_the_scopes_that_are_asked_for_are_those_of_the_methods_called():
+    source = "".join(file.read_text("utf-8") for file in Path(adapter.__path__[0]).glob("*.py"))
+    called = set(re.findall(r'(?:call|pages)\(\s*"([a-z]+\.[A-Za-z.0-9]+)"', source))
+    assert "conversations.kick" in called
+    needed = [METHODS[name].bot for name in called if METHODS[name].bot]
+    assert [scopes for scopes in needed if not scopes & set(SCOPES)] == []
+    told = {"app_mentions:read", "commands", "groups:history", "im:history", "reactions:read"}
+    of_events = {*told, "users:read.email"}  # what we are told, and an address beside a name
+    assert set(SCOPES) - of_events <= set().union(*needed)
 
 
 ODD = [
