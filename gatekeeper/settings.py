@@ -126,6 +126,7 @@ class SlackSettings(BaseModel):
         app_token: xapp-…, for Socket Mode: we open the lines, nothing has to reach us.
         signing_secret: of the app, where Slack calls /slack/events under `base_url` of the pages.
         api_url: base of the Web API.
+        pace: how many times as often as Slack's limits say it may be called.
     """
 
     model_config = ConfigDict(
@@ -142,6 +143,7 @@ class SlackSettings(BaseModel):
     signing_secret: SecretStr | None = None
     signing_secret_file: Readable | None = None
     api_url: Address = "https://slack.com/api"
+    pace: float = Field(default=1.0, gt=0, le=1000)
 
     @model_validator(mode="after")
     def _can_listen(self) -> "SlackSettings":

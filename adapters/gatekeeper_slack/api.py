@@ -13,6 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from gatekeeper.domain.errors import PlatformBusy, PlatformDown, PlatformRefused
 from gatekeeper.ports import Clock
+from gatekeeper_slack.pace import Pace
 from gatekeeper_slack.scene import NAME
 
 log = logging.getLogger(__name__)
@@ -107,16 +108,23 @@ class Api:
         token: the bot's, or what gives it; "" where the app itself calls.
         clock: tells when a method may be called again.
         app: id and secret of the app itself.
+        pace: how often each method may be called; None: as often as Slack lets us.
     """
 
     def __init__(
-        self, url: str, token: "str | Tokens", clock: Clock, app: tuple[str, str] | None = None
+        self,
+        url: str,
+        token: "str | Tokens",
+        clock: Clock,
+        app: tuple[str, str] | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._url, self._token, self._clock = f"{url.rstrip('/')}/", token, clock
         self._headers = {"Authorization": f"Basic {_basic(*app)}"} if app else {}
         self._session: aiohttp.ClientSession | None = None  # made where the loop runs
         self._client: AsyncWebClient | None = None
         self._blocked: dict[str, datetime] = {}
+        self._pace = pace
         self.skew: timedelta | None = None  # Slack's clock minus ours, when last heard
 
     def speaking(self, token: str) -> "Api":
@@ -145,7 +153,7 @@ class Api:
         """Call one method; arguments that are None are left out, lists and objects go as JSON.
 
         Raises:
-            PlatformBusy: Slack asked us to wait with this method, named as its limiter.
+            PlatformBusy: Slack asked us to wait with this method, named as its limiter, or would.
             PlatformDown: no answer, or none that can be read; a write may have taken effect.
             Refusal: a final no.
         """
@@ -168,6 +176,8 @@ class Api:
         now = self._clock.now()
         if self._blocked.get(method, now) > now:
             raise PlatformBusy(NAME, self._blocked[method] - now, (method,))
+        if self._pace is not None:
+            await self._pace.pass_by(method)
         data = {key: _written(value) for key, value in given.items() if value is not None}
         web = self._web()
         web.token = token or None  # read before the first time that this call waits

@@ -51,7 +51,7 @@ class SlackPlatform:
     Args:
         club: the club's slug.
         settings: bot_token, or client_id and client_secret (and base_url, our pages'); app_token
-            (Socket Mode) or signing_secret (HTTP); api_url.
+            (Socket Mode) or signing_secret (HTTP); api_url; pace.
         places: the club document's `platforms.slack`.
         vault: keeps which channels are the club's.
         clock: tells the time.
@@ -75,7 +75,8 @@ class SlackPlatform:
         self._scene, self._turn = Scene(team=self._workspace), 0
         self._app = Installed.read(settings, vault, clock, self._workspace)
         token = self._app.logins if self._app else str(settings.get("bot_token") or "")
-        self._api = Api(url, token, clock)
+        self.pace = Pace(float(settings.get("pace") or 1.0))
+        self._api = Api(url, token, clock, pace=self.pace)
         self._places = Places(self._api, Plan.read(club, places), vault, self._scene)
         self._people = People(self._api, self._scene, clock)
         self._acts = Acts(
@@ -86,7 +87,6 @@ class SlackPlatform:
             since=clock.now(),
         )
         self._url = url
-        self.pace = Pace()
         self._desk: FrontDesk | None = None
         self._intake: Intake | None = None
         self._listening: asyncio.Task[None] | None = None

@@ -156,7 +156,10 @@ class Relay:
                     orders = await tx.find(
                         Order, order="lane", limit=BATCH, progress=Progress.DUE, due_at__lte=now
                     )
-                elif first is not None:
+                    first = await tx.first(
+                        Order, order="due_at", progress=Progress.DUE, due_at__gt=now
+                    )
+                if first is not None:
                     wait = min(wait, (first.due_at - now).total_seconds())
             await self._hand_over(orders)
             await self._ask_again(orders)

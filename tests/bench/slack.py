@@ -21,9 +21,11 @@ import aiohttp
 from gatekeeper.clock import SystemClock
 from gatekeeper.domain.decisions import Lane, Order, Progress, Remove
 from gatekeeper.domain.identity import ClubId, Identity
-from gatekeeper.engine.relay import BATCH
+from gatekeeper.engine.dbos_engine import CONCURRENCY
+from gatekeeper.engine.relay import PERFORM, Relay
 from gatekeeper.policy.parse import load_policy
 from gatekeeper.storage.store import TortoiseStore
+from gatekeeper.testing.fakes_engine import FakeEngine
 from gatekeeper.usecases.parts import Parts, Shelf, order
 from gatekeeper.usecases.perform import Performer
 from tests.adapters.slack.world import SlackWorld
@@ -148,7 +150,7 @@ async def _removals(say: Say) -> list[Row]:
     with TemporaryDirectory(prefix="gk-bench-") as folder:
         store = TortoiseStore(fresh_sqlite(Path(folder)), RECORD_KEY, SystemClock())
         await store.open()
-        async with SlackWorld("http") as world:
+        async with SlackWorld("socket") as world:
             slack, rooms = world.slack, [world.channel("club"), world.channel("talk")]
             them = [await world.person() for _ in range(PEOPLE)]
             for room in rooms:
@@ -209,14 +211,31 @@ async def _taken_out(world: SlackWorld, store: TortoiseStore, them: Sequence[Ide
                 lane=Lane.REMOVAL,
                 now=parts.clock.now(),
             )
+    engine = FakeEngine()  # the real one's own database would be measured, too
+
+    jobs = asyncio.Semaphore(CONCURRENCY)
+
+    async def perform(_club: str, order_id: int, attempt: int) -> None:
+        async with jobs:
+            await performer.perform(order_id, attempt)
+
+    async def nothing(_club: ClubId) -> None:
+        return None
+
+    engine.register(PERFORM, perform)
+    relay = Relay(store, engine, parts.clock, nothing)
+    store.committed = relay.nudge
     began = time.monotonic()
-    while True:
-        async with store.look(parts.club) as tx:
-            due = await tx.find(Order, progress=Progress.DUE, order="due_at", limit=BATCH)
-        if not due:
-            return time.monotonic() - began
-        now = parts.clock.now()
-        ripe = [one for one in due if one.due_at <= now]
-        await asyncio.gather(*(performer.perform(one.id, one.attempt) for one in ripe))
-        if not ripe:
-            await asyncio.sleep((due[0].due_at - now).total_seconds())
+    await engine.start()
+    await relay.start()
+    try:
+        while True:
+            async with store.look(parts.club) as tx:
+                due = await tx.first(Order, progress=Progress.DUE, order="-due_at")
+            if due is None:
+                return time.monotonic() - began
+            left = (due.due_at - parts.clock.now()).total_seconds()
+            await asyncio.sleep(min(max(left, 0.02), 1.0))
+    finally:
+        await relay.stop()
+        await engine.stop()

@@ -71,6 +71,7 @@ class Workspace:
             "GATEKEEPER_SLACK__BOT_TOKEN": self.token.text,
             "GATEKEEPER_SLACK__APP_TOKEN": self.slack.world.app.token,
             "GATEKEEPER_SLACK__API_URL": f"{self.slack.url}/api",
+            "GATEKEEPER_SLACK__PACE": str(self.slack.speed),
         }
 
     def person(self, name: str, **given: Any) -> Person:

@@ -82,7 +82,12 @@ class SlackWorld:
         )
         return SlackPlatform(
             club="club",
-            settings={"bot_token": self.token.text, "api_url": f"{self.slack.url}/api", **line},
+            settings={
+                "bot_token": self.token.text,
+                "api_url": f"{self.slack.url}/api",
+                "pace": self.slack.speed,
+                **line,
+            },
             places=PLACES,
             vault=self.vault,
             clock=self.clock,
