@@ -62,7 +62,7 @@ class Outbox:
     async def find(
         self, kind: type, *, order: str = "id", limit: int | None = None, **criteria: Any
     ) -> list[Order]:
-        known = {"id__in", "progress", "due_at__lte"}
+        known = {"id__in", "progress", "due_at__lte", "due_at__gt"}
         assert set(criteria) <= known
         found = [
             each
@@ -70,6 +70,7 @@ class Outbox:
             if each.progress == criteria["progress"]
             and each.id in criteria.get("id__in", self.orders)
             and each.due_at <= criteria.get("due_at__lte", each.due_at)
+            and ("due_at__gt" not in criteria or each.due_at > criteria["due_at__gt"])
         ]
         return sorted(found, key=lambda each: getattr(each, order))[:limit]
 
@@ -198,6 +199,15 @@ async def test_an_order_whose_job_goes_on_is_left_alone(stage: Stage) -> None:
     stage.relay.nudge(CLUB, [stage.outbox.put()])
     await asyncio.sleep(1.2)
     assert len(stage.performed) == 1
+
+
+async def test_a_time_that_comes_while_others_are_at_work_is_not_missed(stage: Stage) -> None:
+    stage.act = lambda order_id: asyncio.sleep(0.6)
+    busy, later = stage.outbox.put(), stage.outbox.put(after=0.08)
+    begin = time.perf_counter()
+    stage.relay.nudge(CLUB, [busy, later])
+    await asyncio.sleep(0.25)
+    assert 0.07 < stage.at[later] - begin < 0.2
 
 
 async def test_lanes_come_in_their_order() -> None:
