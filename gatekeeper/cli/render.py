@@ -109,7 +109,9 @@ def error_lines(error: GatekeeperError) -> list[str]:
     said = sentence(to_a_person if to_a_person in codes() else code, error.values)
     if said == f"[{code}]":
         said = str(error.values.get("detail", "")) or str(error)
-    return [_line(said, code, remedy(code, error.values) or remedy(error.code))]
+    nearest = (to_a_person, f"{code}.{error.values.get('reason', '')}", code, error.code)
+    told = (remedy(each, error.values) for each in nearest)
+    return [_line(said, code, next(filter(None, told), ""))]
 
 
 def finding_lines(findings: "Iterable[Finding]", language: str = "en") -> list[str]:

@@ -26,6 +26,8 @@ def quoted(names: Iterable[str]) -> str:
 def where(mapper: Mapper[Any], club: str, criteria: Mapping[str, Any]) -> tuple[str, list[Any]]:
     """The condition after WHERE and its values; ValueError for criteria that have no meaning."""
     parts, values = ['"club" = ?'], [club]
+    if mapper.dialect == "sqlite" and not criteria.keys().isdisjoint({"id", "id__in"}):
+        parts = ['+"club" = ?']  # else SQLite may walk over all of the club instead
     for criterion, wanted in criteria.items():
         name, _, operator = criterion.partition("__")
         column = mapper.column(name)

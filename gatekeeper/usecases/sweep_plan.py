@@ -226,8 +226,9 @@ async def _drawn(tx: Tx, random: Random) -> list[Membership]:
     if last is None:
         return []
     numbers = [random.randint(1, last.id) for _ in range(SAMPLE * TRIES)]
-    some = await tx.find(Membership, id__in=tuple(set(numbers)), state=State.ACTIVE)
-    found = {one.id: one for one in some}
+    # By number alone: asked for the state too, SQLite walks over all that have it.
+    some = await tx.find(Membership, id__in=tuple(set(numbers)))
+    found = {one.id: one for one in some if one.state is State.ACTIVE}
     hits = [found[number] for number in dict.fromkeys(numbers) if number in found]
     return hits[:SAMPLE]
 
