@@ -12,6 +12,7 @@ import pytest
 from gatekeeper.domain import activity, applications, clubs, decisions, identity, memberships
 from gatekeeper.storage import club_tables, tables
 from gatekeeper.storage.mapping import MODELS, mapper
+from gatekeeper.storage.statements import where
 from gatekeeper.testing.fakes_rows import KINDS, ONE_OPEN, UNIQUE
 
 TOP = Path(__file__).resolve().parents[2]
@@ -98,6 +99,19 @@ def test_what_is_asked_often_has_an_index(file, statement, table):
     assert f"SEARCH {table} USING" in told
     # every column of the question narrows it
     assert told.count("?") == asked.count("?")
+
+
+@pytest.mark.parametrize("wanted", [{"id": 7}, {"id__in": tuple(range(400))}], ids=["one", "many"])
+def test_what_is_asked_by_its_number_is_looked_up_by_it(file, wanted):
+    """SQLite thinks a club small, and would walk over all of it instead."""
+    mapped = mapper(memberships.Membership, "sqlite")
+    known, values = where(mapped, "house", wanted | {"state": "active"})
+        mapper(memberships.Membership, "sqlite"), "house", wanted | {"state": "active"}
+    )
+    asked = f"EXPLAIN QUERY PLAN SELECT * FROM memberships WHERE {known} ORDER BY id"
+    with closing(sqlite3.connect(file)) as connection:
+        (told,) = connection.execute(asked, values).fetchall()
+    assert "USING INTEGER PRIMARY KEY (rowid=?)" in told[3]
 
 
 def test_every_field_is_read_somewhere():
