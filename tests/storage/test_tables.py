@@ -106,8 +106,6 @@ def test_what_is_asked_by_its_number_is_looked_up_by_it(file, wanted):
     """SQLite thinks a club small, and would walk over all of it instead."""
     mapped = mapper(memberships.Membership, "sqlite")
     known, values = where(mapped, "house", wanted | {"state": "active"})
-        mapper(memberships.Membership, "sqlite"), "house", wanted | {"state": "active"}
-    )
     asked = f"EXPLAIN QUERY PLAN SELECT * FROM memberships WHERE {known} ORDER BY id"
     with closing(sqlite3.connect(file)) as connection:
         (told,) = connection.execute(asked, values).fetchall()
