@@ -30,7 +30,7 @@ from gatekeeper.usecases.parts import Parts
 log = structlog.stdlib.get_logger(__name__)
 
 KEPT = timedelta(days=1)  # an early press whose message never had choices is forgotten
-_BATCH: Final = 500  # taken in by one look; other things are due, too
+_BATCH: Final = 100  # taken in by one look; other things are due, too
 _TRIES: Final = 5  # of a press that fails, but not for the platform's or the storage's sake
 _DOWN: Final = timedelta(seconds=5)  # until a platform that did not answer is asked again
 _failed: Counter[str] = Counter()
@@ -88,15 +88,10 @@ async def taken_back(parts: Parts, event: PressTakenBack) -> None:
 async def due(parts: Parts, now: datetime) -> datetime | None:
     """Take in the presses that were kept and whose messages are known by now; a commit calls for
     this. When to call again, None where nothing waits for the clock."""
-    async with parts.store.look(parts.club) as tx:
-        early = await tx.find(EarlyPress, order="id")
-        refs = {(press.platform, press.ref) for press in early}
-        cards = {where: await card_at(tx, *where) for where in refs}
-    known = [(one, card) for one in early if (card := cards[one.platform, one.ref]) is not None]
-    done = [one for one in early if not cards[one.platform, one.ref] and one.at < now - KEPT]
-    again = now if len(known) > _BATCH else None
+    known, done, more = await _known(parts, now)
+    again = now if more else None
     with rights.asked_once():  # all of these came before
-        for press, card in known[:_BATCH]:
+        for press, card in known:
             try:
                 await _take(parts, _event(press), card)
             except PlatformBusy as busy:
@@ -116,6 +111,32 @@ async def due(parts: Parts, now: datetime) -> datetime | None:
             done.append(press)
     await _forget(parts, done)
     return again
+
+
+async def _known(
+    parts: Parts, now: datetime
+) -> tuple[list[tuple[EarlyPress, StandingCard]], list[EarlyPress], bool]:
+    """The first presses whose messages are known, those too old to wait on, and whether there are
+    more; in a flood never all of them."""
+    old: list[EarlyPress] = []
+    cards: dict[tuple[str, str], StandingCard | None] = {}
+    last = 0
+    async with parts.store.look(parts.club) as tx:
+        while early := await tx.find(EarlyPress, id__gt=last, order="id", limit=_BATCH):
+            last = early[-1].id
+            known = []
+            for press in early:
+                where = press.platform, press.ref
+                if where not in cards:
+                    cards[where] = await card_at(tx, *where)
+                card = cards[where]
+                if card is not None:
+                    known.append((press, card))
+                elif press.at < now - KEPT:
+                    old.append(press)
+            if known:
+                return known, old, len(early) == _BATCH
+    return [], old, False
 
 
 def _may_come_again(press: EarlyPress, error: Exception) -> bool:

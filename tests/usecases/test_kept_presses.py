@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -124,3 +125,18 @@ async def test_one_that_fails_by_itself_holds_up_no_other(club: Club, monkeypatc
     assert await presses.due(club.parts, club.clock.now()) is None  # passed over, and told
     assert not await club.find(EarlyPress)
     assert (await club.one(Application)).state is State.IN_REVIEW
+
+
+async def test_a_flood_is_taken_in_part_by_part_in_its_order(club: Club) -> None:
+    gil = club.platform.person("@gil:fake")
+    far = replace(press(club, gil), ref="of nothing that we know", event_id="early")
+    await club.desk.keep(far)
+    await asyncio.gather(*(club.desk.keep(press(club, gil, n)) for n in range(250)))
+    left = list[int]()
+    while await presses.due(club.parts, club.clock.now()) is not None:
+        left.append(len(await club.find(EarlyPress)))
+    assert left[0] > 100
+    assert [one.event_id for one in await club.find(EarlyPress)] == ["early"]
+    club.clock.advance(days=2)
+    assert await presses.due(club.parts, club.clock.now()) is None
+    assert not await club.find(EarlyPress)
