@@ -177,26 +177,32 @@ def shown(url: str) -> str:
 class Turns:
     """A lock whose urgent waiters go first; of the others, one goes before them so often.
 
-    `every`: in seconds.
+    After an urgent one the next is given a moment to come: in a flood of them, the others would
+    else go in between each time.
+
+    `every`, `moment`: in seconds.
     """
 
-    def __init__(self, every: float = 0.1) -> None:
-        self._taken, self._every, self._other_at = False, every, 0.0
+    def __init__(self, every: float = 0.1, moment: float = 0.005) -> None:
+        self._every, self._moment = every, moment
+        self._taken, self._other_at = False, 0.0
+        self._resting: asyncio.TimerHandle | None = None  # until the moment is over
         self._urgent: deque[asyncio.Future[None]] = deque()
         self._others: deque[asyncio.Future[None]] = deque()
 
     @asynccontextmanager
     async def turn(self, urgent: bool = False) -> AsyncIterator[None]:
         """Hold the lock."""
-        if self._taken:
+        if self._taken or (self._resting is not None and not urgent):
             await self._wait(self._urgent if urgent else self._others)
         self._taken = True
+        self._end_rest()
         if not urgent:
             self._other_at = asyncio.get_running_loop().time()
         try:
             yield
         finally:
-            self._hand_on()
+            self._hand_on(rest=urgent)
 
     async def _wait(self, line: deque[asyncio.Future[None]]) -> None:
         turn = asyncio.get_running_loop().create_future()
@@ -208,17 +214,34 @@ class Turns:
                 self._hand_on()  # it was our turn just as we were told to give up
             raise
 
-    def _hand_on(self) -> None:
+    def _hand_on(self, *, rest: bool = False) -> None:
+        loop = asyncio.get_running_loop()
         lines = [self._urgent, self._others]
-        if asyncio.get_running_loop().time() - self._other_at >= self._every:
+        early = loop.time() - self._other_at < self._every
+        if not early:
             lines.reverse()
         for line in lines:
+            if line is self._others and line and rest and early:
+                self._taken = False
+                self._resting = loop.call_later(self._moment, self._rested)
+                return
             while line:
                 turn = line.popleft()
                 if not turn.done():
+                    self._taken = True
                     turn.set_result(None)
                     return
         self._taken = False
+
+    def _rested(self) -> None:
+        self._resting = None
+        if not self._taken:
+            self._hand_on()
+
+    def _end_rest(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
 
 
 class SqliteDatabase(Database):

@@ -72,3 +72,20 @@ async def test_a_failure_inside_hands_it_on() -> None:
         pass
     async with asyncio.timeout(1), turns.turn(urgent=True):
         pass
+
+
+async def test_in_a_flood_the_next_urgent_one_may_come_first() -> None:
+    turns, told = Turns(moment=5.0), list[str]()
+    async with turns.turn():
+        waiting = await lined_up(turns, told, "a", "u1")
+    await waiting[1]
+    late = await lined_up(turns, told, "b", "u2")  # while it rests: "b" stands behind "a"
+    await late[1]
+    assert told == ["u1", "u2"]
+    assert turns._resting is not None
+    turns._end_rest()
+    turns._rested()  # the moment is over
+    await asyncio.gather(*waiting, *late)
+    assert told == ["u1", "u2", "a", "b"]
+    async with asyncio.timeout(1), turns.turn():
+        pass
