@@ -126,6 +126,7 @@ class Api:
         self._blocked: dict[str, datetime] = {}
         self._pace = pace
         self.skew: timedelta | None = None  # Slack's clock minus ours, when last heard
+        self.scopes: frozenset[str] | None = None  # of the token, when last heard
 
     def speaking(self, token: str) -> "Api":
         """Another one at the same address, for this token; to be closed by the caller."""
@@ -210,6 +211,8 @@ class Api:
     def _heard(self, headers: Mapping[str, str]) -> None:
         from email.utils import parsedate_to_datetime
 
+        if (scopes := headers.get("x-oauth-scopes")) is not None:
+            self.scopes = frozenset(one.strip() for one in scopes.split(","))
         try:
             self.skew = parsedate_to_datetime(headers["Date"]) - self._clock.now()
         except (KeyError, TypeError, ValueError):

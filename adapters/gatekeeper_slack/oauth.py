@@ -31,28 +31,13 @@ from gatekeeper_slack.heard import Access, Revoked
 from gatekeeper_slack.installs import STATE, VaultInstallations, VaultStates
 from gatekeeper_slack.renewal import LIFE
 from gatekeeper_slack.requests import Receive, Scope, Send
+from gatekeeper_slack.scopes import SCOPES
 
 log = logging.getLogger(__name__)
 
 INSTALL: Final = "/slack/install"
 REDIRECT: Final = "/slack/oauth_redirect"
 PATHS: Final = frozenset({"events", "install", "oauth_redirect"})  # beneath /slack
-# What an installation asks for; deploy/slack-manifest.yaml says of each why.
-SCOPES: Final = (
-    "app_mentions:read",
-    "channels:read",
-    "chat:write",
-    "commands",
-    "groups:history",
-    "groups:read",
-    "groups:write",
-    "im:history",
-    "im:read",
-    "im:write",
-    "reactions:read",
-    "users:read",
-    "users:read.email",
-)
 AGAIN: Final = "slack-install-again"
 DENIED: Final = "slack-install-denied"
 REFUSED: Final = "slack-install-refused"

@@ -23,6 +23,7 @@ from gatekeeper.ports import (
     Survey,
     Vault,
 )
+from gatekeeper_slack import doctor
 from gatekeeper_slack.acts import Acts
 from gatekeeper_slack.api import Api, Refusal
 from gatekeeper_slack.cards import symbol_of
@@ -342,21 +343,20 @@ class SlackPlatform:
         return account(self._scene.team, found[1] or found[2])
 
     async def examine(self) -> tuple[Check, ...]:
-        """The login, and the channels."""
+        """What `gatekeeper doctor` shows."""
+        app = self._settings.get("app_token")
+        line = Api(self._url, str(app), self._clock) if app else None
         try:
-            await self.connect()
-        except PlatformRefused as error:
-            return (Check(False, "slack-login", {"detail": error.detail}),)
-        except PlatformDown:
-            if self._app is None or not self._app.logins.fault:
-                raise
-            return (Check(False, self._app.logins.fault, {}),)
-        scene = self._scene
-        checks = [Check(True, "slack-login", {"team": scene.team, "bot": scene.bot})]
-        for alias in (*scene.rooms, scene.desk):
-            why = scene.lost.get(alias, "")
-            checks.append(Check(not why, f"slack-{why or 'channel'}", {"channel": alias}))
-        return tuple(checks)
+            return await doctor.examine(
+                self._api,
+                self._scene,
+                enter=self.connect,
+                app=line,
+                fault=lambda: self._app.logins.fault if self._app else "",
+            )
+        finally:
+            if line is not None:
+                await line.close()
 
     def health(self) -> Health:
         """Whether intake listens now; never waits."""

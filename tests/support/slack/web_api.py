@@ -142,7 +142,9 @@ class WebApi:
             return _no(no)
         if fault is not None and fault.kind == "lost":
             _cut(request)
-        return web.json_response({"ok": True, **given})
+        holds = self.world.tokens.get(shown)
+        scopes = {"x-oauth-scopes": ",".join(sorted(holds.scopes))} if holds else {}
+        return web.json_response({"ok": True, **given}, headers=scopes)
 
     async def _read(self, request: web.Request) -> tuple[dict[str, Any], str]:
         args: dict[str, Any] = dict(request.query)

@@ -1,0 +1,102 @@
+"""What `gatekeeper doctor` asks of a workspace, one Check a line."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from gatekeeper.domain.errors import PlatformDown, PlatformError, PlatformRefused
+from gatekeeper.ports import Check
+from gatekeeper_slack.api import Api, Refusal
+from gatekeeper_slack.scene import Scene
+from gatekeeper_slack.scopes import NEEDED, SCOPES
+
+_SKEW: Final = 60.0  # seconds; Slack's signatures are good for 300
+# What an error of `usergroups.list` says about what the workspace pays for.
+_PLANS: Final = {"plan_upgrade_required": "slack-plan-free", "missing_scope": "slack-plan-unknown"}
+
+
+async def examine(
+    api: Api,
+    scene: Scene,
+    *,
+    enter: Callable[[], Awaitable[None]],
+    app: Api | None,
+    fault: Callable[[], str],
+) -> tuple[Check, ...]:
+    """All lines; a workspace that is away or refuses the login ends them early.
+
+    Args:
+        enter: logs in and finds the channels, making none.
+        app: speaks with the token of Socket Mode; None where Slack calls us by HTTP.
+        fault: code of what is wrong with an installation, "" for nothing.
+    """
+    try:
+        await enter()
+    except PlatformRefused as error:
+        return (Check(False, "slack-login", {"detail": error.detail}),)
+    except PlatformDown:
+        if not fault():
+            raise
+        return (Check(False, fault(), {}),)
+    lines = [
+        Check(True, "slack-logged-in", {"team": scene.team, "bot": scene.bot}),
+        _clock(api),
+        *_scopes(api.scopes),
+        await _line(app),
+        *_channels(scene),
+        await _plan(api),
+    ]
+    return tuple(lines)
+
+
+def _clock(api: Api) -> Check:
+    skew = api.skew.total_seconds() if api.skew is not None else 0.0
+    ok = abs(skew) <= _SKEW
+    return Check(ok, "slack-clock" if ok else "slack-clock-off", {"seconds": round(skew)})
+
+
+def _scopes(given: frozenset[str] | None) -> list[Check]:
+    """Scopes that the token lacks; those that only some things need are told, and are no fault."""
+    if given is None:
+        return []
+    lacking = [one for one in SCOPES if one not in given]
+    needed = ", ".join(one for one in lacking if one in NEEDED)
+    others = ", ".join(one for one in lacking if one not in NEEDED)
+    lines = [Check(False, "slack-scopes-missing", {"scopes": needed})] if needed else []
+    if others:
+        lines.append(Check(True, "slack-scopes-fewer", {"scopes": others}))
+    return lines or [Check(True, "slack-scopes", {})]
+
+
+async def _line(app: Api | None) -> Check:
+    """How Slack reaches us."""
+    if app is None:
+        return Check(True, "slack-line-http", {})
+    try:
+        await app.call("apps.connections.open")
+    except Refusal as error:
+        return Check(False, "slack-app-token", {"detail": error.detail})
+    except PlatformError as error:
+        return Check(False, "slack-line-down", {"detail": str(error)})
+    return Check(True, "slack-line-socket", {})
+
+
+def _channels(scene: Scene) -> list[Check]:
+    lines = []
+    for alias in (*scene.rooms, *(one for one in scene.lost if one not in scene.rooms)):
+        if alias != scene.desk:
+            why = scene.lost.get(alias, "")
+            lines.append(Check(not why, f"slack-{why or 'channel'}", {"channel": alias}))
+    why = scene.lost.get(scene.desk, "")
+    code = f"slack-{why}" if why else "slack-admins"
+    return [*lines, Check(not why, code, {"channel": scene.desk})]
+
+
+async def _plan(api: Api) -> Check:
+    """What the workspace pays for, as far as a call for it says; it decides what we cannot do."""
+    try:
+        await api.call("usergroups.list")
+    except Refusal as error:
+        return Check(True, _PLANS.get(error.error, "slack-plan-unknown"), {})
+    except PlatformError:
+        return Check(True, "slack-plan-unknown", {})
+    return Check(True, "slack-plan-paid", {})
