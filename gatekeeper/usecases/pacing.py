@@ -5,7 +5,7 @@ that have asked us to wait, so that all workers share it. Bulk takes the next fr
 and is due then. What somebody waits for goes at once, and bulk makes up for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -27,7 +27,7 @@ async def its_turn(parts: Parts, order: Order, carrier: Carrier) -> bool:
     if not isinstance(carrier, Paced) or _has_its_time(order, parts.clock.now()):
         return True
     costs = carrier.costs(order.action)
-    if not costs:
+    if not costs or (order.lane not in BULK and not await _is_used(parts, carrier.name, costs)):
         return True
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()
@@ -45,6 +45,15 @@ async def its_turn(parts: Parts, order: Order, carrier: Carrier) -> bool:
         await _others(tx, carrier, fresh, line)
         await line.write()
     return start - now <= _SOON
+
+
+async def _is_used(parts: Parts, platform: str, limiters: Iterable[str]) -> bool:
+    """Whether bulk stands in one of these lines: only then others have to be counted."""
+    names = tuple(f"{_LINE}{limiter}" for limiter in limiters)
+    async with parts.store.look(parts.club) as tx:
+        now = parts.clock.now()
+        found = await tx.first(Budget, platform=platform, limiter__in=names, blocked_until__gt=now)
+    return found is not None
 
 
 async def _others(tx: Tx, carrier: Paced, first: Order, line: "_Line") -> None:
