@@ -128,3 +128,16 @@ async def test_killed_between_decision_and_act_it_is_done_once(club: Club) -> No
     assert set(club.joined("emil").values()) == {1}
     await club.until(lambda: "Approved by" in shown(card), "the card says who")
     assert len(club.stage.found(club.keepers, "Application #", "Emil")) == 1
+
+
+@pytest.mark.slow
+async def test_killed_right_after_the_answer_a_press_counts_once(club: Club) -> None:
+    """Its short form: tests/usecases/test_kept_presses.py."""
+    card = await club.applied("gert")
+    await club.votes(card, "alice")
+    club.service.kill()
+    await club.revive()
+    await club.until(lambda: "1 of 2" in shown(card), "one vote")
+    await club.votes(card, "fay")
+    await club.is_in("gert")
+    assert set(club.joined("gert").values()) == {1}
