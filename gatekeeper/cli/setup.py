@@ -1,6 +1,8 @@
 """init, adapters, version: before there is a service."""
 
 import json
+import re
+from enum import StrEnum
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -18,8 +20,16 @@ from gatekeeper.settings import FILE_NAME, find_database, find_place
 DISTRIBUTION: Final = "gatekeeper-club"
 POLICY: Final = "house-rules"
 SCHEMA: Final = "gatekeeper.schema.json"
+MANIFEST: Final = "slack-manifest.yaml"
 # Editors that know the YAML language server complete and mark fields by it.
 EDITOR_LINE: Final = f"# yaml-language-server: $schema={SCHEMA}\n"
+
+
+class Platform(StrEnum):
+    """Where a new club may live; both later, by adding the other's part."""
+
+    MATRIX = "matrix"
+    SLACK = "slack"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -42,6 +52,9 @@ def init(
         str,
         typer.Option("--policy", metavar="NAME", help="Which ready policy; else house-rules."),
     ] = "",
+    platform: Annotated[
+        Platform, typer.Option("--platform", help="Where the club lives.")
+    ] = Platform.MATRIX,
     anew: Annotated[
         bool, typer.Option("--anew", help="Begin anew: empty tables for keys that had some before.")
     ] = False,
@@ -49,7 +62,7 @@ def init(
 ) -> None:
     """Write policy, cases, settings, tables, keys and first steps; what is there is kept."""
     base = Path(folder).absolute()
-    texts = _texts(_chosen(policy, base / FILE_NAME))
+    texts = _texts(_chosen(policy, base / FILE_NAME), platform)
     written: list[str] = []
     kept: list[str] = []
     try:
@@ -93,18 +106,64 @@ def _chosen(name: str, settings: Path) -> str:
     return named if named in ready() else POLICY
 
 
-def _texts(name: str) -> dict[str, str]:
+def _texts(name: str, platform: Platform) -> dict[str, str]:
     """What is written, by file: the policy `name` with all that names it."""
     templates = Path(__file__).with_name("templates")
+    policy = (policies() / f"{name}.yaml").read_text("utf-8")
+    steps = (templates / f"first-steps-{platform}.md").read_text("utf-8")
     texts = {
-        f"{name}.yaml": EDITOR_LINE + (policies() / f"{name}.yaml").read_text("utf-8"),
+        f"{name}.yaml": EDITOR_LINE + (_on_slack(policy) if platform == "slack" else policy),
         f"{name}{ENDING}": (policies() / f"{name}{ENDING}").read_text("utf-8"),
         SCHEMA: _schema(),
     }
     for file in (FILE_NAME, "FIRST-STEPS.md"):
-        text = (templates / file).read_text("utf-8").replace(POLICY, name)
-        texts[file] = text.replace("POLICY-GUIDE", str(policies() / "README.md"))
+        text = (templates / file).read_text("utf-8").replace("PLATFORM-STEPS", steps)
+        texts[file] = text.replace(POLICY, name).replace(
+            "POLICY-GUIDE", str(policies() / "README.md")
+        )
+    texts["FIRST-STEPS.md"] = texts["FIRST-STEPS.md"].replace("MANIFEST", MANIFEST)
+    if platform == "slack":
+        texts[MANIFEST] = _manifest()
+        texts[FILE_NAME] = _settings_on_slack(texts[FILE_NAME])
     return texts
+
+
+def _on_slack(policy: str) -> str:
+    """The same policy for a workspace: its places become channels, its people get other ids."""
+    import yaml
+
+    head, rest = policy.split("  platforms:\n", 1)
+    block = re.match(r"(?:    .*\n)+", rest)
+    assert block is not None
+    places = yaml.safe_load(block[0])["matrix"]
+    rooms = ", ".join(f"{{alias: {one['alias']}}}" for one in places["rooms"])
+    channels = f"""\
+    slack:
+      # Private channels by name; what is missing is made, with the admins in it.
+      channel: {{alias: {places["space"]["alias"]}}} # whoever is in it is in the club
+      channels: [{rooms}]
+      adminChannel: {{alias: {places["adminRoom"]["alias"]}}}
+      welcomeChannel: {places["welcomeRoom"]}
+"""
+    head = re.sub(r"matrix:@(\w+):[\w.]+", lambda m: f"slack:T0CLUB:U0{m[1].upper()}", head)
+    head = re.sub(r"(?:    #.*\n)?    powerLevel: .*\n", "", head)
+    return head.replace("on Matrix", "on Slack") + "  platforms:\n" + channels + rest[block.end() :]
+
+
+def _settings_on_slack(settings: str) -> str:
+    """With the part for Slack in place of the one for Matrix."""
+    head, rest = settings.split("[matrix]\n", 1)
+    _, slack = rest.split("# [slack]\n", 1)
+    mine, others = slack.split("\n\n", 1)
+    mine = re.sub(r"(?m)^# (bot_token_file|app_token_file) ", r"\1 ", mine)
+    return f"{head.rstrip()}\n\n[slack]\n{mine}\n\n{others}"
+
+
+def _manifest() -> str:
+    inside = Path(__file__).with_name("templates") / MANIFEST
+    return (inside if inside.is_file() else policies().parent / "deploy" / MANIFEST).read_text(
+        "utf-8"
+    )
 
 
 async def _tables(url: str, may_make: bool) -> tuple[str, bool]:

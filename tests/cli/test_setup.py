@@ -8,7 +8,8 @@ import pytest
 
 from gatekeeper.cli import main, setup
 from gatekeeper.keys import load_keys
-from gatekeeper.settings import find_place
+from gatekeeper.policy_file import read_policy
+from gatekeeper.settings import find_place, known_names, load_settings
 
 ONE_LINE = re.compile(r"error: .+ \[[a-z.-]+\]( — .+)?\n")
 
@@ -60,6 +61,30 @@ def test_init_takes_any_ready_policy(club, gatekeeper, tmp_path):
     assert code == 2
     assert "house-rules, open-door" in err
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("name", setup.ready())
+def test_init_writes_any_ready_policy_for_a_workspace(name, gatekeeper, tmp_path, monkeypatch):
+    for variable in known_names():
+        monkeypatch.delenv(variable, raising=False)
+    folder = tmp_path / name
+    _, said, _ = gatekeeper("init", str(folder), "--policy", name, "--platform", "slack")
+    assert "wrote slack-manifest.yaml" in said
+    policy = read_policy(folder / f"{name}.yaml")
+    places = policy.club.spec.platforms
+    assert places.matrix is None
+    assert places.slack is not None
+    assert places.slack.admin_channel.alias.startswith(places.slack.channel.alias)
+    assert all(one.startswith("slack:T") for one in policy.club.spec.admins.people)
+    for token in ("slack-bot-token", "slack-app-token"):
+        (folder / token).write_text("a-token", "utf-8")
+        (folder / token).chmod(0o600)
+    settings = load_settings(folder / "gatekeeper.toml")
+    assert settings.matrix is None
+    assert settings.slack is not None
+    steps = (folder / "FIRST-STEPS.md").read_text("utf-8")
+    assert "slack-manifest.yaml" in steps
+    assert "matrix" not in steps.lower()
 
 
 def test_init_where_nothing_can_be_written(gatekeeper):
