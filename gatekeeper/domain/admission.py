@@ -15,7 +15,8 @@ def standing_votes(
     """The votes that count: not taken back, from the electorate, by someone who holds the right
     now, with a reason where they decline, one for each person, none from the involved.
 
-    A ❌ that has no reason yet counts for nothing, but the ✅ before it counts no more either.
+    A ❌ that has no reason yet counts for nothing, but the ✅ before it counts no more either; nor
+    does any vote of whoever keeps out of it since.
     """
     counted: dict[int, Vote] = {}
     for vote in sorted(votes, key=lambda vote: (vote.at, vote.id)):
@@ -25,11 +26,22 @@ def standing_votes(
             continue
         if vote.person_id == app.person_id:
             continue
-        if vote.choice is Choice.DECLINE and not vote.reason:
+        idle = vote.choice is Choice.DECLINE and not vote.reason
+        if idle or vote.choice is Choice.RECUSE:
             counted.pop(vote.person_id, None)
         else:
             counted[vote.person_id] = vote
     return tuple(counted.values())
+
+
+def recused(app: Application, votes: Sequence[Vote]) -> tuple[Vote, ...]:
+    """The newest word of everyone who keeps out of it by their own will, one for each person."""
+    newest = {
+        vote.person_id: vote
+        for vote in sorted(votes, key=lambda vote: (vote.at, vote.id))
+        if vote.ended_at is None and vote.voter in app.electorate
+    }
+    return tuple(vote for vote in newest.values() if vote.choice is Choice.RECUSE)
 
 
 def decide_by_rules(ruling: Ruling) -> Decision:

@@ -71,6 +71,7 @@ class Choice(StrEnum):
 
     APPROVE = "approve"
     DECLINE = "decline"
+    RECUSE = "recuse"  # keeps out of it: no vote at all, until they cast another
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -153,7 +153,11 @@ async def speak_again(
         for vote in await tx.find(Vote, application_id=app.id, ended_at=None)
         if vote.voter in admins and vote.voter in app.electorate
     ]
-    against = {Verdict.ADMIT if vote.choice is Choice.DECLINE else Verdict.DECLINE for vote in cast}
+    against = {
+        Verdict.ADMIT if vote.choice is Choice.DECLINE else Verdict.DECLINE
+        for vote in cast
+        if vote.choice is not Choice.RECUSE
+    }
     await let_rules_speak(tx, parts, app, now, against)
     app = await tx.get(Application, app.id)
     if app.state is State.IN_REVIEW and cast:

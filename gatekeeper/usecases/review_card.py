@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gatekeeper.domain.admission import standing_votes
+from gatekeeper.domain.admission import recused, standing_votes
 from gatekeeper.domain.applications import Application, Question, State, Vote
 from gatekeeper.domain.applications import Choice as Ballot
 from gatekeeper.domain.decisions import Card, Choice
@@ -15,14 +15,19 @@ from gatekeeper.usecases.explained import card_lines
 from gatekeeper.usecases.naming import name_of, said_by
 from gatekeeper.usecases.parts import Parts
 
-APPROVE, ASK, DECLINE = "✅", "❓", "❌"
+APPROVE, ASK, DECLINE, RECUSE = "✅", "❓", "❌", "🙈"
+_SYMBOLS = {Ballot.APPROVE: APPROVE, Ballot.DECLINE: DECLINE, Ballot.RECUSE: RECUSE}
 
 
 async def draw(tx: Tx, parts: Parts, policy: Policy, app: Application) -> Card:
     """The review card as it stands; what never changes by itself is told as of the opening."""
     cast = await tx.find(Vote, application_id=app.id, ended_at=None)
     votes = standing_votes(app, cast, app.electorate)
-    without_reason = [v for v in cast if v.choice is Ballot.DECLINE and not v.reason]
+    aside = recused(app, cast)
+    out = {v.person_id for v in aside}
+    without_reason = [
+        v for v in cast if v.choice is Ballot.DECLINE and not v.reason and v.person_id not in out
+    ]
     facts = [
         (parts.say("card.account"), f"{app.name} · {app.identity.account}"),
         *await _known(tx, parts, app),
@@ -32,8 +37,8 @@ async def draw(tx: Tx, parts: Parts, policy: Policy, app: Application) -> Card:
     lines = [
         *await card_lines(tx, parts, app),
         *await _vouches(tx, parts, app),
-        *await _votes(tx, parts, (*votes, *without_reason)),
-        *_missing(parts, app, votes),
+        *await _votes(tx, parts, (*votes, *without_reason, *aside)),
+        *_missing(parts, app, votes, len(app.electorate) - len(aside)),
         *([parts.say("card.take-back")] if app.state in {State.APPROVED, State.INVITED} else []),
     ]
     return Card(
@@ -50,6 +55,7 @@ def _choices(parts: Parts) -> tuple[Choice, ...]:
         Choice("approve", APPROVE, parts.say("card.approve")),
         Choice("ask", ASK, parts.say("card.ask")),
         Choice("decline", DECLINE, parts.say("card.decline")),
+        Choice("recuse", RECUSE, parts.say("card.recuse")),
     )
 
 
@@ -132,14 +138,17 @@ async def _vouches(tx: Tx, parts: Parts, app: Application) -> list[str]:
 async def _votes(tx: Tx, parts: Parts, votes: Sequence[Vote]) -> list[str]:
     lines = []
     for vote in votes:
-        symbol = APPROVE if vote.choice is Ballot.APPROVE else DECLINE
-        needs = vote.choice is Ballot.DECLINE and not vote.reason
-        code = "card.vote-needs-reason" if needs else "card.vote"
-        lines.append(f"{symbol} {parts.say(code, {'name': await name_of(tx, vote.voter)})}")
+        code = "card.vote"
+        if vote.choice is Ballot.DECLINE and not vote.reason:
+            code = "card.vote-needs-reason"
+        elif vote.choice is Ballot.RECUSE:
+            code = "card.vote-recused"
+        said = parts.say(code, {"name": await name_of(tx, vote.voter)})
+        lines.append(f"{_SYMBOLS[vote.choice]} {said}")
     return lines
 
 
-def _missing(parts: Parts, app: Application, votes: Sequence[Vote]) -> list[str]:
+def _missing(parts: Parts, app: Application, votes: Sequence[Vote], voters: int) -> list[str]:
     if app.state is not State.IN_REVIEW:
         return []
     approvals = {v.person_id for v in votes if v.choice is Ballot.APPROVE}
@@ -151,6 +160,6 @@ def _missing(parts: Parts, app: Application, votes: Sequence[Vote]) -> list[str]
     lines = [parts.say("card.quorum", values)]
     if app.quorum.interview and app.interviewed_at is None:
         lines.append(parts.say("card.interview"))
-    if len(app.electorate) < app.quorum.approvals:
-        lines.append(parts.say("card.too-few-admins", {"admins": len(app.electorate)}))
+    if voters < app.quorum.approvals:
+        lines.append(parts.say("card.too-few-admins", {"admins": voters}))
     return lines

@@ -16,13 +16,14 @@ from gatekeeper.usecases import cards, limits, questions, rights
 from gatekeeper.usecases.naming import name_of, number_of, said_by, subject_of
 from gatekeeper.usecases.parts import Parts, account_of, once, order, tell
 from gatekeeper.usecases.review import refresh, weigh
-from gatekeeper.usecases.review_card import APPROVE, ASK, DECLINE
+from gatekeeper.usecases.review_card import APPROVE, ASK, DECLINE, RECUSE
 
+BALLOTS = {APPROVE: Ballot.APPROVE, DECLINE: Ballot.DECLINE, RECUSE: Ballot.RECUSE}
 NUMBERS = tuple(f"{digit}\u20e3" for digit in range(1, 10))  # keycaps, no variation selector
 
 
 async def pressed(parts: Parts, event: Pressed, card: StandingCard) -> None:
-    """An admin's ✅ ❓ ❌ on a review card, or the number of a reason beneath it."""
+    """An admin's ✅ ❓ ❌ 🙈 on a review card, or the number of a reason beneath it."""
     admins = await rights.admins(parts)
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()
@@ -38,7 +39,7 @@ async def pressed(parts: Parts, event: Pressed, card: StandingCard) -> None:
             await _give_reason(tx, parts, app, vote, event, admins, now)
         elif event.symbol == ASK:
             await questions.start(tx, parts, app, event, card, now)
-        elif event.symbol in {APPROVE, DECLINE}:
+        elif event.symbol in BALLOTS:
             await _cast(tx, parts, app, event, card, admins, now)
 
 
@@ -117,7 +118,7 @@ async def _cast(
     now: datetime,
 ) -> None:
     account = await account_of(tx, event.who, admins[event.who], now)
-    ballot = Ballot.APPROVE if event.symbol == APPROVE else Ballot.DECLINE
+    ballot = BALLOTS[event.symbol]
     policy = await parts.shelf.at(tx, app.policy)
     reasons = policy.club.spec.decline_reasons
     vote = await tx.add(
@@ -127,7 +128,7 @@ async def _cast(
             person_id=account.person_id,
             voter=event.who,
             choice=ballot,
-            reason="" if ballot is Ballot.APPROVE or reasons else "declined",
+            reason="declined" if ballot is Ballot.DECLINE and not reasons else "",
             event_id=event.event_id,
             at=now,
         )

@@ -119,7 +119,7 @@ class Chapters:
         await browser.send(answers("", why), "/join")
 
     async def has_choices(self, alice: MatrixPerson, card: str) -> bool:
-        return len(await alice.reactions(self.rooms[KEEPERS], card)) == 3
+        return len(await alice.reactions(self.rooms[KEEPERS], card)) == 4
 
     async def revive(self) -> None:
         await self.service.gone()
