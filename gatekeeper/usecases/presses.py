@@ -4,6 +4,7 @@ Where a platform has to be answered at once, presses are kept and taken in by th
 """
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -31,6 +32,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 KEPT = timedelta(days=1)  # an early press whose message never had choices is forgotten
 _BATCH: Final = 100  # taken in by one look; other things are due, too
+_GATHER: Final = 0.01  # seconds after a commit in which others join the next
 _TRIES: Final = 5  # of a press that fails, but not for the platform's or the storage's sake
 _DOWN: Final = timedelta(seconds=5)  # until a platform that did not answer is asked again
 _failed: Counter[str] = Counter()
@@ -53,7 +55,11 @@ class Inbox:
         await kept
 
     async def _write(self) -> None:
-        while self._coming:
+        for turn in itertools.count():
+            if turn:
+                await asyncio.sleep(_GATHER)
+            if not self._coming:
+                return
             taken, self._coming = self._coming, []
             try:
                 async with self._parts.store.transaction(self._parts.club, urgent=True) as tx:
