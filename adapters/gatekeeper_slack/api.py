@@ -1,5 +1,6 @@
 """Api: one call to the Web API, its failures as ours; nothing is sent a second time by itself."""
 
+import asyncio
 import base64
 import json
 import logging
@@ -22,6 +23,7 @@ _sdk.setLevel(logging.CRITICAL)  # every failure is raised, and told there once
 
 PAGE: Final = 200  # what Slack recommends at most
 _PAGES: Final = 500
+_PAGE_WAIT: Final = timedelta(seconds=70)  # between two pages; a limit is by the minute
 _SECONDS: Final = 20  # for one call
 _UNTOLD: Final = timedelta(seconds=5)  # to wait where a 429 does not say how long
 # What a workspace's administrators, an expired token or an uninstall leave us with.
@@ -219,10 +221,18 @@ class Api:
             return
 
     async def pages(self, method: str, key: str, **given: Any) -> AsyncIterator[Any]:
-        """All items of a list that comes in pages; raises like `call`."""
+        """All items of a list that comes in pages; raises like `call`. In the middle of a long one
+        it waits, since whoever begins anew would never come to its end."""
         cursor: str | None = None
-        for _ in range(_PAGES):
-            told = await self.call(method, **{"limit": PAGE, **given}, cursor=cursor)
+        for number in range(_PAGES):
+            asked = {"limit": PAGE, **given, "cursor": cursor}
+            try:
+                told = await self.call(method, **asked)
+            except PlatformBusy as busy:
+                if not number or busy.retry_after > _PAGE_WAIT:
+                    raise
+                await asyncio.sleep(busy.retry_after.total_seconds())
+                told = await self.call(method, **asked)
             for item in told.get(key) or ():
                 yield item
             cursor = str((told.get("response_metadata") or {}).get("next_cursor") or "") or None

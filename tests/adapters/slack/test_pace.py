@@ -13,7 +13,9 @@ import gatekeeper_slack
 from gatekeeper.domain.decisions import Admit, Card, Post, Remove, ShowCard, Tell
 from gatekeeper.domain.errors import PlatformBusy
 from gatekeeper.domain.identity import Identity
+from gatekeeper_slack import api, pace
 from gatekeeper_slack.pace import _METHODS, TIERS, Pace
+from tests.adapters.slack.world import SlackWorld
 from tests.support.slack import methods
 
 WHO = Identity("slack", "T0A:U0ADA")
@@ -86,3 +88,18 @@ def test_bulk_leaves_room_for_what_is_waited_for():
     costs = Pace().costs(Remove(who=WHO, reason="silent"), 2, chat_known=False)
     in_a_minute = timedelta(minutes=1) / costs["conversations.kick"] * 2
     assert TIERS[3] / 1.05 <= in_a_minute < TIERS[3]
+
+
+async def test_a_long_list_waits_in_its_middle_and_is_read_to_its_end(monkeypatch):
+    """More pages than a minute allows: to begin anew would end at the same page each time."""
+    async with SlackWorld("http") as world:
+        monkeypatch.setattr(api, "PAGE", 1)
+        for _ in range(TIERS[2] + 5):
+            await world.person()
+        caller = api.Api(
+            f"{world.slack.url}/api", world.token.text, world.clock, pace=Pace(speed=300.0)
+        )
+        monkeypatch.setattr(pace, "_PATIENCE", 0.0)  # every wait is told
+        found = [one["id"] async for one in caller.pages("users.list", "members")]
+        assert len(found) == len(set(found)) == len(world.team.users)
+        await caller.close()
