@@ -9,7 +9,7 @@ from gatekeeper_slack.escape import fit
 from gatekeeper_slack.modals import Say
 
 ACTION: Final = "gk:do:"  # what the action_id of a button in the Home tab begins with
-_ORDER: Final = ("apply", "edit", "away", "back", "link", "withdraw")
+_ORDER: Final = ("apply", "edit", "away", "back", "link", "listed", "unlisted", "withdraw")
 _STYLES: Final = {"apply": "primary", "withdraw": "danger"}
 
 

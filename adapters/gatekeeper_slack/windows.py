@@ -18,7 +18,9 @@ from gatekeeper_slack.scene import NAME, Scene
 
 log = logging.getLogger(__name__)
 
-Act = Literal["apply", "edit", "withdraw", "away", "back", "answer", "link", "vouch"]
+Act = Literal[
+    "apply", "edit", "withdraw", "away", "back", "answer", "link", "vouch", "listed", "unlisted"
+]
 _ACTS: Final[Mapping[str, Act]] = {
     modals.APPLY: "apply",
     modals.EDIT: "edit",
@@ -26,7 +28,13 @@ _ACTS: Final[Mapping[str, Act]] = {
     modals.AWAY: "away",
     modals.VOUCH: "vouch",
 }
-_AT_ONCE: Final[Mapping[str, Act]] = {"withdraw": "withdraw", "back": "back", "link": "link"}
+_AT_ONCE: Final[Mapping[str, Act]] = {
+    "withdraw": "withdraw",
+    "back": "back",
+    "link": "link",
+    "listed": "listed",
+    "unlisted": "unlisted",
+}
 _FORMS: Final = frozenset({modals.APPLY, modals.EDIT})
 _MOST: Final = 200  # forms begun that are kept
 _LARGE: Final = 50_000  # letters of one of them

@@ -40,12 +40,14 @@ class Person:
     """Someone known to a club; `erased_at` means that only the number is left.
 
     `language` is the one in which they last applied, "" for none: the club's is used then.
+    `listed`: wishes to stand in the members' directory, once there is one.
     """
 
     id: int = 0
     club: ClubId
     name: str
     language: str = ""
+    listed: bool = False
     erased_at: datetime | None = None
 
 

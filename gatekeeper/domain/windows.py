@@ -14,7 +14,7 @@ from gatekeeper.domain.identity import Identity
 Kind: TypeAlias = Literal[
     "text", "longText", "choice", "many", "number", "date", "link", "tags", "consent"
 ]
-May: TypeAlias = Literal["apply", "edit", "withdraw", "away", "back", "link"]
+May: TypeAlias = Literal["apply", "edit", "withdraw", "away", "back", "link", "listed", "unlisted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,9 @@ class Filled(Happening):
         about: the applicant whom a member vouches for.
     """
 
-    act: Literal["apply", "edit", "withdraw", "away", "back", "answer", "link", "vouch"]
+    act: Literal[
+        "apply", "edit", "withdraw", "away", "back", "answer", "link", "vouch", "listed", "unlisted"
+    ]
     answers: Mapping[str, str | list[str]] = field(default_factory=dict)
     until: date | None = None
     text: str = ""

@@ -37,6 +37,7 @@ class Row(Model):
 class Person(Row):
     name = fields.TextField()
     language = words()
+    listed = fields.BooleanField(default=False)
     erased_at = moment()
 
     class Meta:

@@ -171,7 +171,7 @@ async def erase(parts: Parts, identity: Identity, by: str, *, remove: bool = Fal
         await tx.remove(Address, person_id=person.id)
         for one in accounts:
             await _erase_account(tx, one, nobody[one.identity])
-        await tx.change(person, name=f"#{person.id}", language="", erased_at=now)
+        await tx.change(person, name=f"#{person.id}", language="", listed=False, erased_at=now)
         await tx.erase_inputs((*subjects, *await _erase_former(tx, person.id, now)))
         decision = Decision(Verdict.RECORD, "erased")
         await record(tx, parts, decision, now=now, actor=by, subject=f"person:{person.id}")
@@ -268,7 +268,7 @@ async def _erase_former(tx: Tx, person_id: int, now: datetime) -> list[str]:
     for linked in await tx.find(Linked, into_id=person_id):
         if linked.ended_at is None:
             was = await tx.get(Person, linked.from_id)
-            await tx.change(was, name=f"#{was.id}", language="", erased_at=now)
+            await tx.change(was, name=f"#{was.id}", language="", listed=False, erased_at=now)
             subjects += [f"person:{was.id}", *await _erase_former(tx, was.id, now)]
         await tx.remove(Linked, id=linked.id)
     for linked in await tx.find(Linked, from_id=person_id):  # they were taken apart again

@@ -66,7 +66,9 @@ async def merge(
     await _add_ties(tx, to, gone)
     person, was = await tx.get(Person, to), await tx.get(Person, gone)
     if was.language and not person.language:
-        await tx.change(person, language=was.language)
+        person = await tx.change(person, language=was.language)
+    if was.listed:
+        await tx.change(person, listed=True)
     return await tx.add(
         Linked(
             club=tx.club,

@@ -14,7 +14,7 @@ from gatekeeper.domain.errors import (
     Value,
     WrongState,
 )
-from gatekeeper.domain.identity import Account, Identity
+from gatekeeper.domain.identity import Account, Identity, Person
 from gatekeeper.domain.memberships import INSIDE, Leave, Membership
 from gatekeeper.domain.windows import Field, Filled, May, Taken, Window
 from gatekeeper.policy.answers import validate_answers
@@ -51,8 +51,9 @@ async def look(parts: Parts, who: Identity) -> Window:
         away = await tx.first(Leave, person_id=person, ended_at=None)
         app = await tx.first(Application, person_id=person, order="-id") if person else None
         policy = await parts.shelf.at(tx, app.policy) if app else parts.policy
+        listed = bool(person) and (await tx.get(Person, person)).listed
     if member is not None:
-        return _member(parts, away, language)
+        return _member(parts, away, language, listed=listed)
     if app is None or app.state is State.EXPIRED:
         return _stranger(parts, language)
     shown = await standing.view(parts, app.id)
@@ -71,10 +72,14 @@ async def look(parts: Parts, who: Identity) -> Window:
     )
 
 
-def _member(parts: Parts, away: Leave | None, language: str) -> Window:
+def _member(parts: Parts, away: Leave | None, language: str, *, listed: bool) -> Window:
     values: dict[str, Value] = {"club": parts.policy.title}
     sentences = [parts.say("window.member", values, language)]
-    may: set[May] = {"away", "link"} if len(parts.platforms) > 1 else {"away"}
+    may: set[May] = {"away", "unlisted" if listed else "listed"}
+    if len(parts.platforms) > 1:
+        may.add("link")
+    if listed:
+        sentences.append(parts.say("window.listed-now", values, language))
     if away is not None:
         may.add("back")
         until = say_time(away.until, language, parts.policy.club.spec.time_zone)
@@ -203,6 +208,19 @@ async def _do(parts: Parts, event: Filled, language: str) -> tuple[str, dict[str
             return "window.code-sent", {}
         case "vouch":
             return await _vouch(parts, event)
+        case "listed" | "unlisted":
+            return await _list(parts, event)
+
+
+async def _list(parts: Parts, event: Filled) -> tuple[str, dict[str, Value]]:
+    """Keep whether a member wishes to stand in the directory, which is still to come."""
+    async with parts.store.transaction(parts.club) as tx:
+        member = await _member_in(tx, event.who)
+        if member is None:
+            raise Refused("not-a-member")
+        person = await tx.get(Person, member.person_id)
+        await tx.change(person, listed=event.act == "listed")
+    return f"window.{event.act}", {}
 
 
 async def _open(parts: Parts, who: Identity) -> Application | None:

@@ -105,7 +105,7 @@ async def test_a_question_is_answered_once(club, ada):
 async def test_a_member_is_away_and_back(club):
     [dana] = await club.adopt("dana")
     today = club.clock.now().date()
-    assert (await windows.look(club.parts, dana)).may == {"away"}
+    assert (await windows.look(club.parts, dana)).may == {"away", "listed"}
     for day in (None, today - timedelta(days=2), today + timedelta(days=500)):
         taken = await windows.take(club.parts, filled(club, dana, "away", until=day))
         assert list(taken.problems) == ["until"]
@@ -113,7 +113,7 @@ async def test_a_member_is_away_and_back(club):
     sent = filled(club, dana, "away", until=until, text="At sea")
     assert str(until.year) in (await windows.take(club.parts, sent)).said
     assert (await club.one(Leave)).note == "At sea"
-    assert (await windows.look(club.parts, dana)).may == {"away", "back"}
+    assert (await windows.look(club.parts, dana)).may == {"away", "back", "listed"}
     await windows.take(club.parts, filled(club, dana, "back"))
     assert (await club.one(Leave)).ended_at is not None
     taken = await windows.take(
@@ -126,6 +126,23 @@ async def test_a_member_is_away_and_back(club):
         ),
     )
     assert "already" in taken.said
+
+
+async def test_a_members_wish_to_be_listed_is_kept(club):
+    [carl] = await club.adopt("carl")
+    assert "listed" in (await windows.look(club.parts, carl)).may
+    told = await windows.take(club.parts, filled(club, carl, "listed"))
+    assert "still to come" in told.said
+    window = await windows.look(club.parts, carl)
+    assert "unlisted" in window.may
+    assert any("still to come" in one for one in window.sentences)
+    await windows.take(club.parts, filled(club, carl, "unlisted"))
+    assert "listed" in (await windows.look(club.parts, carl)).may
+
+
+async def test_a_stranger_is_not_listed(club, ada):
+    taken = await windows.take(club.parts, filled(club, ada, "listed"))
+    assert "members only" in taken.said
 
 
 async def test_a_stranger_is_not_away(club, ada):

@@ -513,6 +513,7 @@ class Migration(migrations.Migration):
                 ("club", fields.TextField()),
                 ("name", fields.TextField()),
                 ("language", fields.TextField(default="")),
+                ("listed", fields.BooleanField(default=False)),
                 ("erased_at", fields.DatetimeField(null=True)),
             ],
             options={
