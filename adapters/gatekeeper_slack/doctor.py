@@ -6,6 +6,7 @@ from typing import Final
 from gatekeeper.domain.errors import PlatformDown, PlatformError, PlatformRefused
 from gatekeeper.ports import Check
 from gatekeeper_slack.api import Api, Refusal
+from gatekeeper_slack.groups import Deciders
 from gatekeeper_slack.scene import Scene
 from gatekeeper_slack.scopes import NEEDED, SCOPES
 
@@ -21,6 +22,7 @@ async def examine(
     enter: Callable[[], Awaitable[None]],
     app: Api | None,
     fault: Callable[[], str],
+    deciders: Deciders,
 ) -> tuple[Check, ...]:
     """All lines; a workspace that is away or refuses the login ends them early.
 
@@ -28,6 +30,7 @@ async def examine(
         enter: logs in and finds the channels, making none.
         app: speaks with the token of Socket Mode; None where Slack calls us by HTTP.
         fault: code of what is wrong with an installation, "" for nothing.
+        deciders: the user group whose members decide.
     """
     try:
         await enter()
@@ -43,6 +46,7 @@ async def examine(
         *_scopes(api.scopes),
         await _line(app),
         *_channels(scene),
+        *await _group(deciders),
         await _plan(api),
     ]
     return tuple(lines)
@@ -89,6 +93,14 @@ def _channels(scene: Scene) -> list[Check]:
     why = scene.lost.get(scene.desk, "")
     code = f"slack-{why}" if why else "slack-admins"
     return [*lines, Check(not why, code, {"channel": scene.desk})]
+
+
+async def _group(deciders: Deciders) -> tuple[Check, ...]:
+    try:
+        return await deciders.examine()
+    except PlatformError as error:
+        values = {"group": deciders.group, "detail": str(error)}
+        return (Check(False, "slack-group-refused", values),)
 
 
 async def _plan(api: Api) -> Check:

@@ -10,6 +10,7 @@ from gatekeeper.domain.identity import Identity
 from gatekeeper.ports import Clock, Guest, Profile, Standing
 from gatekeeper_slack.api import Api
 from gatekeeper_slack.events import SLACKBOT, account
+from gatekeeper_slack.groups import Deciders
 from gatekeeper_slack.scene import NAME, Scene
 
 _KINDS: Final = "public_channel,private_channel"
@@ -33,9 +34,13 @@ class Looked:
 
 
 class People:
-    """Looks accounts up, no more often than needed."""
+    """Looks accounts up, no more often than needed.
 
-    def __init__(self, api: Api, scene: Scene, clock: Clock) -> None:
+    `group` is the user group whose members decide; "" for none.
+    """
+
+    def __init__(self, api: Api, scene: Scene, clock: Clock, group: str = "") -> None:
+        self.deciders = Deciders(api, group, clock)
         self._api, self._scene, self._clock = api, scene, clock
         self._known: dict[str, tuple[datetime, Looked]] = {}
         self._stood: dict[str, tuple[datetime, frozenset[str]]] = {}
@@ -101,10 +106,13 @@ class People:
             self._stood.clear()
         self._stood[who.account] = self._clock.now(), there
         admin = self._scene.admins in there
+        power = self._power(await self.look(who)) if admin else -1
+        user = who.account.rpartition(":")[2]
         return Standing(
             inside=self._scene.club in there,
             in_admin_room=admin,
-            power=self._power(await self.look(who)) if admin else -1,
+            power=power,
+            groups=await self.deciders.groups(user) if power >= 0 else (),
         )
 
     def _power(self, looked: Looked) -> int:
@@ -126,12 +134,16 @@ class People:
             async for raw in self._api.pages("users.list", "members"):
                 self._keep(raw)
         looked = {user: await self._look(user) for user in users}
+        powers = {u: self._power(one) if u in admins else -1 for u, one in looked.items()}
+        may = max(powers.values(), default=-1) >= 0
+        deciders = await self.deciders.people() if may else frozenset()
         return tuple(
             Guest(
                 identity=account(self._scene.team, user),
                 name=one.name,
                 bot=one.bot,
-                power=self._power(one) if user in admins else -1,
+                power=powers[user],
+                groups=(self.deciders.group,) if powers[user] >= 0 and user in deciders else (),
             )
             for user, one in looked.items()
             if not one.deleted

@@ -28,6 +28,7 @@ from gatekeeper_slack.acts import Acts
 from gatekeeper_slack.api import Api, Refusal
 from gatekeeper_slack.cards import symbol_of
 from gatekeeper_slack.events import account
+from gatekeeper_slack.groups import UserGroup
 from gatekeeper_slack.heard import Access, Revoked
 from gatekeeper_slack.listening import API, Intake
 from gatekeeper_slack.oauth import PATHS, Installed
@@ -53,7 +54,7 @@ class SlackPlatform:
         club: the club's slug.
         settings: bot_token, or client_id and client_secret (and base_url, our pages'); app_token
             (Socket Mode) or signing_secret (HTTP); api_url; pace.
-        places: the club document's `platforms.slack`.
+        places: the club document's `platforms.slack`, and who its admins are.
         vault: keeps which channels are the club's.
         clock: tells the time.
     """
@@ -70,7 +71,9 @@ class SlackPlatform:
         vault: Vault,
         clock: Clock,
     ) -> None:
-        self._settings, self._clock = settings, clock
+        self._settings, self._given, self._clock = settings, places, clock
+        self._group: UserGroup | None = None
+        self._following: asyncio.Task[None] | None = None
         url = str(settings.get("api_url") or API)
         self._workspace = str(places.get("workspace") or "")
         self._scene, self._turn = Scene(team=self._workspace), 0
@@ -79,7 +82,8 @@ class SlackPlatform:
         self.pace = Pace(float(settings.get("pace") or 1.0))
         self._api = Api(url, token, clock, pace=self.pace)
         self._places = Places(self._api, Plan.read(club, places), vault, self._scene)
-        self._people = People(self._api, self._scene, clock)
+        group = str(places.get("adminGroup") or "")
+        self._people = People(self._api, self._scene, clock, group)
         self._acts = Acts(
             api=self._api,
             scene=self._scene,
@@ -120,6 +124,8 @@ class SlackPlatform:
             authorize=self._app.logins.authorize() if self._app else None,
             login=self._login if self._app else None,
         )
+        if group := str(self._given.get("userGroup") or ""):
+            self._group = UserGroup(self._api, self._scene, self._people, group, desk.paused)
         self._listening = asyncio.create_task(self._listen(self._intake), name="slack intake")
         try:
             await asyncio.wait_for(self._tried.wait(), _STARTING)
@@ -129,6 +135,8 @@ class SlackPlatform:
     async def _listen(self, intake: Intake) -> None:
         """Listen; anew where a new installation has taken the place of one that ended."""
         await self._begin(intake)
+        if self._group is not None:
+            self._following = asyncio.create_task(self._group.follow(), name="slack user group")
         while self._app is not None:
             await self._app.logins.renewed(self._turn)
             await intake.stop()
@@ -172,10 +180,11 @@ class SlackPlatform:
 
     async def stop(self) -> None:
         """Stop listening; what was handed over is kept."""
-        if self._listening is not None:
-            self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
-            self._listening = None
+        tasks = [task for task in (self._listening, self._following) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._listening = self._following = None
         if self._intake is not None:
             await self._intake.stop()
             self._intake = None
@@ -220,6 +229,8 @@ class SlackPlatform:
             if error.reason == "login-revoked":
                 raise PlatformDown(NAME, f"login-revoked: {error.detail}") from error
             raise
+        if self._group is not None and receipt.changed and isinstance(action, Admit | Remove):
+            self._group.changed()
         if self._intake is not None and receipt.ref and not getattr(action, "ref", ""):
             self._intake.sent(receipt.ref)
         return receipt
@@ -353,6 +364,7 @@ class SlackPlatform:
                 enter=self.connect,
                 app=line,
                 fault=lambda: self._app.logins.fault if self._app else "",
+                deciders=self._people.deciders,
             )
         finally:
             if line is not None:

@@ -36,7 +36,8 @@ class Admins(Model):
         None, description="Whoever has this Matrix power level in the admin room; none: nobody."
     )
     user_group: str | None = Field(
-        None, description="Whoever is in this Slack user group; none: nobody."
+        None,
+        description="Whoever is in the Slack user group of this id (S…) and in the admins' channel; none: nobody.",
     )
 
 
@@ -108,6 +109,12 @@ class SlackSpec(Model):
     )
     welcome_channel: Alias | None = Field(
         None, description="Alias of the channel in which newcomers are greeted; null: the club's."
+    )
+    user_group: str = Field(
+        "",
+        pattern=r"^(S[A-Z0-9]{2,30})?$",
+        description="Id of a user group (S…; paid plans) whose list is kept that of the club's "
+        "channel: whoever is put on it by hand and is not in the club is taken off.",
     )
 
 
