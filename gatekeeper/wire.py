@@ -182,6 +182,7 @@ def _places(policy: Policy, name: str, document: BaseModel) -> Mapping[str, Any]
         "title": title,
         "chatName": policy.say("chat-name", {"club": title}),
         "admins": [who.account for who in named if who.platform == name],
+        "adminGroup": policy.club.spec.admins.user_group or "",
     }
 
 

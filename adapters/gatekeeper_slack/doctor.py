@@ -6,7 +6,7 @@ from typing import Final
 from gatekeeper.domain.errors import PlatformDown, PlatformError, PlatformRefused
 from gatekeeper.ports import Check
 from gatekeeper_slack.api import Api, Refusal
-from gatekeeper_slack.groups import Deciders
+from gatekeeper_slack.deciders import Deciders
 from gatekeeper_slack.scene import Scene
 from gatekeeper_slack.scopes import NEEDED, SCOPES
 

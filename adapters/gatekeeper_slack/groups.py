@@ -1,70 +1,102 @@
-"""Who is in the user group whose members decide, as the policy's `admins.userGroup` names it."""
+"""The club's user group, `platforms.slack.userGroup`: its list follows the club's channel."""
 
+import asyncio
 import logging
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable
 from typing import Final
 
-from gatekeeper.ports import Check, Clock
+from gatekeeper.domain.errors import PlatformBusy, PlatformDown
 from gatekeeper_slack.api import Api, Refusal
+from gatekeeper_slack.patience import back_off, passing
+from gatekeeper_slack.people import People
+from gatekeeper_slack.scene import NAME, Scene
 
 log = logging.getLogger(__name__)
 
-_FRESH: Final = timedelta(seconds=4)  # Slack lets us ask 20 times a minute
+TOGETHER: Final = 10.0  # seconds in which changes are gathered: one call writes the whole list
+_AGAIN: Final = 3600.0  # seconds until it is looked at without a change of ours
 
 
-class Deciders:
-    """The people of one user group of the workspace.
+class UserGroup:
+    """Keeps the list of one user group that of the club's channel.
+
+    On it are the channel's full members of the workspace: Slack refuses a whole list for one
+    account that may not be on it.
 
     Args:
-        group: its id (S…); "" for none, nobody is asked about then.
+        group: its id (S…).
+        paused: whether the club is paused; nothing is written then.
     """
 
-    def __init__(self, api: Api, group: str, clock: Clock) -> None:
-        self.group = group
-        self._api, self._clock = api, clock
-        self._asked: tuple[datetime, frozenset[str]] | None = None
+    def __init__(
+        self,
+        api: Api,
+        scene: Scene,
+        people: People,
+        group: str,
+        paused: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._api, self._scene, self._people = api, scene, people
+        self._group, self._paused = group, paused
+        self._change = asyncio.Event()
 
-    async def people(self) -> frozenset[str]:
-        """Their user ids, some seconds old at most.
+    def changed(self) -> None:
+        """Somebody came or went; never waits."""
+        self._change.set()
 
-        Where Slack says no to the question (a free plan, a scope that lacks, no such group),
-        nobody decides by the group; whom the policy names still does.
+    async def follow(self) -> None:
+        """Write the list whenever the club has changed, until Slack says that it cannot be."""
+        failures = 0
+        while True:
+            self._change.clear()
+            try:
+                await self.sync()
+            except Refusal as error:
+                log.warning("slack-group-not-kept %s %s", self._group, error.error)
+                return
+            except Exception as error:
+                if not passing(error):
+                    log.exception("slack-group-not-kept")
+                    return
+                wait = back_off(failures)
+                if isinstance(error, PlatformBusy):
+                    wait = max(wait, error.retry_after.total_seconds())
+                failures += 1
+                await asyncio.sleep(wait)
+                continue
+            failures = 0
+            try:
+                await asyncio.wait_for(self._change.wait(), _AGAIN)
+            except TimeoutError:
+                continue
+            await asyncio.sleep(TOGETHER)
+
+    async def sync(self) -> bool:
+        """Whether the list had to be written anew. An empty club and a paused one change nothing.
 
         Raises:
-            PlatformDown, PlatformBusy: Slack could not be asked.
-            Refusal: our login is over.
+            PlatformDown, PlatformBusy: later.
+            Refusal: no paid plan, no scope, no such group.
         """
-        if not self.group:
-            return frozenset()
-        now = self._clock.now()
-        if self._asked is not None and timedelta(0) <= now - self._asked[0] < _FRESH:
-            return self._asked[1]
-        try:
-            found = await self._ask()
-        except Refusal as error:
-            if error.reason == "login-revoked":
-                raise
-            log.warning("slack-group-refused %s %s", self.group, error.error)
-            found = frozenset()
-        self._asked = now, found
+        if await self._paused():
+            return False
+        if lost := self._scene.lacks():
+            raise PlatformDown(NAME, lost)
+        if not (wanted := await self._wanted()):
+            return False
+        told = await self._api.call("usergroups.users.list", usergroup=self._group)
+        if wanted == set(map(str, told["users"])):
+            return False
+        await self._api.call(
+            "usergroups.users.update", usergroup=self._group, users=",".join(sorted(wanted))
+        )
+        return True
+
+    async def _wanted(self) -> set[str]:
+        inside = await self._people.members(self._scene.club)
+        guests = await self._people.guests(inside, frozenset())
+        found = set()
+        for one in guests:
+            if not one.bot and (await self._people.look(one.identity)).ours:
+                found.add(one.identity.account.rpartition(":")[2])
         return found
-
-    async def groups(self, user: str) -> tuple[str, ...]:
-        """The groups that give `user` a right: this one, or none."""
-        return (self.group,) if user in await self.people() else ()
-
-    async def examine(self) -> tuple[Check, ...]:
-        """How doctor tells it; no line without a group. PlatformDown, PlatformBusy."""
-        if not self.group:
-            return ()
-        try:
-            found = await self._ask()
-        except Refusal as error:
-            values = {"group": self.group, "detail": error.error}
-            return (Check(False, "slack-group-refused", values),)
-        code = "slack-group" if found else "slack-group-empty"
-        return (Check(bool(found), code, {"group": self.group, "people": len(found)}),)
-
-    async def _ask(self) -> frozenset[str]:
-        told = await self._api.call("usergroups.users.list", usergroup=self.group)
-        return frozenset(map(str, told["users"]))

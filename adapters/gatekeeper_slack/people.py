@@ -9,8 +9,8 @@ from gatekeeper.domain.errors import PlatformRefused
 from gatekeeper.domain.identity import Identity
 from gatekeeper.ports import Clock, Guest, Profile, Standing
 from gatekeeper_slack.api import Api
+from gatekeeper_slack.deciders import Deciders
 from gatekeeper_slack.events import SLACKBOT, account
-from gatekeeper_slack.groups import Deciders
 from gatekeeper_slack.scene import NAME, Scene
 
 _KINDS: Final = "public_channel,private_channel"

@@ -20,7 +20,6 @@ WHY: Final[Mapping[str, str]] = {
     "reactions:read": "take a reaction as a sign of life",
     "usergroups:read": "look at the club's user group, where the policy names one (paid plans)",
     "usergroups:write": "let that group follow the club",
-    "usergroups:read": "know who is in the user group whose members decide (paid plans only)",
     "users:read": "know names, and tell guests, bots and deactivated accounts apart",
     "users:read.email": "know an applicant from outside by the address that they confirmed",
 }

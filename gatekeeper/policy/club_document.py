@@ -37,7 +37,8 @@ class Admins(Model):
     )
     user_group: str | None = Field(
         None,
-        description="Whoever is in the Slack user group of this id (S…) and in the admins' channel; none: nobody.",
+        description="Whoever is in the Slack user group of this id (S…) and in the admins' "
+        "channel; none: nobody.",
     )
 
 
