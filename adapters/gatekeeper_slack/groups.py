@@ -82,10 +82,9 @@ class UserGroup:
             return False
         if lost := self._scene.lacks():
             raise PlatformDown(NAME, lost)
-        if not (wanted := await self._wanted()):
-            return False
         told = await self._api.call("usergroups.users.list", usergroup=self._group)
-        if wanted == set(map(str, told["users"])):
+        wanted = await self._wanted()
+        if not wanted or wanted == set(map(str, told["users"])):
             return False
         await self._api.call(
             "usergroups.users.update", usergroup=self._group, users=",".join(sorted(wanted))
