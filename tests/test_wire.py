@@ -100,6 +100,7 @@ def test_an_adapter_is_told_what_it_needs_of_the_club(settings):
     settings.policy.write_text(text, "utf-8")
     policy = policy_file.read_policy(settings.policy)
     places = wire._places(policy, "matrix", policy.club.spec.platforms.matrix)
+    assert places["adminGroup"] == ""
     assert places["adminRoom"]["alias"] == "house-admins"
     assert places["title"] == "The House"
     assert "The House" in places["chatName"]
