@@ -23,6 +23,7 @@ async def examine(
     app: Api | None,
     fault: Callable[[], str],
     deciders: Deciders,
+    named: tuple[str, ...],
 ) -> tuple[Check, ...]:
     """All lines; a workspace that is away or refuses the login ends them early.
 
@@ -31,6 +32,7 @@ async def examine(
         app: speaks with the token of Socket Mode; None where Slack calls us by HTTP.
         fault: code of what is wrong with an installation, "" for nothing.
         deciders: the user group whose members decide.
+        named: whom the policy names as admins, as team:user.
     """
     try:
         await enter()
@@ -46,6 +48,7 @@ async def examine(
         *_scopes(api.scopes),
         await _line(app),
         *_channels(scene),
+        *await _admins(api, scene, named),
         *await _group(deciders),
         await _plan(api),
     ]
@@ -93,6 +96,23 @@ def _channels(scene: Scene) -> list[Check]:
     why = scene.lost.get(scene.desk, "")
     code = f"slack-{why}" if why else "slack-admins"
     return [*lines, Check(not why, code, {"channel": scene.desk})]
+
+
+async def _admins(api: Api, scene: Scene, named: tuple[str, ...]) -> list[Check]:
+    """Who is named as an admin and cannot decide: of another workspace, or not in the channel."""
+    strangers = [one for one in named if one.partition(":")[0] != scene.team]
+    values = {"team": scene.team}
+    lines = [Check(False, "slack-admin-elsewhere", {**values, "account": one}) for one in strangers]
+    if scene.desk in scene.lost or not scene.admins:
+        return lines  # that line stands above already
+    try:
+        pages = api.pages("conversations.members", "members", channel=scene.admins)
+        inside = {f"{scene.team}:{user}" async for user in pages}
+    except PlatformError as error:
+        return [*lines, Check(False, "slack-admins-unread", {"detail": str(error)})]
+    outside = [one for one in named if one not in inside and one not in strangers]
+    where = {"channel": scene.desk}
+    return lines + [Check(False, "slack-admin-outside", {**where, "account": o}) for o in outside]
 
 
 async def _group(deciders: Deciders) -> tuple[Check, ...]:

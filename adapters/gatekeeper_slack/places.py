@@ -98,6 +98,8 @@ class Places:
                 lost[place.alias] = "not-private"
             if number:
                 found[place.alias] = number
+            if make and ours.get(number, {}).get("creator") == self._scene.bot:
+                await self._open(number)
         scene, plan = self._scene, self._plan
         scene.rooms = {one.alias: found[one.alias] for one in plan.channels if one.alias in found}
         scene.club = found.get(plan.channels[0].alias, "")
@@ -108,8 +110,7 @@ class Places:
             await self._vault.put(drawer, json.dumps(found).encode())
 
     async def _make(self, place: Channel) -> Mapping[str, Any] | None:
-        """A private channel with the admins in it, else nobody could see it; None where the name
-        is taken by one that we are not in."""
+        """A private channel; None where its name is taken by one that we are not in."""
         try:
             told = await self._api.call("conversations.create", name=place.name, is_private=True)
         except Refusal as error:
@@ -117,10 +118,17 @@ class Places:
                 raise
             return None
         made: Mapping[str, Any] = told["channel"]
+        return made
+
+    async def _open(self, channel: str) -> None:
+        """Take the admins into a private channel of our making in which there is nobody, since
+        nobody could ever let them in: it is new, or the policy named nobody of here before."""
+        async for user in self._api.pages("conversations.members", "members", channel=channel):
+            if user != self._scene.bot:
+                return
         for team, _, user in (one.partition(":") for one in self._plan.people):
             if team == self._scene.team:
-                await self._take_in(str(made["id"]), user)
-        return made
+                await self._take_in(channel, user)
 
     async def _take_in(self, channel: str, user: str) -> None:
         try:

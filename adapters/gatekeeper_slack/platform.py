@@ -365,6 +365,7 @@ class SlackPlatform:
                 app=line,
                 fault=lambda: self._app.logins.fault if self._app else "",
                 deciders=self._people.deciders,
+                named=tuple(map(str, self._given.get("admins", ()))),
             )
         finally:
             if line is not None:

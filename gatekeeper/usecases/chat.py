@@ -71,7 +71,8 @@ async def wrote(parts: Parts, event: Wrote) -> None:
             pass  # a member's word for an applicant; whoever is none may be answering a question
         elif word == "stop":
             await proof.refuse_for_good(tx, event.who, now)
-            await _say(tx, parts, event, "no-more-codes", now)
+            code = "no-more-codes-slack" if _on_slack(event) else "no-more-codes"
+            await _say(tx, parts, event, code, now)
         elif word in WITHDRAW:
             await _withdraw(tx, parts, event, account, now)
         elif word in HERE and freed is None:  # who was freed has been told so already
@@ -197,7 +198,13 @@ async def _status(
         links = (Link(parts.say("link.status.button", {}, app.language), mark),)
         await _say(tx, parts, event, f"standing.{app.state.value}", now, links=links, **values)
     else:
-        await _say(tx, parts, event, "chat-help", now, url=f"{parts.base_url}/join")
+        code = "chat-help-slack" if _on_slack(event) else "chat-help"
+        await _say(tx, parts, event, code, now, url=f"{parts.base_url}/join")
+
+
+def _on_slack(event: Wrote) -> bool:
+    """Where one applies by a command of the app, and no door is there to knock on."""
+    return event.who.platform == "slack"
 
 
 async def _away(tx: Tx, parts: Parts, event: Wrote, day: str, note: str, now: datetime) -> None:

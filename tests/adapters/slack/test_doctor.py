@@ -72,6 +72,22 @@ async def test_channels_that_we_lost(world):
     assert not lines["slack-not-private"]
 
 
+async def test_admins_who_cannot_decide(world):
+    """Those of another workspace, and those who are not in the channel; each with what to do."""
+    inside, outside = await world.admin(), await world.person()
+    world.platform._given = {
+        **world.platform._given,
+        "admins": [inside.account, outside.account, "T0CLUB:U0ANN"],
+    }
+    lines = await world.platform.examine()
+    wrong = {one.values["account"]: one.code for one in lines if not one.ok}
+    assert wrong == {
+        outside.account: "slack-admin-outside",
+        "T0CLUB:U0ANN": "slack-admin-elsewhere",
+    }
+    assert not (await told(world))["slack-admin-outside"]
+
+
 async def test_a_login_that_is_over(world):
     world.token.end = "token_revoked"
     assert await told(world) == {"slack-login": False}
