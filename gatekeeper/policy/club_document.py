@@ -115,7 +115,8 @@ class SlackSpec(Model):
         "",
         pattern=r"^(S[A-Z0-9]{2,30})?$",
         description="Id of a user group (S…; paid plans) whose list is kept that of the club's "
-        "channel: whoever is put on it by hand and is not in the club is taken off.",
+        "channel, guests left out: whoever is put on it by hand and is not in the club is taken "
+        "off.",
     )
 
 

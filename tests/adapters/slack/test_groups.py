@@ -51,6 +51,15 @@ async def test_it_is_made_that_of_the_channel(world):
     assert len(world.slack.api.of("usergroups.users.update")) == 2
 
 
+async def test_guests_and_strangers_are_not_put_on_it(world):
+    """Slack refuses a whole list for one account that may not be on it."""
+    ada, guest = await world.person(), await world.person(is_restricted=True)
+    for one in (ada, guest):
+        world.slack.world.join(world.team, world.channel("club"), world.people[one].id)
+    assert await group_of(world).sync()
+    assert listed(world) == {world.people[ada].id}
+
+
 async def test_an_empty_one_and_a_paused_club_change_nothing(world):
     who = await world.person()
     group = group_of(world, world.people[who].id)
