@@ -91,7 +91,7 @@ def _channels(scene: Scene) -> list[Check]:
     lines = []
     for alias in (*scene.rooms, *(one for one in scene.lost if one not in scene.rooms)):
         if alias != scene.desk:
-            why = scene.lost.get(alias, "")
+            why = scene.lost.get(alias, "") or ("public" if alias in scene.public else "")
             lines.append(Check(not why, f"slack-{why or 'channel'}", {"channel": alias}))
     why = scene.lost.get(scene.desk, "")
     code = f"slack-{why}" if why else "slack-admins"

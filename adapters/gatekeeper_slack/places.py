@@ -106,6 +106,8 @@ class Places:
         scene.admins = found.get(plan.admins.alias, "")
         scene.own, scene.desk = plan.channels[0].alias, plan.admins.alias
         scene.welcome, scene.lost = plan.welcome, lost
+        there = {one.alias: ours.get(found.get(one.alias, "")) for one in plan.channels}
+        scene.public = frozenset(alias for alias, told in there.items() if told and _is_open(told))
         if found != kept:
             await self._vault.put(drawer, json.dumps(found).encode())
 

@@ -88,6 +88,15 @@ async def test_admins_who_cannot_decide(world):
     assert not (await told(world))["slack-admin-outside"]
 
 
+async def test_a_channel_that_is_public(world):
+    """Out of one, Slack lets only owners take people, until a setting says otherwise."""
+    world.channel("talk").kind = "channel"
+    lines = await world.platform.examine()
+    [public] = [one for one in lines if one.code == "slack-public"]
+    assert public.values == {"channel": "talk"}
+    assert "People who can remove members" in remedy("slack-public", public.values)
+
+
 async def test_a_login_that_is_over(world):
     world.token.end = "token_revoked"
     assert await told(world) == {"slack-login": False}
