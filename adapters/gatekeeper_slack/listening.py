@@ -134,10 +134,10 @@ class Intake:
             return Health(ok=False, code="slack-no-line", detail=self._sockets.fault)
         if (since := self._sight.deaf_since(now)) is not None:
             return Health(ok=False, code="slack-events-off", detail=since.isoformat())
-        if out := self._sight.out:
-            told = ", ".join(f"{place}: {why}" for place, (why, _) in sorted(out.items()))
-            put_out = any(why == "put-out" for why, _ in out.values())
-            return Health(ok=False, code="put-out" if put_out else "place-missing", detail=told)
+        if out := self._sight.away():
+            told = ", ".join(f"{place}: {why}" for place, why in sorted(out.items()))
+            code = "put-out" if "put-out" in out.values() else "place-missing"
+            return Health(ok=False, code=code, detail=told)
         if reception.poison and now - reception.poison[1] < _SHOWN:
             return Health(ok=False, code="event-refused", detail=reception.poison[0])
         return Health(ok=True)

@@ -2,17 +2,20 @@
 
 import json
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gatekeeper.domain.errors import PlatformDown
 from gatekeeper.ports import Vault
 from gatekeeper_slack.api import Api, Refusal
-from gatekeeper_slack.scene import Scene
+from gatekeeper_slack.scene import NAME, Scene
 
 log = logging.getLogger(__name__)
 
 _KINDS: Final = "public_channel,private_channel"
+_AGAIN: Final = 10.0  # seconds between two looks whether we are back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,7 @@ class Places:
 
     def __init__(self, api: Api, plan: Plan, vault: Vault, scene: Scene) -> None:
         self._api, self._plan, self._vault, self._scene = api, plan, vault, scene
+        self._looked = 0.0  # by the monotonic clock
 
     async def settle(self, *, make: bool) -> None:
         """Fill the scene; what is not there, or not ours to use, stands in `scene.lost`.
@@ -110,6 +114,23 @@ class Places:
         scene.public = frozenset(alias for alias, told in there.items() if told and _is_open(told))
         if found != kept:
             await self._vault.put(drawer, json.dumps(found).encode())
+
+    async def look_again(self, *, now: bool = False) -> None:
+        """While we are out of a channel, look whether we are back: some seconds after the last
+        look, or `now`. What waits goes on then. PlatformDown, PlatformBusy."""
+        if now or (self._scene.lost and time.monotonic() - self._looked > _AGAIN):
+            self._looked = time.monotonic()
+            try:
+                await self.settle(make=False)
+            except Refusal as error:
+                raise PlatformDown(NAME, error.detail) from error
+
+    async def usable(self, *, now: bool = False) -> None:
+        """PlatformDown while we are out of a channel into which or out of which people go."""
+        await self.look_again(now=now)
+        for alias, why in self._scene.lost.items():
+            if why != "missing":
+                raise PlatformDown(NAME, f"{alias}: {why}")
 
     async def _make(self, place: Channel) -> Mapping[str, Any] | None:
         """A private channel; None where its name is taken by one that we are not in."""

@@ -220,14 +220,19 @@ class SlackPlatform:
     async def perform(self, action: Action, key: str, ordered_at: datetime) -> Receipt:
         """Carry out one Action; again with the same `key` changes nothing.
 
-        A revoked login is PlatformDown here: what is ordered waits for a new one.
+        A revoked login is PlatformDown here, and so is a channel that we were put out of: what is
+        ordered waits for a new one, and until we are back.
         """
         self._need()
+        moves = isinstance(action, Admit | Remove)
+        await (self._places.usable() if moves else self._places.look_again())
         try:
             receipt = await self._acts.perform(action, key, ordered_at)
         except PlatformRefused as error:
             if error.reason == "login-revoked":
                 raise PlatformDown(NAME, f"login-revoked: {error.detail}") from error
+            if moves and error.reason in ("no-such-room", "no-power"):
+                await self._places.usable(now=True)
             raise
         if self._group is not None and receipt.changed and isinstance(action, Admit | Remove):
             self._group.changed()
@@ -267,9 +272,10 @@ class SlackPlatform:
             self._app.logins.lost or self._turn != self._app.logins.turns
         )
 
-    def _need_places(self) -> None:
+    async def _need_places(self) -> None:
         """PlatformDown while we are out of the club's channel or the admins', or others read it."""
         self._need()
+        await self._places.look_again()
         if lost := self._scene.lacks():
             raise PlatformDown(NAME, lost)
 
@@ -278,7 +284,7 @@ class SlackPlatform:
 
     async def standing(self, who: Identity) -> Standing:
         """How `who` stands in the club's channel and the admins' now."""
-        self._need_places()
+        await self._need_places()
         try:
             return await self._people.standing(who)
         except Refusal as error:
@@ -295,7 +301,7 @@ class SlackPlatform:
         return await self._guests(self._scene.admins)
 
     async def _guests(self, channel: str) -> tuple[Guest, ...]:
-        self._need_places()
+        await self._need_places()
         try:
             inside = await self._people.members(channel)
             own = channel == self._scene.admins
@@ -379,9 +385,10 @@ class SlackPlatform:
             return Health(ok=False, code=code, detail=self._app.logins.detail)
         if self._intake is None or not self._settled:
             return self._fault if not self._fault.ok else Health(ok=False, code="not-listening")
-        if lost := self._scene.lacks():
+        heard = self._intake.health()
+        if heard.ok and (lost := self._scene.lacks()):
             return Health(ok=False, code="place-missing", detail=lost)
-        return self._intake.health()
+        return heard
 
 
 def _open(channel: Mapping[str, Any]) -> str:

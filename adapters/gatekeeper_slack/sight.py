@@ -30,9 +30,18 @@ class Sight:
 
     async def begin(self, lost: Mapping[str, str], now: datetime) -> None:
         """Say at the start which places we are out of, by what was looked up just now."""
-        self.out = {place: (why, now) for place, why in lost.items()}
+        desk = self.scene.desk
+        self.out = {"admins" if one == desk else one: (why, now) for one, why in lost.items()}
         self._told = None
         await self.tell()
+
+    def away(self) -> dict[str, str]:
+        """The places that we are out of, with the reason; what a look has since found to be right
+        (made, or private again) is not among them."""
+        scene = self.scene
+        lost = {"admins" if one == scene.desk else one for one in scene.lost}
+        heard = ("put-out", "gone")  # of these we are told when they end
+        return {at: why for at, (why, _) in self.out.items() if why in heard or at in lost}
 
     async def change(self, change: Out | Back) -> None:
         """We were put out of a place, or are back; what came late and is older changes nothing."""
@@ -40,9 +49,13 @@ class Sight:
         if not place or change.at < self._at.get(change.channel, change.at):
             return
         self._at[change.channel] = change.at
+        alias = self.scene.desk if place == "admins" else place
         if isinstance(change, Out):
             self.out.setdefault(place, (change.why, change.at))
-        elif place in self.out:
+            self.scene.lost.setdefault(alias, "put-out")
+        elif self.scene.lost.get(alias) == "put-out":
+            del self.scene.lost[alias]
+        if isinstance(change, Back) and place in self.out:
             _, start = self.out.pop(place)
             await self.desk.missed(NAME, place, min(start, change.at), change.at)
         await self.tell()

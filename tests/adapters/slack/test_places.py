@@ -2,10 +2,15 @@
 
 from typing import Any
 
+import pytest
+
+from gatekeeper.domain.decisions import Admit
+from gatekeeper.domain.errors import PlatformDown
 from gatekeeper_slack.api import Api
 from gatekeeper_slack.places import Places, Plan
 from gatekeeper_slack.scene import Scene
 from tests.adapters.slack.world import PLACES, SlackWorld
+from tests.support.wait import eventually
 
 
 async def settle(world: SlackWorld, *people: str) -> None:
@@ -46,3 +51,52 @@ async def test_nobody_is_taken_in_where_somebody_could_do_it():
         await settle(world, ann, ben)
         assert people_in(world, "desk") == {ann}
         assert people_in(world, "club") == set()
+
+
+async def test_who_is_approved_while_the_bot_is_out_comes_in_once_it_is_back():
+    """It is no final no: whether Slack told us of it in time or not."""
+    async with SlackWorld() as world:
+        ada, bot, talk = await world.person(), world.team.bot_user, world.channel("talk")
+        when = world.clock.now()
+        for told in (True, False):
+            if told:
+                world.slack.world.part(world.team, talk, bot)
+            else:
+                talk.members.remove(bot)
+            await world.slack.quiet()
+            with pytest.raises(PlatformDown, match="talk: put-out"):
+                await world.platform.perform(Admit(who=ada), f"admit/{told}", when)
+            assert await world.places(ada) == 0
+            world.slack.world.join(world.team, talk, bot)
+            await world.slack.quiet()
+        await eventually(lambda: not world.platform._scene.lost, what="it knows that it is back")
+        assert (await world.platform.perform(Admit(who=ada), "admit", when)).changed
+        assert await world.places(ada) == 2
+
+
+async def test_an_admins_channel_made_private_again_is_used_without_a_new_start(monkeypatch):
+    monkeypatch.setattr("gatekeeper_slack.places._AGAIN", 0.0)
+    async with SlackWorld() as world:
+        await world.platform.stop()
+        world.channel("desk").kind = "channel"
+        world.token.scopes |= {"channels:read"}
+        await world.listen()
+        with pytest.raises(PlatformDown, match="not-private"):
+            await world.platform.admins()
+        world.channel("desk").kind = "group"
+        assert await world.platform.admins() == ()
+        assert world.platform.health().ok
+
+
+async def test_back_in_the_admins_channel_after_a_start_outside_it():
+    async with SlackWorld() as world:
+        bot, desk = world.team.bot_user, world.channel("desk")
+        await world.platform.stop()
+        desk.members.remove(bot)
+        await world.listen()
+        health = world.platform.health()
+        assert (health.code, health.detail) == ("put-out", "admins: put-out")
+        world.slack.world.join(world.team, desk, bot)
+        await world.slack.quiet()
+        await eventually(lambda: world.platform.health().ok, what="it hears and decides again")
+        assert await world.platform.admins() == ()
