@@ -24,7 +24,7 @@ OTHERS = ("alice", "boris", "ada", "bob", "mallory", "mia", "kim", "otto")
 WHY_ADA = "I repair ship clocks and would love to learn from your makers."
 WHY_BOB = "I write about harbours and like to read what you talk about."
 WHY_MIA = "I sew sails and want to meet your makers."
-APPROVE, ASK, DECLINE, HERE, GO_ON = "✅", "❓", "❌", "✋", "▶"
+APPROVE, ASK, DECLINE, RECUSE, HERE, GO_ON = "✅", "❓", "❌", "🙈", "✋", "▶"
 
 
 class Chapters:

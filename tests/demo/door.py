@@ -15,6 +15,7 @@ from tests.demo.chapters import (
     OLD_HANDS,
     OTHERS,
     READERS,
+    RECUSE,
     SPACE,
     TALKER,
     WHY_ADA,
@@ -233,9 +234,9 @@ class Door(Chapters):
             assert WHY_ADA in card.body and "I have read" in card.body, card.body
             assert "0 of 2" in card.body and "Known to us" in card.body, card.body
             assert "Account made" not in card.body, card.body
-        async with self.step("the bot has set ✅ ❓ ❌, so that a tap decides"):
+        async with self.step("the bot has set ✅ ❓ ❌ 🙈, so that a tap decides"):
             pressed = await alice.reactions(keepers, card.id)
-            assert {strip(key) for key in pressed} == {APPROVE, ASK, DECLINE}, pressed
+            assert {strip(key) for key in pressed} == {APPROVE, ASK, DECLINE, RECUSE}, pressed
         async with self.step("Gil, who has no right, is told so in private; nothing changes"):
             await gil.react(keepers, card.id, APPROVE)
             chat = await gil.wait_for_invite(lambda i: i.direct)
