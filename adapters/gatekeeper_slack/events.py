@@ -295,7 +295,10 @@ def commanded(scene: Scene, fields: Raw, now: datetime) -> Heard:
     event_id = f"command:{who.account}:{_text(fields.get('trigger_id'))[:100]}"
     sign = _used(who, Kind.COMMAND, now, event_id)
     said = text[:TEXT] or "help"
-    return Heard(events.Wrote(who=who, at=now, event_id=event_id, place="direct", text=said), sign)
+    wrote = events.Wrote(
+        who=who, at=now, event_id=event_id, place="direct", text=said, command=True
+    )
+    return Heard(wrote, sign)
 
 
 def _used(who: Identity, kind: Kind, at: datetime, event_id: str) -> Sign:

@@ -122,6 +122,7 @@ class Wrote(Happening):
     thread: str = ""
     room: str = ""
     unreadable: bool = False  # encrypted, and we cannot read it
+    command: bool = False  # said by a command of the app, to which nothing is no answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,7 +77,9 @@ async def wrote(parts: Parts, event: Wrote) -> None:
             await _withdraw(tx, parts, event, account, now)
         elif word in HERE and freed is None:  # who was freed has been told so already
             await _say(tx, parts, event, "here-heard", now)
-        elif not await _answered(tx, parts, event, account, now) and word in ASKS:
+        elif await _answered(tx, parts, event, account, now):
+            pass
+        elif word in ASKS or event.command:
             await _status(tx, parts, event, account, now)
 
 

@@ -126,9 +126,11 @@ async def _unrecognised(tx: Tx, parts: Parts, event: Arrived, now: datetime) -> 
         "account": event.who.account,
         "awaited": ", ".join(f"{app.name} (#{app.id})" for app in awaited[:10]),
     }
+    unseen = as_address(event.email) is None
+    code = "outside.unseen-address" if unseen else "outside.unrecognised"
     await order(
         tx,
-        Post(place="admins", text=parts.say("outside.unrecognised", values)),
+        Post(place="admins", text=parts.say(code, values)),
         platform=parts.admin_platform,
         key=f"arrival:{passes.digest(parts, str(event.who))[:24]}",
         purpose=ARRIVAL,

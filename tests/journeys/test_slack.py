@@ -55,6 +55,16 @@ async def test_somebody_applies_and_two_buttons_let_them_in(club: Club) -> None:
     assert set(club.joined("ada").values()) == {1}
 
 
+async def test_a_command_that_says_nothing_to_us_is_answered_all_the_same(club: Club) -> None:
+    """By what one can do here, in the words of this platform."""
+    noa = club.stage.person("noa")
+    noa.tell_app("Good morning")  # in a chat people may say what they like
+    await noa.command("/gatekeeper", "leave <!channel>")
+    told = await club.stage.told("noa", "write /gatekeeper in any channel")
+    assert "space" not in shown(told)
+    assert len(club.stage.found(noa.chat, "I keep the door")) == 1
+
+
 async def test_somebody_is_declined_and_told_why(club: Club) -> None:
     card = await club.applied("bob")
     await club.stage.press("alice", club.keepers, card, DECLINE)

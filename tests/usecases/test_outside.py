@@ -179,6 +179,8 @@ async def test_another_address_lets_nobody_in_and_goes_to_the_admins(club, email
     assert not await club.find(Order, purpose="invitation")
     [told] = [m for m in club.said_in("admins") if "Nobody was let in" in m.text]
     assert f"Zoe (#{number})" in told.text
+    seen = "none of those whose addresses" in told.text  # said only where we were told theirs
+    assert seen == ("@" in email)
     await arrive(club, other, email)
     assert len([m for m in club.said_in("admins") if "Nobody was let in" in m.text]) == 1
 
