@@ -127,7 +127,7 @@ async def _apply(stage: Stage, guest: MatrixPerson, first: MatrixPerson) -> Card
 
 
 async def _choices(person: MatrixPerson, room: str, event: str) -> bool:
-    return len(await person.reactions(room, event)) == 3
+    return len(await person.reactions(room, event)) == 4
 
 
 # ---- the floor ----

@@ -108,9 +108,9 @@ class _Club:
 
         async def set_out() -> bool:
             pressed = await alice.reactions(keepers, card.id)
-            return {strip(key) for key in pressed} == {"✅", "❓", "❌"}
+            return {strip(key) for key in pressed} == {"✅", "❓", "❌", "🙈"}
 
-        await eventually(set_out, PATIENCE, every=1, what=f"{name}'s ✅ ❓ ❌")
+        await eventually(set_out, PATIENCE, every=1, what=f"{name}'s ✅ ❓ ❌ 🙈")
         return card
 
     async def approve(self, card: RoomEvent) -> None:
