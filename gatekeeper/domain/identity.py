@@ -130,11 +130,14 @@ class Address:
 
 
 def as_address(typed: str) -> str | None:
-    """The e-mail address in what was typed, its domain in small letters; None where it is none.
+    """The e-mail address in what was typed, in small letters; None where it is none.
 
-    Source: RFC 5321, 4.1.2, without quoted and international local parts.
+    A platform tells addresses in small letters, and nobody becomes another person by a capital.
+
+    Source: RFC 5321, 4.1.2, without quoted and international local parts; unlike 2.4 the part
+    before the @ is one mailbox however it is written, as nearly every mail server has it.
     """
     match = _ADDRESS.fullmatch(typed.strip())
     if match is None or len(typed.strip()) > LONGEST_ADDRESS or len(match[1]) > 64:
         return None
-    return f"{match[1]}@{match[2].lower()}"
+    return f"{match[1]}@{match[2]}".lower()

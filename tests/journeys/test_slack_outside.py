@@ -13,7 +13,7 @@ from tests.support.wait import eventually
 from tests.test_mail import Server, listening
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
-ADDRESS = "Zoe.Q@post.example"
+ADDRESS = "zoe.q@post.example"
 
 
 class Mailed(Line):

