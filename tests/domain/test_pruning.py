@@ -9,6 +9,7 @@ from gatekeeper.domain.decisions import Verdict
 from gatekeeper.domain.memberships import State
 from gatekeeper.domain.pruning import (
     FEW,
+    WAITING,
     Brake,
     Candidate,
     grace_over,
@@ -126,7 +127,7 @@ def test_a_plan_is_held_by_its_brake_and_by_nothing_else(them, count, percent):
     plan = plan_sweep(them, Brake(count=count, percent=percent), NOW)
     assert free.held == ""
     assert (plan.notify, plan.remove, plan.counts) == (free.notify, free.remove, free.counts)
-    fresh = [x for x in plan.remove if x.candidate.membership.state is State.NOTICED]
+    fresh = [x for x in plan.remove if x.candidate.membership.state in WAITING]
     touched = len(plan.notify) + len(fresh)
     assert bool(plan.held) == (touched > count or touched > len(them) * percent / 100)
     assert sum(plan.counts.values()) == len(them)
