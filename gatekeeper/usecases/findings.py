@@ -120,18 +120,24 @@ async def _mend(tx: Tx, parts: Parts, row: Finding, by: str, now: datetime) -> N
 
 
 async def find(tx: Tx, name: str) -> list[Finding]:
-    """The open findings that are called so: by #number, account, or its first part; more than one
+    """The open findings that are called so: by #number, account, or its short name; more than one
     where it does not say which."""
     rows = await tx.find(Finding, ended_at=None)
-    wanted = name.strip(",.;").lower().removeprefix("matrix:")
+    wanted = name.strip(",.;<>").lower().removeprefix("matrix:").removeprefix("slack:")
     for exact in (
         [row for row in rows if wanted == f"#{row.id}"],
         [row for row in rows if wanted == row.subject.lower()],
-        [row for row in rows if wanted.lstrip("@") == row.subject.lower()[1:].split(":")[0]],
+        [row for row in rows if wanted.lstrip("@") == _short(row.subject.lower())],
     ):
         if exact:
             return exact
     return []
+
+
+def _short(account: str) -> str:
+    """What people call an account by: ann of @ann:server, u1 of t1:u1."""
+    first, _, second = account.partition(":")
+    return first[1:] if first.startswith("@") else second or account
 
 
 async def take_in(parts: Parts, number: int, by: str) -> None:

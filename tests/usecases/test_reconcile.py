@@ -1,5 +1,7 @@
 """Who is inside, who should be, which doors stand open: found, told, and put right by a word."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from gatekeeper.domain import events
@@ -395,3 +397,28 @@ async def test_a_press_that_changes_nothing_is_told_so(club):
     await club.platform.take_chat(club.alice)
     await club.settle()
     assert "left to put right" in club.told(club.alice)[-1].text
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("slack:T1:U1", ["T1:U1"]),
+        ("T1:U1", ["T1:U1"]),
+        ("<@U1>", ["T1:U1"]),
+        ("@u2,", ["T1:U2"]),
+        ("T1", []),
+        ("matrix:@ann:example.org", ["@ann:example.org"]),
+        ("@ann", ["@ann:example.org"]),
+        ("@", []),
+        ("house", ["house"]),
+    ],
+)
+async def test_who_is_meant_by_a_name_on_either_platform(name, meant):
+    """As lists show accounts, as people write them, and as Slack tells a mention."""
+
+    class Rows:
+        async def find(self, kind, **wanted):
+            subjects = ("T1:U1", "T1:U2", "@ann:example.org", "house")
+            return [SimpleNamespace(id=i, subject=one) for i, one in enumerate(subjects, 1)]
+
+    assert [row.subject for row in await findings.find(Rows(), name)] == meant
