@@ -33,7 +33,7 @@ __all__ = ["ADMINS", "SPACE", "DoorShut", "FakePlatform", "Message"]
 class FakePlatform(FakePeople):
     """An in-memory Platform, and (from FakePeople) the hands of all people on it.
 
-    Failures to order: `down`, `lost`, `busy`, `refuse`, `lose_answers`.
+    Failures to order: `down`, `lost`, `busy`, `refuse`, `lose_answers`, `break_off`.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class FakePlatform(FakePeople):
         self._refused: dict[str, str] = {}
         self._lost = 0
         self._losing: type[object] = object
+        self._breaking = 0
         self._sent: dict[str, str] = {}  # key to ref
 
     # ---- failures to order -----------------------------------------------------------------
@@ -70,6 +71,10 @@ class FakePlatform(FakePeople):
     def lose_answers(self, times: int = 1, kind: type[object] = object) -> None:
         """The next `times` actions of a kind take effect, but their answer does not arrive."""
         self._lost, self._losing = times, kind
+
+    def break_off(self, times: int = 1) -> None:
+        """The next `times` removals come as far as the rooms; then the platform is away."""
+        self._breaking = times
 
     # ---- Platform --------------------------------------------------------------------------
 
@@ -173,6 +178,10 @@ class FakePlatform(FakePeople):
         inside = account.places.get(SPACE) == "join"
         if action.stay_in:
             return self._to_guests(account, action.stay_in) if inside else self._receipt(False)
+        if self._breaking and inside:
+            self._breaking -= 1
+            self._to_guests(account, SPACE)
+            raise PlatformDown(self.name, "broken off")
         account.places = {p: s for p, s in account.places.items() if p not in there}
         self._put_out(action.who, action.reason, inside)
         return self._receipt(True)

@@ -63,12 +63,14 @@ class Progressed:
         )
 
     @property
-    def soft(self) -> tuple[Identity, ...]:
-        """The accounts that it took out of rooms, of some perhaps, while they stay inside."""
+    def partly(self) -> tuple[Identity, ...]:
+        """The accounts that it took out of rooms, of some perhaps, while they stay inside: as
+        guests, or because it was begun and has not come to its end."""
         return tuple(
             who
             for who, one in self.by_account.items()
-            if one.progress in (Progress.DONE, Progress.FAILED) and softly(one)
+            if (one.progress in (Progress.DONE, Progress.FAILED) and softly(one))
+            or (one.progress is not Progress.DONE and one.begun_at is not None)
         )
 
 

@@ -69,7 +69,8 @@ async def set_free(
     """Back to ACTIVE with all that was begun undone; also the record's number of this.
 
     A removal on its way is left to its last look: if it has just been carried out, its Receipt is
-    still needed to bring them back. Where it is done already, they are asked back at once.
+    still needed to bring them back. Where it is done already, they are asked back at once, and
+    into the rooms where it has begun.
     Whoever frees several draws the card once for all, with `redraw` false here.
     """
     on_card = member.state not in (State.NOTICED, State.GUEST)
@@ -83,7 +84,7 @@ async def set_free(
     await cancel(tx, subject_of(member), ("notice",), decision.code)
     await end_links(tx, member, now)
     await letting_go.restore(tx, parts, member, so_far.outside, now)
-    out_of_rooms = [who for who in accounts or so_far.soft if who not in so_far.outside]
+    out_of_rooms = [who for who in accounts or so_far.partly if who not in so_far.outside]
     await letting_go.restore(tx, parts, member, tuple(out_of_rooms), now, rooms=True)
     item = await removals.last_item(tx, member)
     if item is not None and not item.outcome:

@@ -351,6 +351,26 @@ async def test_a_sign_that_crosses_the_removal_brings_them_back(club):
     assert await club.state(carl) is State.ACTIVE
 
 
+@pytest.mark.parametrize("how", ["sign", "exempt"])
+async def test_a_removal_that_broke_off_and_is_called_off_gives_the_rooms_back(club, how):
+    """They were out of the rooms, and not yet out of the club, when something spoke for them."""
+    [carl] = await club.to_planned("carl")
+    before = dict(club.platform.people[carl.account].places)
+    club.platform.break_off()
+    await club.platform.press(club.alice, club.removals().ref, "✅")
+    order = await club.one(Order, purpose="removal")
+    await club.performer.perform(order.id, order.attempt)
+    assert club.platform.people[carl.account].places == {"space": "join"}
+    account = await club.member(carl)
+    async with club.store.transaction(CLUB) as tx:
+        how_seen = "chat" if how == "sign" else "exempt"
+        await stage_ends.alive(tx, club.parts, account.person_id, club.clock.now(), how_seen)
+    await club.pass_time(seconds=5)
+    places = club.platform.people[carl.account].places
+    assert places == {place: "join" if place == "space" else "invite" for place in before}
+    assert await club.state(carl) is State.ACTIVE
+
+
 async def test_a_removal_that_is_refused_can_be_tried_again(club):
     [carl] = await club.to_planned("carl")
     club.platform.refuse(carl, "no-power")
