@@ -125,7 +125,9 @@ class SlackSettings(BaseModel):
             under `base_url` of the pages.
         app_token: xapp-…, for Socket Mode: we open the lines, nothing has to reach us.
         signing_secret: of the app, where Slack calls /slack/events under `base_url` of the pages.
-        api_url: base of the Web API.
+        admin_token: of an owner or administrator (xoxp-…), for what only they may do: inviting into
+            the workspace and deactivating accounts, on Business+ and Enterprise.
+        api_url, scim_url: base of the Web API, and of provisioning with its version.
         pace: how many times as often as Slack's limits say it may be called.
     """
 
@@ -142,7 +144,10 @@ class SlackSettings(BaseModel):
     app_token_file: Readable | None = None
     signing_secret: SecretStr | None = None
     signing_secret_file: Readable | None = None
+    admin_token: SecretStr | None = None
+    admin_token_file: Readable | None = None
     api_url: Address = "https://slack.com/api"
+    scim_url: Address = "https://api.slack.com/scim/v2"
     pace: float = Field(default=1.0, gt=0, le=1000)
 
     @model_validator(mode="after")

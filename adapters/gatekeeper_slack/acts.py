@@ -9,6 +9,7 @@ from typing import Any, Final
 from gatekeeper.domain.decisions import (
     Action,
     Admit,
+    Bring,
     Mend,
     Post,
     Receipt,
@@ -21,7 +22,9 @@ from gatekeeper.domain.errors import PlatformDown, PlatformRefused
 from gatekeeper.domain.identity import Identity
 from gatekeeper.ports import Clock
 from gatekeeper_slack import cards, events
+from gatekeeper_slack.accounts import Accounts
 from gatekeeper_slack.api import Api, Refusal
+from gatekeeper_slack.outsiders import Outsiders
 from gatekeeper_slack.people import People
 from gatekeeper_slack.scene import NAME, Scene
 
@@ -38,11 +41,15 @@ class Acts:
 
     Attributes:
         since: when this process began; what was ordered before may have been sent by another.
+        deactivates: with a removal the account in the workspace ends, too.
     """
 
     api: Api
     scene: Scene
     people: People
+    accounts: Accounts
+    outsiders: Outsiders
+    deactivates: bool = False
     clock: Clock
     since: datetime
     _chats: dict[str, str] = field(default_factory=dict)
@@ -64,6 +71,8 @@ class Acts:
                 return await self._post(action, once)
             case ShowCard():
                 return await self._show(action, once)
+            case Bring():
+                return await self.outsiders.bring(action)
 
     # ---- coming and going ----------------------------------------------------------------------
 
@@ -73,6 +82,8 @@ class Acts:
         user, there = self._ours(action.who), await self.people.just_seen(action.who)
         if action.rooms and self.scene.club not in there:
             return self._receipt(False)
+        if self.deactivates and not there:
+            await self.accounts.begin(action.who)
         rooms = [one for one in self.scene.rooms.values() if one and one not in there]
         new: list[str] = []
         try:
@@ -96,7 +107,8 @@ class Acts:
         return True
 
     async def _remove(self, action: Remove) -> Receipt:
-        """Out of every channel, the club's own last; a guest stays in that one."""
+        """Out of every channel, the club's own last; a guest stays in that one. Then the account
+        ends, where the policy says so; what the workspace does not allow is left to the admins."""
         if action.stay_in and self.scene.rooms.get(action.stay_in) != self.scene.club:
             raise PlatformRefused(NAME, "no-such-room", action.stay_in)
         user, there = self._ours(action.who), await self.people.just_seen(action.who)
@@ -107,7 +119,10 @@ class Acts:
         for channel in channels:
             if channel in there:
                 changed |= await self._kick(channel, user)
-        return self._receipt(changed)
+        left = ""
+        if self.deactivates and not action.stay_in:
+            left = await self.accounts.end(action.who)
+        return Receipt(changed=changed, at=self.clock.now(), by_hand=left)
 
     async def _kick(self, channel: str, user: str) -> bool:
         self.scene.removed[channel, user] = self.clock.now()

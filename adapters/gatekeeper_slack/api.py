@@ -203,7 +203,7 @@ class Api:
         told = answer.data if isinstance(answer.data, dict) else {}
         error = str(told.get("error") or "")
         if answer.status_code == 429 or error in ("ratelimited", "rate_limited"):
-            wait = _wait(answer.headers)
+            wait = wait_of(answer.headers)
             self._blocked[method] = self._clock.now() + wait
             return PlatformBusy(NAME, wait, (method,))
         if answer.status_code >= 500 or error in _DOWN or not error:
@@ -250,7 +250,8 @@ def _written(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _wait(headers: Mapping[str, str]) -> timedelta:
+def wait_of(headers: Mapping[str, str]) -> timedelta:
+    """For how long a 429 asks us to wait."""
     try:
         seconds = float({key.lower(): value for key, value in headers.items()}["retry-after"])
     except (KeyError, ValueError):

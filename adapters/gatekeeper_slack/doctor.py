@@ -1,18 +1,18 @@
 """What `gatekeeper doctor` asks of a workspace, one Check a line."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Final
 
 from gatekeeper.domain.errors import PlatformDown, PlatformError, PlatformRefused
 from gatekeeper.ports import Check
+from gatekeeper_slack.abilities import Abilities, Ability, Can, Why
 from gatekeeper_slack.api import Api, Refusal
 from gatekeeper_slack.deciders import Deciders
 from gatekeeper_slack.scene import Scene
 from gatekeeper_slack.scopes import NEEDED, SCOPES
 
 _SKEW: Final = 60.0  # seconds; Slack's signatures are good for 300
-# What an error of `usergroups.list` says about what the workspace pays for.
-_PLANS: Final = {"plan_upgrade_required": "slack-plan-free", "missing_scope": "slack-plan-unknown"}
 
 
 async def examine(
@@ -24,6 +24,10 @@ async def examine(
     fault: Callable[[], str],
     deciders: Deciders,
     named: tuple[str, ...],
+    abilities: Abilities,
+    deactivates: bool,
+    ways: tuple[str, ...],
+    now: datetime,
 ) -> tuple[Check, ...]:
     """All lines; a workspace that is away or refuses the login ends them early.
 
@@ -33,6 +37,9 @@ async def examine(
         fault: code of what is wrong with an installation, "" for nothing.
         deciders: the user group whose members decide.
         named: whom the policy names as admins, as team:user.
+        abilities: what the workspace can do; looked at anew.
+        deactivates: the policy ends accounts with a removal.
+        ways: by which it lets people without an account be invited.
     """
     try:
         await enter()
@@ -50,7 +57,7 @@ async def examine(
         *_channels(scene),
         *await _admins(api, scene, named),
         *await _group(deciders),
-        await _plan(api),
+        *await _abilities(abilities, deactivates, ways, now),
     ]
     return tuple(lines)
 
@@ -123,12 +130,33 @@ async def _group(deciders: Deciders) -> tuple[Check, ...]:
         return (Check(False, "slack-group-refused", values),)
 
 
-async def _plan(api: Api) -> Check:
-    """What the workspace pays for, as far as a call for it says; it decides what we cannot do."""
+async def _abilities(
+    abilities: Abilities, deactivates: bool, ways: tuple[str, ...], now: datetime
+) -> list[Check]:
+    """What the workspace pays for, what we can do there for it, why not what, and what instead."""
     try:
-        await api.call("usergroups.list")
-    except Refusal as error:
-        return Check(True, _PLANS.get(error.error, "slack-plan-unknown"), {})
-    except PlatformError:
-        return Check(True, "slack-plan-unknown", {})
-    return Check(True, "slack-plan-paid", {})
+        found = await abilities.known(anew=True)
+    except PlatformError as error:
+        return [Check(True, "slack-plan-unknown", {"detail": str(error)})]
+    lines = [Check(True, f"slack-plan-{found.kind}", {})]
+    known = {can: found.of(can, now) for can in Can}
+    for why in Why:
+        lacking = [one.can for one in known.values() if one.why is why]
+        if lacking:
+            values = {"what": ", ".join(lacking)}
+            lines.append(Check(True, f"slack-cannot-{why}", values))
+    lines.append(Check(True, _inviting(known, ways), {}))
+    if deactivates:
+        able = known[Can.EXPEL].given or known[Can.DEACTIVATE].given
+        lines.append(Check(able, "slack-deactivates" if able else "slack-deactivates-not", {}))
+    return lines
+
+
+def _inviting(known: Mapping[Can, Ability], ways: tuple[str, ...]) -> str:
+    """How somebody without an account is invited: the first way that is there."""
+    for way in ways:
+        if way == "workspace" and (known[Can.INVITE].given or known[Can.PROVISION].given):
+            return "slack-invites-workspace"
+        if way == "connect" and known[Can.CONNECT].given:
+            return "slack-invites-connect"
+    return "slack-invites-by-hand"

@@ -1,6 +1,7 @@
 """SlackPlatform: a club in one workspace, behind the Platform port."""
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import re
@@ -8,10 +9,18 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from gatekeeper.domain.decisions import Action, Admit, Post, Receipt, Remove, ShowCard, Tell
+from gatekeeper.domain.decisions import (
+    Action,
+    Admit,
+    Bring,
+    Post,
+    Receipt,
+    Remove,
+    ShowCard,
+    Tell,
+)
 from gatekeeper.domain.errors import BadInput, PlatformBusy, PlatformDown, PlatformRefused
 from gatekeeper.domain.identity import Identity
-from gatekeeper.domain.reconcile import Holder, PlaceRule, Present, Rule
 from gatekeeper.ports import (
     Check,
     Clock,
@@ -24,20 +33,25 @@ from gatekeeper.ports import (
     Vault,
 )
 from gatekeeper_slack import doctor
+from gatekeeper_slack.abilities import Abilities
+from gatekeeper_slack.accounts import Accounts
 from gatekeeper_slack.acts import Acts
 from gatekeeper_slack.api import Api, Refusal
 from gatekeeper_slack.cards import symbol_of
 from gatekeeper_slack.events import account
 from gatekeeper_slack.groups import UserGroup
+from gatekeeper_slack.hands import Hands, probe
 from gatekeeper_slack.heard import Access, Revoked
 from gatekeeper_slack.listening import API, Intake
 from gatekeeper_slack.oauth import PATHS, Installed
+from gatekeeper_slack.outsiders import Outsiders
 from gatekeeper_slack.pace import Pace
 from gatekeeper_slack.patience import back_off, passing
 from gatekeeper_slack.people import People
 from gatekeeper_slack.places import Places, Plan
 from gatekeeper_slack.scene import NAME, Scene
 from gatekeeper_slack.screens import Looks
+from gatekeeper_slack.survey import survey
 from gatekeeper_slack.windows import Windows
 
 log = logging.getLogger(__name__)
@@ -84,13 +98,9 @@ class SlackPlatform:
         self._places = Places(self._api, Plan.read(club, places), vault, self._scene)
         group = str(places.get("adminGroup") or "")
         self._people = People(self._api, self._scene, clock, group)
-        self._acts = Acts(
-            api=self._api,
-            scene=self._scene,
-            people=self._people,
-            clock=clock,
-            since=clock.now(),
-        )
+        self._hands = Hands.read(settings, clock, self.pace)
+        self._abilities = Abilities(vault, clock, lambda: probe(self._api, self._hands))
+        self._acts = self._make_acts()
         self._url = url
         self._desk: FrontDesk | None = None
         self._intake: Intake | None = None
@@ -98,6 +108,29 @@ class SlackPlatform:
         self._tried = asyncio.Event()
         self._fault = Health(ok=False, code="not-listening")
         self._settled = False
+
+    def _make_acts(self) -> Acts:
+        scene, hands, given = self._scene, self._hands, self._given
+        return Acts(
+            api=self._api,
+            scene=scene,
+            people=self._people,
+            clock=self._clock,
+            since=self._clock.now(),
+            accounts=Accounts(
+                abilities=self._abilities, hands=hands, scene=scene, people=self._people
+            ),
+            outsiders=Outsiders(
+                abilities=self._abilities,
+                hands=hands,
+                scene=scene,
+                clock=self._clock,
+                api=self._api,
+                people=self._people,
+                ways=tuple(given.get("outside") or ()),
+            ),
+            deactivates=given.get("removal") == "deactivateAccount",
+        )
 
     @property
     def bot(self) -> Identity:
@@ -135,12 +168,19 @@ class SlackPlatform:
     async def _listen(self, intake: Intake) -> None:
         """Listen; anew where a new installation has taken the place of one that ended."""
         await self._begin(intake)
+        await self._look_what_it_can()
         if self._group is not None:
             self._following = asyncio.create_task(self._group.follow(), name="slack user group")
         while self._app is not None:
             await self._app.logins.renewed(self._turn)
             await intake.stop()
             await self._begin(intake)
+            await self._look_what_it_can(anew=True)  # another installation, other scopes
+
+    async def _look_what_it_can(self, *, anew: bool = False) -> None:
+        """Found now, nobody who acts has to wait for it."""
+        with contextlib.suppress(PlatformBusy, PlatformDown, PlatformRefused):
+            await self._abilities.known(anew=anew)
 
     async def _login(self, change: Revoked | Access) -> None:
         """Slack told what became of the installation."""
@@ -190,6 +230,7 @@ class SlackPlatform:
             self._intake = None
         self._settled = False
         await self._api.close()
+        await self._hands.close()
         if self._app is not None:
             await self._app.close()
 
@@ -251,6 +292,8 @@ class SlackPlatform:
                 return ("chat.update",)
             case Tell() | Post() | ShowCard():
                 return ("chat.postMessage",)
+            case Bring():
+                return ("users.lookupByEmail",)
             case _:
                 return ("users.conversations",)
 
@@ -313,32 +356,8 @@ class SlackPlatform:
     async def survey(self) -> Survey:
         """Who is where, and which channels are open or shared; anybody in the admins' channel
         may let people in, as Slack has it."""
-        members, admins = await self.members(), await self.admins()
-        inside, scene = {guest.identity for guest in members}, self._scene
-        only: dict[Identity, Present] = {}
-        rules: list[PlaceRule] = []
-        for alias, channel in {**scene.rooms, "admins": scene.admins}.items():
-            told = (await self._api.call("conversations.info", channel=channel))["channel"]
-            if found := _open(told):
-                rules.append(
-                    PlaceRule(
-                        place=alias, rule=Rule.JOIN, found=found, wanted="private", mendable=False
-                    )
-                )
-            for guest in await self._guests(channel):
-                if guest.identity not in inside:
-                    who = Present(identity=guest.identity, name=guest.name, place=alias)
-                    only.setdefault(guest.identity, who)
-        return Survey(
-            members=members,
-            only=tuple(only.values()),
-            rules=tuple(rules),
-            holders=tuple(
-                Holder(identity=one.identity, place="admins", power=max(one.power, 0))
-                for one in admins
-            ),
-            unseen=dict(scene.lost),
-        )
+        shared = "connect" in (self._given.get("outside") or ())
+        return await survey(self._api, self._scene, self._guests, may_share=shared)
 
     async def profile(self, who: Identity) -> Profile:
         """The name of an account; deactivated and unknown ones are refused."""
@@ -372,6 +391,10 @@ class SlackPlatform:
                 fault=lambda: self._app.logins.fault if self._app else "",
                 deciders=self._people.deciders,
                 named=tuple(map(str, self._given.get("admins", ()))),
+                abilities=self._abilities,
+                deactivates=self._given.get("removal") == "deactivateAccount",
+                ways=tuple(self._given.get("outside") or ()),
+                now=self._clock.now(),
             )
         finally:
             if line is not None:
@@ -389,10 +412,3 @@ class SlackPlatform:
         if heard.ok and (lost := self._scene.lacks()):
             return Health(ok=False, code="place-missing", detail=lost)
         return heard
-
-
-def _open(channel: Mapping[str, Any]) -> str:
-    """How a channel is open to others than its members; "" where it is not."""
-    if channel.get("is_ext_shared") or channel.get("is_shared"):
-        return "shared"
-    return "" if channel.get("is_private") else "public"

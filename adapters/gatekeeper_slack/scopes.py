@@ -11,6 +11,8 @@ WHY: Final[Mapping[str, str]] = {
     "channels:read": "know a channel of the club that somebody has made public",
     "chat:write": "post cards, questions and answers, and update them",
     "commands": "take /gatekeeper and the shortcuts",
+    "conversations.connect:write": "invite who has no account here to the club's channel, by Slack "
+    "Connect (paid plans)",
     "groups:history": "hear that somebody wrote in the club's private channels; no text is kept",
     "groups:read": "know who is in the club's private channels",
     "groups:write": "make the club's private channels, take people in and out",

@@ -225,7 +225,21 @@ class Mend:
     rule: Rule
 
 
-Action: TypeAlias = Admit | Retract | Remove | Tell | Post | ShowCard | Mend
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bring:
+    """Have somebody invited who has no account on the platform yet, to an address that is theirs.
+
+    Its Receipt's `ref` is the code of the way that was taken; "" where an admin has to do it. Where
+    there is an account with this very address already, nobody is invited, and its Receipt has it.
+    `look`: no more than look whether there is one.
+    """
+
+    who: Identity  # of the platform "email"
+    name: str = ""
+    look: bool = False
+
+
+Action: TypeAlias = Admit | Retract | Remove | Tell | Post | ShowCard | Mend | Bring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +251,8 @@ class Receipt:
         ref: the platform's own id of what was made (a message's event id), "" for none.
         waiting: nothing is wrong, but it reaches nobody yet (a chat not taken up).
         note: what an operator should know of a part that was left undone, "" for nothing.
+        by_hand: code of a sentence for the admins of what is left to them to do, "" for nothing.
+        account: whose the address is already, of a Bring.
     """
 
     changed: bool
@@ -244,6 +260,8 @@ class Receipt:
     ref: str = ""
     waiting: bool = False
     note: str = ""
+    by_hand: str = ""
+    account: Identity | None = None
 
 
 class Lane(StrEnum):

@@ -92,6 +92,20 @@ class Channel(Model):
     )
 
 
+class SlackRemoval(StrEnum):
+    """How far a removal goes on Slack."""
+
+    CHANNELS = "leaveChannels"
+    ACCOUNT = "deactivateAccount"
+
+
+class OutsideWay(StrEnum):
+    """How somebody without an account is invited, where the workspace can."""
+
+    WORKSPACE = "workspace"  # as a full member, by admin.users.invite or SCIM
+    CONNECT = "connect"  # to the club's channel alone, which is then shared
+
+
 class SlackSpec(Model):
     """The club's channels on Slack."""
 
@@ -117,6 +131,19 @@ class SlackSpec(Model):
         description="Id of a user group (S…; paid plans) whose list is kept that of the club's "
         "channel, guests left out: whoever is put on it by hand and is not in the club is taken "
         "off.",
+    )
+    removal: SlackRemoval = Field(
+        SlackRemoval.CHANNELS,
+        description="`deactivateAccount`: with a removal the person's account in the whole "
+        "workspace is deactivated, too (Business+ and Enterprise, with an administrator's token; "
+        "never that of an owner, administrator, guest or bot).",
+    )
+    outside: tuple[OutsideWay, ...] = Field(
+        (OutsideWay.WORKSPACE, OutsideWay.CONNECT),
+        max_length=2,
+        description="How an approved applicant without an account is invited, in this order, where "
+        "the workspace can; by hand where none of it works. `connect` shares the club's channel "
+        "with that person's organisation. Empty: by hand alone.",
     )
 
 

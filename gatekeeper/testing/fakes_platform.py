@@ -13,6 +13,7 @@ from gatekeeper.domain import events
 from gatekeeper.domain.decisions import (
     Action,
     Admit,
+    Bring,
     Mend,
     Post,
     Receipt,
@@ -50,6 +51,8 @@ class FakePlatform(FakePeople):
         self._lost = 0
         self._losing: type[object] = object
         self._breaking = 0
+        self.brings = ""  # the way by which a Bring invites, "" for by hand
+        self.addresses: dict[str, Identity] = {}  # whose account has an address
         self._sent: dict[str, str] = {}  # key to ref
 
     # ---- failures to order -----------------------------------------------------------------
@@ -143,6 +146,13 @@ class FakePlatform(FakePeople):
                 return self._show(action, key)
             case Mend():
                 return self._receipt(self.rules.pop((action.place, action.rule), None) is not None)
+            case Bring(who=who, look=look):
+                return self._bring(who.account, look=look)
+
+    def _bring(self, address: str, *, look: bool) -> Receipt:
+        known = self.addresses.get(address)
+        way = "" if look or known is not None else self.brings
+        return Receipt(changed=bool(way), at=self.clock.now(), ref=way, account=known)
 
     def _admit(self, action: Admit) -> Receipt:
         account = self._account(action.who)

@@ -34,6 +34,7 @@ from gatekeeper.domain.clubs import (
 from gatekeeper.domain.decisions import (
     Action,
     Admit,
+    Bring,
     Card,
     Choice,
     Lane,
@@ -73,6 +74,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Retract(who=ADA, reason=LETTERS),
     Remove(who=ADA, reason=LETTERS),
     Mend(place="admins", rule=Rule.HISTORY),
+    Bring(who=Identity("email", "ada@example.org"), name=LETTERS),
     Tell(who=ADA, text=LETTERS, links=(Link("form", "https://a.example/?b=c"),), choices=CHOICES),
     Post(place="admins", text=LETTERS, thread="$t", choices=CHOICES, mentions=(ADA, BOB)),
     ShowCard(

@@ -17,6 +17,7 @@ from gatekeeper.domain.applications import advance as advance_application
 from gatekeeper.domain.clubs import Budget, EarlyPress, Finding, Pass, Proof, StandingCard, Tally
 from gatekeeper.domain.decisions import (
     Admit,
+    Bring,
     Card,
     Decision,
     Lane,
@@ -378,6 +379,8 @@ def _blank(one: Order, nobody: Mapping[Identity, Identity]) -> Any:
             return replace(action, card=Card(title="", status=""))
         case Admit() | Retract() | Remove():
             return replace(action, who=nobody.get(action.who, action.who), reason="")
+        case Bring():
+            return replace(action, who=nobody.get(action.who, action.who), name="")
         case Mend():
             return action  # of a place; nobody is named
 

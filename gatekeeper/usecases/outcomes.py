@@ -4,7 +4,7 @@ from datetime import datetime
 
 from gatekeeper.domain.applications import Application
 from gatekeeper.domain.decisions import Lane, Order, Post, Receipt
-from gatekeeper.domain.identity import EMAIL
+from gatekeeper.domain.identity import EMAIL, Account
 from gatekeeper.domain.memberships import Dispute
 from gatekeeper.ports import Standing, Tx
 from gatekeeper.usecases import (
@@ -16,6 +16,7 @@ from gatekeeper.usecases import (
     erase,
     findings,
     invitations,
+    outside,
     outside_card,
     removals,
     review,
@@ -39,6 +40,8 @@ async def may_still(
         return await stages.may_still(tx, parts, placed, now, standing)
     if placed.purpose in {"code", "form-link"}:
         return await apply.code_still_open(tx, placed, now)
+    if placed.purpose == outside_card.BRING:
+        return await outside.still_to_bring(tx, placed)
     if placed.purpose == email.CODE:
         return await email.code_still_open(tx, placed, now)
     if placed.purpose in {"invitation", "retract", "invitation-reminder"}:
@@ -50,6 +53,8 @@ async def on_receipt(
     tx: Tx, parts: Parts, done: Order, receipt: Receipt, now: datetime, *, inside: bool
 ) -> None:
     """What follows from a Receipt, in the transaction that saves it."""
+    if receipt.by_hand:
+        await _left_to_admins(tx, parts, done, receipt.by_hand, now)
     if done.subject.startswith(erase.SUBJECT):
         await erase.forget_whom(tx, done)
     elif done.subject.startswith(findings.PREFIX):
@@ -60,6 +65,8 @@ async def on_receipt(
         return
     elif done.purpose == "invitation":
         await admit.on_invited(tx, parts, done, receipt, now, inside=inside)
+    elif done.purpose == outside_card.BRING:
+        await outside.brought(tx, parts, done, receipt, now)
     else:
         await cards.on_receipt(tx, done, receipt)
         if done.subject.startswith(outside_card.SUBJECT):
@@ -86,6 +93,9 @@ async def on_failure(
         await stages.on_failure(tx, parts, failed, reason, now)
     elif failed.purpose == "invitation":
         await invitations.on_refused(tx, parts, failed, reason, now)
+    elif failed.purpose == outside_card.BRING:
+        app = await tx.get(Application, number_of(failed.subject))
+        await outside_card.refresh(tx, parts, app, now)  # by hand, then
     if failed.purpose in {"failure", "code", "form-link", "cannot-read", email.CODE}:
         # A report that cannot be posted stands in the log and in `doctor`. Where a stranger asked
         # for a code or a link, or opened a chat, nobody has proven anything: the admins are not
@@ -100,12 +110,33 @@ async def on_failure(
             "detail": detail,
         },
     )
+    text = "\n".join(filter(None, (text, parts.remedy(f"platform-refused.{reason}"))))
     await order(
         tx,
         Post(place="admins", text=text),
         platform=parts.admin_platform if failed.platform == EMAIL else failed.platform,
         key=f"order:{failed.id}/failure",
         purpose="failure",
+        subject="club",
+        lane=Lane.CARD,
+        now=now,
+    )
+
+
+async def _left_to_admins(tx: Tx, parts: Parts, done: Order, code: str, now: datetime) -> None:
+    """A platform has done its part, and a person has to do the rest."""
+    who = getattr(done.action, "who", None)
+    account = await tx.first(Account, identity=who) if who is not None else None
+    values = {
+        "name": account.name if account is not None else str(who or ""),
+        "account": who.account if who is not None else "",
+    }
+    await order(
+        tx,
+        Post(place="admins", text=parts.say(code, values)),
+        platform=done.platform,
+        key=f"order:{done.id}/by-hand",
+        purpose="by-hand",
         subject="club",
         lane=Lane.CARD,
         now=now,

@@ -4,20 +4,23 @@ Nobody is known by a name. Whoever comes with another address, or by an account 
 as somebody else's, is left to the admins.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from gatekeeper.domain.applications import Application, State
-from gatekeeper.domain.decisions import Decision, Lane, Post, Verdict
+from gatekeeper.domain.decisions import Decision, Lane, Order, Post, Receipt, Verdict
 from gatekeeper.domain.events import Arrived
 from gatekeeper.domain.identity import EMAIL, Account, Address, Identity, as_address
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import passes, review
+from gatekeeper.usecases import outside_card, passes, review
 from gatekeeper.usecases.invitations import NOT_TAKEN_UP, lapse
-from gatekeeper.usecases.naming import subject_of
+from gatekeeper.usecases.naming import number_of, subject_of
 from gatekeeper.usecases.outside_card import is_outside
 from gatekeeper.usecases.parts import Parts, account_of, once, order, record, tell
 
-ARRIVAL = "arrival"  # purpose of what the admins are told of those whom we do not recognise
+LAST_LOOK: Final = "look-last"
+LOOKING: Final = timedelta(hours=1)  # at most for the last look, where the platform is away
+ARRIVAL: Final = "arrival"  # purpose of what the admins are told of those whom we do not recognise
 
 
 async def keep_address(tx: Tx, app: Application, now: datetime) -> Account:
@@ -140,13 +143,49 @@ async def _unrecognised(tx: Tx, parts: Parts, event: Arrived, now: datetime) -> 
     )
 
 
+async def still_to_bring(tx: Tx, placed: Order) -> bool:
+    """Whether somebody is to be invited still: no account has taken the address's place."""
+    app = await tx.get(Application, number_of(placed.subject))
+    return app.state is State.APPROVED and is_outside(app)
+
+
+async def brought(tx: Tx, parts: Parts, done: Order, receipt: Receipt, now: datetime) -> None:
+    """They are invited, or nobody could; an account with their address that is there is let in."""
+    app = await tx.get(Application, number_of(done.subject))
+    if receipt.account is not None and app.state is State.APPROVED and is_outside(app):
+        address = app.identity.account
+        found = await recognise(tx, parts, receipt.account, app.name, address, now)
+        if found is not None:
+            app = found
+            await review.invite(tx, parts, app, app.reason_text, now)
+    elif done.key.endswith(LAST_LOOK):
+        app = await tx.change(app, due_at=now)  # it need not be waited for any longer
+    await review.refresh(tx, parts, app, now)
+
+
+async def look_for_all(parts: Parts) -> None:
+    """Whoever came while nobody told us is let in: each day each address is looked for once."""
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        for app in await tx.find(Application, state=State.APPROVED):
+            if is_outside(app):
+                await outside_card.bring(tx, parts, app, now, f"look-{now:%Y-%m-%d}")
+
+
 async def due(parts: Parts, app: Application) -> None:
-    """Nobody has come with the address for as long as an invitation stands: it ends."""
+    """Nobody has come with the address for as long as an invitation stands: it ends, after one more
+    look whether they came and we were not told."""
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()
         app = await tx.get(Application, app.id)
         over = app.due_at is not None and app.due_at <= now
-        if app.state is State.APPROVED and is_outside(app) and over:
+        if not (app.state is State.APPROVED and is_outside(app) and over):
+            return
+        subject = f"{outside_card.SUBJECT}{app.id}"
+        if not await tx.count(Order, key=f"{subject}/{LAST_LOOK}"):
+            await outside_card.bring(tx, parts, app, now, LAST_LOOK)
+            await tx.change(app, due_at=now + LOOKING)
+        else:
             await lapse(tx, parts, app, NOT_TAKEN_UP, "schedule", now)
             await tell(
                 tx,

@@ -8,15 +8,16 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gatekeeper.domain.applications import Application, State
-from gatekeeper.domain.decisions import Card, Lane, Link, Order
+from gatekeeper.domain.decisions import Bring, Card, Lane, Link, Order, Progress
 from gatekeeper.domain.errors import Value
-from gatekeeper.domain.identity import EMAIL
+from gatekeeper.domain.identity import EMAIL, as_address
 from gatekeeper.ports import ByHand, Tx
 from gatekeeper.usecases import cards, passes
 from gatekeeper.usecases.naming import subject_of
-from gatekeeper.usecases.parts import Parts, tell
+from gatekeeper.usecases.parts import Parts, order, tell
 
 SUBJECT: Final = "invite:"
+BRING: Final = "bring"  # purpose of the Order that has them invited
 _STATUS_VALID: Final = timedelta(days=7)
 
 
@@ -49,8 +50,8 @@ async def letter_links(tx: Tx, parts: Parts, app: Application, now: datetime) ->
 
 
 async def approved(tx: Tx, parts: Parts, app: Application, told: str, now: datetime) -> Application:
-    """The admins are asked to invite them by hand, for as long as an invitation stands; they are
-    told what will come."""
+    """They are invited as the platform can, else an admin is asked to do it by hand; it counts for
+    as long as an invitation stands. They are told what will come."""
     app = await tx.change(app, due_at=now + parts.policy.club.spec.invitation.ends_after)
     values: dict[str, Value] = {"club": parts.policy.title, "why": told}
     await tell(
@@ -65,7 +66,24 @@ async def approved(tx: Tx, parts: Parts, app: Application, told: str, now: datet
         lane=Lane.ADMISSION,
         links=await letter_links(tx, parts, app, now),
     )
+    await bring(tx, parts, app, now)
     return app
+
+
+async def bring(tx: Tx, parts: Parts, app: Application, now: datetime, look: str = "") -> None:
+    """Order that they are invited; with `look` (what for) no more than a look for their account."""
+    await order(
+        tx,
+        Bring(
+            who=app.identity, name=app.name if as_address(app.name) is None else "", look=bool(look)
+        ),
+        platform=platform(parts) or parts.admin_platform,
+        key=f"{SUBJECT}{app.id}/{look or BRING}",
+        purpose=BRING,
+        subject=f"{SUBJECT}{app.id}",
+        lane=Lane.ADMISSION,
+        now=now,
+    )
 
 
 async def refresh(tx: Tx, parts: Parts, app: Application, now: datetime) -> None:
@@ -76,23 +94,25 @@ async def refresh(tx: Tx, parts: Parts, app: Application, now: datetime) -> None
     asked = app.state is State.APPROVED and is_outside(app)
     if not asked and not await tx.count(Order, purpose=cards.CARD, subject=subject):
         return
-    await cards.show(tx, parts, subject, _draw(parts, app), now)
+    placed = await tx.find(Order, purpose=BRING, subject=subject)
+    first = next((one for one in placed if not getattr(one.action, "look", False)), None)
+    await cards.show(tx, parts, subject, _draw(parts, app, first), now)
 
 
-def _draw(parts: Parts, app: Application) -> Card:
+def _draw(parts: Parts, app: Application, placed: Order | None) -> Card:
     values = _where(parts, "") | {
         "club": parts.policy.title,
         "applicant": app.name,
         "number": app.id,
         "account": app.identity.account,
     }
-    way = parts.say(_way(parts), values)
     facts: list[tuple[str, str]] = []
     lines: tuple[str, ...] = ()
     if app.state is State.APPROVED and is_outside(app):
-        code = "outside.card.asked"
+        code, way = _how(parts, placed)
         facts = [(parts.say("outside.card.address"), app.identity.account)]
-        facts.append((parts.say("outside.card.way"), way))
+        if way:
+            facts.append((parts.say("outside.card.way"), parts.say(way, values)))
         lines = (parts.say("outside.card.exactly", values),)
     elif app.state in {State.APPROVED, State.INVITED, State.ADMITTED}:
         code = "outside.card.arrived"
@@ -104,6 +124,15 @@ def _draw(parts: Parts, app: Application) -> Card:
         facts=tuple(facts),
         lines=lines,
     )
+
+
+def _how(parts: Parts, placed: Order | None) -> tuple[str, str]:
+    """Codes of how far the invitation is, and of the way."""
+    if placed is not None and placed.progress is Progress.DUE:
+        return "outside.card.begun", ""
+    if placed is not None and placed.receipt is not None and placed.receipt.ref:
+        return "outside.card.brought", placed.receipt.ref
+    return "outside.card.asked", _way(parts)
 
 
 def _way(parts: Parts) -> str:

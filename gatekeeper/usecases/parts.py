@@ -21,6 +21,7 @@ from gatekeeper.domain.decisions import (
 from gatekeeper.domain.errors import NotFound, Value
 from gatekeeper.domain.events import Happening
 from gatekeeper.domain.identity import EMAIL, Account, ClubId, Identity, Person
+from gatekeeper.policy import texts
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.parse import load_policy
 from gatekeeper.ports import Carrier, Clock, Platform, Store, Tx
@@ -131,6 +132,10 @@ class Parts:
     def say(self, code: str, values: Mapping[str, Value] | None = None, language: str = "") -> str:
         """The sentence for `code`, in the club's words and the reader's language."""
         return self.policy.say(code, values, language)
+
+    def remedy(self, code: str) -> str:
+        """What to do about `code`, in the club's language; "" where nothing is known."""
+        return texts.remedy(code, {}, self.policy.club.spec.language)
 
 
 async def club_state(tx: Tx) -> ClubState:

@@ -16,7 +16,7 @@ from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import INSIDE, Membership, State
 from gatekeeper.domain.reconcile import Facts, Found, Present, findings
 from gatekeeper.ports import Guest, Platform, Survey, Tx
-from gatekeeper.usecases import finding_card, rights
+from gatekeeper.usecases import finding_card, outside, rights
 from gatekeeper.usecases.finding_card import LEAVE, is_open
 from gatekeeper.usecases.parts import Parts, record
 
@@ -44,7 +44,8 @@ class _Looked:
 
 
 async def run(parts: Parts, by: str) -> Report:
-    """Look at every platform, keep what is found, and let the card show it.
+    """Look at every platform, keep what is found, and let the card show it; whoever is awaited by
+    their address is looked for, too.
 
     Raises:
         PlatformDown, PlatformBusy: a platform could not be asked; nothing is said of any.
@@ -72,6 +73,7 @@ async def run(parts: Parts, by: str) -> Report:
                 seen={"findings": [row.key for row in rows]},
             )
         await finding_card.refresh(tx, parts, now)
+    await outside.look_for_all(parts)
     return Report(
         findings=tuple(rows),
         left=tuple(left),

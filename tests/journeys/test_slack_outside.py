@@ -83,7 +83,7 @@ async def test_from_an_address_into_the_club(club: Lettered) -> None:
     card = await club.card("Zoe")
     assert ADDRESS in shown(card)
     await club.votes(card, "alice", "fay")
-    step = await club.stage.message(club.keepers, "Invite Zoe by hand", ADDRESS)
+    step = await club.stage.message(club.keepers, "Zoe is to come to Slack", ADDRESS)
     assert "this very address" in await club.letter("has approved your application")
     club.arrives("stranger", "zoe.q@elsewhere.example")
     await club.stage.message(club.keepers, "Nobody was let in")

@@ -12,7 +12,16 @@ from gatekeeper.domain.events import Arrived
 from gatekeeper.domain.identity import EMAIL, Account, Address, Identity
 from gatekeeper.domain.memberships import Membership
 from gatekeeper.testing.fakes_mail import FakeMail
-from gatekeeper.usecases import apply, audit, erase, links, outside_card, questions, take_back
+from gatekeeper.usecases import (
+    apply,
+    audit,
+    erase,
+    links,
+    outside_card,
+    questions,
+    reconcile,
+    take_back,
+)
 from gatekeeper.usecases.apply import Submission
 from gatekeeper.usecases.intake import Desk
 from gatekeeper.usecases.observe import Observer
@@ -84,8 +93,8 @@ async def application(club, number):
 
 
 def step(club):
-    """The newest card of what is to be done by hand."""
-    found = [m.card for m in club.cards() if "by hand" in m.card.title]
+    """The newest card of somebody who is to come."""
+    found = [m.card for m in club.cards() if "is to come to" in m.card.title]
     return found[-1] if found else None
 
 
@@ -122,6 +131,68 @@ async def test_from_the_form_over_a_guided_step_into_the_club(club):
     await arrive(club, zoe)
     assert len(await club.find(Order, purpose="invitation")) == 1
     assert not await club.find(Order, progress=Progress.FAILED)
+
+
+async def test_where_the_platform_invites_no_admin_has_to(club):
+    club.platform.brings = "outside.by-invitation"
+    number = await approved(club)
+    assert "Nothing is to be done" in step(club).status
+    assert "Slack has sent an invitation" in repr(step(club).facts)
+    zoe = club.platform.person("@zoe:fake", takes_chats=True)
+    await arrive(club, zoe)
+    assert (await application(club, number)).state is State.INVITED
+    assert "✔" in step(club).status
+
+
+async def test_an_account_that_is_there_already_is_let_in_and_nobody_invited(club):
+    zoe = club.platform.person("@zoe:fake", takes_chats=True)
+    club.platform.addresses[ADDRESS] = zoe
+    number = await approved(club)
+    app = await application(club, number)
+    assert (app.state, app.identity) == (State.INVITED, zoe)
+    assert not [one for one in club.cards() if "by hand" in one.card.status]
+
+
+async def test_an_invitation_that_is_refused_is_asked_of_the_admins(club):
+    club.platform.refuse(Identity(EMAIL, ADDRESS), "no-such-address")
+    number = await approved(club)
+    assert (await application(club, number)).state is State.APPROVED
+    assert "by hand" in step(club).status
+    assert "invite by hand, as the card says" in club.platform.posted()[-1].text
+
+
+async def test_whoever_came_unseen_is_found_by_the_daily_look(club):
+    number = await approved(club)
+    zoe = club.platform.person("@zoe:fake", takes_chats=True)
+    club.platform.addresses[ADDRESS] = zoe
+    for _ in range(2):
+        await reconcile.run(club.parts, "schedule")
+        await club.settle()
+    app = await application(club, number)
+    assert (app.state, app.identity) == (State.INVITED, zoe)
+    assert len(await club.find(Order, purpose=outside_card.BRING)) == 2
+
+
+async def test_whoever_came_unseen_is_found_by_the_last_look(club):
+    number = await approved(club)
+    club.platform.addresses[ADDRESS] = zoe = club.platform.person("@zoe:fake", takes_chats=True)
+    await club.pass_time(seconds=9)
+    app = await application(club, number)
+    assert (app.state, app.identity) == (State.INVITED, zoe)
+
+
+async def test_an_invitation_that_is_not_meant_any_more_is_not_made(club):
+    number = await applied(club)
+    await club.platform.press(club.alice, club.card_of(f"#{number}").ref, "✅")
+    club.platform.brings = "outside.by-invitation"
+    club.platform.busy(2, times=20)
+    await club.platform.press(club.boris, club.card_of(f"#{number}").ref, "✅")
+    await club.settle()
+    await take_back.by_operator(club.parts, number, "We are full.", "root")
+    club.platform._busy.clear()
+    await club.pass_time(seconds=5)
+    [bring] = await club.find(Order, purpose=outside_card.BRING)
+    assert bring.progress is Progress.CANCELLED
 
 
 async def test_an_account_that_comes_straight_into_the_club_is_known_too(club):

@@ -41,6 +41,9 @@ async def test_all_is_well(world):
         "slack-channel",
         "slack-admins",
         "slack-plan-free",
+        "slack-cannot-plan",
+        "slack-cannot-token",
+        "slack-invites-by-hand",
     }
 
 
@@ -62,6 +65,30 @@ async def test_scopes_that_lack(world):
     assert fewer.ok
     assert "reactions:read" in str(fewer.values["scopes"])
     assert (await told(world))["slack-plan-unknown"]
+    assert (await told(world))["slack-cannot-scope"]
+
+
+@pytest.mark.parametrize("world", [("socket", Plan.FREE)], indirect=True)
+async def test_an_account_that_is_to_end_where_it_cannot(world):
+    world.platform._given = {**world.platform._given, "removal": "deactivateAccount"}
+    assert (await told(world))["slack-deactivates-not"] is False
+
+
+@pytest.mark.parametrize(
+    ("plan", "scopes", "code"),
+    [
+        (Plan.BUSINESS, ("admin",), "business"),
+        (Plan.ENTERPRISE, ("admin.users:write",), "enterprise"),
+    ],
+)
+async def test_what_an_administrators_token_gives(plan, scopes, code):
+    async with SlackWorld(
+        "http", plan, scopes, removal="deactivateAccount", outside=["workspace"]
+    ) as world:
+        lines = await told(world)
+    assert lines[f"slack-plan-{code}"]
+    assert lines["slack-invites-workspace"]
+    assert lines["slack-deactivates"]
 
 
 async def test_channels_that_we_lost(world):

@@ -1,7 +1,7 @@
 """A club in a workspace of the stand-in, with the hands of its people."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Any
@@ -42,14 +42,25 @@ class SlackWorld:
     Args:
         mode: by which line Slack tells us things.
         plan: what the workspace pays for.
+        admin: scopes of an administrator's token, if there is to be one.
+        given: more of the club document's part.
     """
 
-    def __init__(self, mode: Mode = "socket", plan: Plan = Plan.FREE) -> None:
+    def __init__(
+        self,
+        mode: Mode = "socket",
+        plan: Plan = Plan.FREE,
+        admin: Sequence[str] = (),
+        **given: Any,
+    ) -> None:
         self.mode: Mode = mode
         self.slack = Slack(mode, speed=600.0)
         self.slack.api.limited = False
         self.team = self.slack.world.team(plan=plan)
         self.token = self.slack.world.install(self.team, SCOPES)
+        owner = next(one for one in self.team.users.values() if one.is_owner)
+        self.hand = self.slack.world.token("user", self.team, owner.id, admin) if admin else None
+        self.given = {**PLACES, **given}
         self.desk: Any = RecordingDesk()
         self.clock, self.vault = SystemClock(), DictVault()
         self.people: dict[Identity, Person] = {}
@@ -85,10 +96,12 @@ class SlackWorld:
             settings={
                 "bot_token": self.token.text,
                 "api_url": f"{self.slack.url}/api",
+                "scim_url": f"{self.slack.url}/scim/v2",
+                "admin_token": self.hand.text if self.hand else None,
                 "pace": self.slack.speed,
                 **line,
             },
-            places=PLACES,
+            places=self.given,
             vault=self.vault,
             clock=self.clock,
         )

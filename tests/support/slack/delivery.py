@@ -15,6 +15,7 @@ import aiohttp
 from aiohttp import web
 
 from tests.support.slack import chat, directory, oauth, rooms
+from tests.support.slack.scim import Provisioning
 from tests.support.slack.web_api import WebApi
 from tests.support.slack.world import App, Team, World
 
@@ -57,6 +58,7 @@ class Slack:
         self.api.socket_url = lambda: (
             f"{self.url.replace('http', 'ws', 1)}/link?ticket={uuid.uuid4()}"
         )
+        self.scim = Provisioning(self.api)
         self.consent = oauth.Consent(self.world)
         self.mode, self.speed = mode, speed
         self.app_url = ""  # where the app takes requests, when told by HTTP
@@ -77,6 +79,7 @@ class Slack:
         server.add_routes(
             [
                 *self.api.routes(),
+                *self.scim.routes(),
                 web.get("/link", self._link),
                 web.get("/oauth/v2/authorize", self.consent.page),
                 web.post("/hooks/{number}", self._hook),

@@ -50,8 +50,8 @@ def auth_test(api: WebApi, call: Call) -> Answer:
         "user_id": user.id,
         "is_enterprise_install": bool(token.org),
     }
-    if token.org:
-        told["enterprise_id"] = token.org
+    if token.org or team.org or team.plan is Plan.ENTERPRISE:
+        told["enterprise_id"] = token.org or team.org or "E0ALONE"
     return told | ({"bot_id": team.bot_id} if token.kind == "bot" else {})
 
 
@@ -192,6 +192,10 @@ def admin_invite(api: WebApi, call: Call) -> Answer:
 def admin_remove(api: WebApi, call: Call) -> Answer:
     """admin.users.remove"""
     _enterprise(call)
+    if not call.team.users[call.token.user].is_admin:
+        raise Refusal("invalid_permissions")
+    if call.text("team_id") != call.team.id:
+        raise Refusal("team_not_found")
     user = call.team.users.get(call.text("user_id"))
     if user is None:
         raise Refusal("user_not_found")
@@ -200,6 +204,22 @@ def admin_remove(api: WebApi, call: Call) -> Answer:
     if user.is_owner:
         raise Refusal("cannot_modify_primary_owner")
     deactivate(api, call, user)
+    return {}
+
+
+def admin_assign(api: WebApi, call: Call) -> Answer:
+    """admin.users.assign: an account of the organisation lives in this workspace, again too."""
+    _enterprise(call)
+    if not call.team.users[call.token.user].is_admin:
+        raise Refusal("not_an_admin")
+    if call.text("team_id") != call.team.id:
+        raise Refusal("team_not_found")
+    user = call.team.users.get(call.text("user_id"))
+    if user is None:
+        raise Refusal("user_not_found")
+    if not user.deleted:
+        raise Refusal("user_already_team_member")
+    user.deleted, user.updated = False, int(api.world.now())
     return {}
 
 
@@ -243,6 +263,7 @@ HANDLERS = {
     "usergroups.list": group_list,
     "usergroups.users.list": group_users,
     "usergroups.users.update": group_update,
+    "admin.users.assign": admin_assign,
     "admin.users.invite": admin_invite,
     "admin.users.remove": admin_remove,
     "admin.users.list": admin_list,

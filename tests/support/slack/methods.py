@@ -76,7 +76,8 @@ views.push | t4 | | | view | trigger_id interactivity_pointer | expired_trigger_
 views.update | t4 | | | view | view_id external_id hash | not_found hash_conflict view_too_large
 views.publish | t4 | | | user_id view | hash | not_enabled hash_conflict view_too_large
 admin.users.invite | t2 | | admin.users:write | channel_ids email team_id | custom_message real_name resend is_restricted is_ultra_restricted | already_in_team already_in_team_invited_user feature_not_enabled invalid_email not_an_admin team_not_found
-admin.users.remove | t2 | | admin.users:write | team_id user_id | | feature_not_enabled user_not_found user_already_deleted cannot_modify_primary_owner
+admin.users.assign | t2 | | admin.users:write | team_id user_id | channel_ids is_restricted is_ultra_restricted | feature_not_enabled not_an_admin team_not_found user_not_found user_already_team_member
+admin.users.remove | t2 | | admin.users:write | team_id user_id | | feature_not_enabled invalid_permissions team_not_found user_not_found user_already_deleted cannot_modify_primary_owner
 admin.users.list | t4 | | admin.users:read | | team_id cursor is_active limit | feature_not_enabled
 team.accessLogs | t2 | | admin | | before count page cursor limit team_id | paid_only
 """  # noqa: E501
