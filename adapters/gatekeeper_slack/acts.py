@@ -79,7 +79,10 @@ class Acts:
     async def _admit(self, action: Admit) -> Receipt:
         """Into every channel, the club's own last: that is when they are inside, and a try that
         broke off before goes on. On Slack an invitation takes people in at once."""
-        user, there = self._ours(action.who), await self.people.just_seen(action.who)
+        there = await self.people.just_seen(action.who)
+        if self._is_stranger(action.who) and self.scene.club in there:
+            return self._receipt(False)  # by Slack Connect, and into no channel besides
+        user = self._ours(action.who)
         if action.rooms and self.scene.club not in there:
             return self._receipt(False)
         if self.deactivates and not there:
@@ -111,7 +114,8 @@ class Acts:
         ends, where the policy says so; what the workspace does not allow is left to the admins."""
         if action.stay_in and self.scene.rooms.get(action.stay_in) != self.scene.club:
             raise PlatformRefused(NAME, "no-such-room", action.stay_in)
-        user, there = self._ours(action.who), await self.people.just_seen(action.who)
+        there = await self.people.just_seen(action.who)
+        user = action.who.account.rpartition(":")[2] if there else self._ours(action.who)
         channels = [one for one in self.scene.rooms.values() if one != self.scene.club]
         if not action.stay_in:
             channels += [self.scene.admins, self.scene.club]
@@ -120,7 +124,8 @@ class Acts:
             if channel in there:
                 changed |= await self._kick(channel, user)
         left = ""
-        if self.deactivates and not action.stay_in:
+        ends = self.deactivates and not action.stay_in and not self._is_stranger(action.who)
+        if ends:
             left = await self.accounts.end(action.who)
         return Receipt(changed=changed, at=self.clock.now(), by_hand=left)
 
@@ -135,6 +140,9 @@ class Acts:
                 return False
             raise
         return True
+
+    def _is_stranger(self, who: Identity) -> bool:
+        return who.account.partition(":")[0] != self.scene.team
 
     def _ours(self, who: Identity) -> str:
         """The user of an account; whom we know by another workspace has to be taken in there."""

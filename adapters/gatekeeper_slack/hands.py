@@ -35,14 +35,12 @@ class Hands:
             await self.scim.close()
 
 
-async def probe(api: Api, hands: Hands) -> Probed:
+async def probe(api: Api, hands: Hands, *, organisation: bool) -> Probed:
     """Harmless reads, by which a workspace shows what it can do. PlatformDown, PlatformBusy.
 
-    Raises:
-        Refusal: our own login is over.
+    Args:
+        organisation: whether it belongs to one, as the login tells.
     """
-    me = await api.call("auth.test")
-    organisation = bool(me.get("enterprise_id"))
     groups = ""
     try:
         await api.call("usergroups.list")

@@ -25,6 +25,7 @@ POWER: Final = 100  # of owners and administrators of the workspace, in the admi
 class Looked:
     """An account as Slack tells it; `ours`: a full member of this very workspace."""
 
+    team: str
     name: str
     bot: bool
     deleted: bool
@@ -62,9 +63,11 @@ class People:
     def _keep(self, raw: Mapping[str, Any]) -> Looked:
         user, scene, profile = str(raw["id"]), self._scene, raw.get("profile") or {}
         guest = any(raw.get(key) for key in ("is_restricted", "is_ultra_restricted", "is_stranger"))
-        ours = not guest and str(raw.get("team_id") or scene.team) == scene.team
+        team = str(raw.get("team_id") or profile.get("team") or scene.team)
+        ours = not guest and team == scene.team
         confirmed = ours and raw.get("is_email_confirmed", True) is True
         looked = Looked(
+            team=team,
             name=str(
                 profile.get("display_name") or raw.get("real_name") or raw.get("name") or user
             ),
@@ -85,9 +88,12 @@ class People:
         return Profile(name=looked.name, bot=looked.bot, email=looked.email)
 
     async def places(self, who: Identity) -> frozenset[str]:
-        """The club's channels in which somebody is now, by their ids."""
-        user, scene = who.account.rpartition(":")[2], self._scene
-        ours = {*scene.rooms.values(), scene.admins}
+        """The club's channels in which somebody is now, by their ids. Slack lists the channels of
+        its own people alone: for somebody of another workspace each of ours is read."""
+        (team, _, user), scene = who.account.partition(":"), self._scene
+        ours = {*scene.rooms.values(), scene.admins} - {""}
+        if team != scene.team:
+            return frozenset([one for one in ours if user in await self.members(one)])
         found = self._api.pages("users.conversations", "channels", types=_KINDS, user=user)
         return frozenset([str(one["id"]) async for one in found if one["id"] in ours])
 
@@ -139,7 +145,7 @@ class People:
         deciders = await self.deciders.people() if may else frozenset()
         return tuple(
             Guest(
-                identity=account(self._scene.team, user),
+                identity=account(one.team, user),
                 name=one.name,
                 bot=one.bot,
                 power=powers[user],

@@ -33,7 +33,7 @@ from gatekeeper.ports import (
     Vault,
 )
 from gatekeeper_slack import doctor
-from gatekeeper_slack.abilities import Abilities
+from gatekeeper_slack.abilities import Abilities, Probed
 from gatekeeper_slack.accounts import Accounts
 from gatekeeper_slack.acts import Acts
 from gatekeeper_slack.api import Api, Refusal
@@ -99,7 +99,7 @@ class SlackPlatform:
         group = str(places.get("adminGroup") or "")
         self._people = People(self._api, self._scene, clock, group)
         self._hands = Hands.read(settings, clock, self.pace)
-        self._abilities = Abilities(vault, clock, lambda: probe(self._api, self._hands))
+        self._abilities = Abilities(vault, clock, self._probe)
         self._acts = self._make_acts()
         self._url = url
         self._desk: FrontDesk | None = None
@@ -108,6 +108,9 @@ class SlackPlatform:
         self._tried = asyncio.Event()
         self._fault = Health(ok=False, code="not-listening")
         self._settled = False
+
+    async def _probe(self) -> Probed:
+        return await probe(self._api, self._hands, organisation=self._scene.organisation)
 
     def _make_acts(self) -> Acts:
         scene, hands, given = self._scene, self._hands, self._given
@@ -241,6 +244,7 @@ class SlackPlatform:
         if self._workspace not in ("", team):
             raise PlatformRefused(NAME, "other", f"the token is of {team}, not {self._workspace}")
         self._scene.team, self._scene.bot = team, str(me["user_id"])
+        self._scene.organisation = bool(me.get("enterprise_id"))
         turn = self._app.logins.turns if self._app else 0
         await self._places.settle(make=make)
         return turn

@@ -15,6 +15,7 @@ class Scene:
     Attributes:
         team: id of the workspace.
         bot: our user id.
+        organisation: whether the workspace belongs to one (Enterprise).
         club: id of the club's channel, the outermost place.
         admins: id of the admins' channel.
         rooms: ids of all channels of the club by alias, the club's own among them; without the
@@ -29,6 +30,7 @@ class Scene:
 
     team: str = ""
     bot: str = ""
+    organisation: bool = False
     club: str = ""
     admins: str = ""
     rooms: dict[str, str] = field(default_factory=dict)

@@ -61,7 +61,7 @@ async def on_invited(
         due_at=receipt.at + wait,
     )
     if inside:
-        await _arrive(tx, parts, app, now)
+        await arrive(tx, parts, app, now)
         return
     values = {"club": parts.policy.title, "why": app.reason_text}
     await tell(
@@ -109,7 +109,7 @@ async def joined(parts: Parts, event: Joined) -> None:
         if barred:
             await _inside_unasked(tx, parts, event, account, admins, now)
         elif app is not None and (app.state in AWAITED or event.by in admins):
-            await _arrive(tx, parts, app, now, by=event.by)
+            await arrive(tx, parts, app, now, by=event.by)
         elif await comeback.joined(tx, parts, event.who, event.by, now):
             return
         elif (late := await _late(tx, parts, account, event)) is not None:
@@ -136,6 +136,8 @@ async def _inside_unasked(
         actor=str(event.by or event.who),
         subject=f"person:{account.person_id}",
     )
+    if code == "inside-unasked":
+        await outside.unrecognised(tx, parts, event.who, event.name, event.email, now)
 
 
 async def _late(tx: Tx, parts: Parts, account: Account, event: Joined) -> Application | None:
@@ -154,9 +156,10 @@ async def _late(tx: Tx, parts: Parts, account: Account, event: Joined) -> Applic
     return None if newest.reason == TAKEN_BACK and refused else newest
 
 
-async def _arrive(
+async def arrive(
     tx: Tx, parts: Parts, app: Application, now: datetime, by: Identity | None = None
 ) -> None:
+    """An applicant is inside: from now on a member. `by`: the admin whose hand let them in."""
     by_hand = app.state is State.IN_REVIEW
     app = await tx.change(
         app,

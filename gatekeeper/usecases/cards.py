@@ -22,6 +22,7 @@ KINDS: Mapping[str, str] = {  # of a subject to the kind of its card
     "dispute": "dispute",
     "reconcile": "reconcile",
     "invite": "invite",
+    "newcomer": "newcomer",
 }
 
 
@@ -53,6 +54,11 @@ async def show(
 async def current(tx: Tx, subject: str) -> StandingCard | None:
     """The card that stands for a subject, None for none."""
     return await tx.first(StandingCard, subject=subject, ended_at=None, order="-id")
+
+
+async def ever(tx: Tx, subject: str) -> bool:
+    """Whether there was ever a card for a subject, or one is on its way."""
+    return await tx.first(Order, purpose=CARD, subject=subject) is not None
 
 
 async def end(tx: Tx, subject: str, now: datetime) -> None:

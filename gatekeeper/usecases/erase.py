@@ -4,7 +4,7 @@ The record of decisions stays: its rows name people by number, and the inputs th
 erased with the rest, so that the chain is whole before and after.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass, replace
 from datetime import date, datetime
 from enum import Enum
@@ -31,7 +31,7 @@ from gatekeeper.domain.decisions import (
     Tell,
     Verdict,
 )
-from gatekeeper.domain.errors import NotFound
+from gatekeeper.domain.errors import NotFound, Value
 from gatekeeper.domain.identity import EMAIL, Account, Address, Identity, LinkCode, Linked, Person
 from gatekeeper.domain.memberships import (
     INSIDE,
@@ -44,10 +44,12 @@ from gatekeeper.domain.memberships import (
 )
 from gatekeeper.domain.memberships import Event as Leaving
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import cards, dispute_card, outside_card, removals
+from gatekeeper.usecases import cards, dispute_card, newcomer_card, outside_card, removals
+from gatekeeper.usecases.naming import number_of
 from gatekeeper.usecases.parts import Parts, order, record
 
 SUBJECT = "erased:"  # of the few Orders that still name them
+REDRAWN = frozenset({"application", "invite", "newcomer"})  # cards that name somebody
 INVITED = (Standing.APPROVED, Standing.INVITED)
 CARDS = (cards.CARD, cards.UPDATE)
 OPEN_ORDERS = (Progress.DUE, Progress.WAITING)
@@ -79,7 +81,7 @@ async def export(parts: Parts, identity: Identity) -> dict[str, Any]:
         kept["questions"] = await tx.find(Question, application_id__in=ids) if ids else []
         numbers = tuple(member.id for member in kept["memberships"])
         kept["sweeps"] = await tx.find(SweepItem, membership_id__in=numbers) if numbers else []
-        subjects = _subjects(person, apps, kept["memberships"])
+        subjects = _subjects(person, accounts, apps, kept["memberships"])
         kept["record"] = [
             {"entry": entry, "seen": await tx.seen_by(entry)}
             for subject in subjects
@@ -124,13 +126,14 @@ async def _person(tx: Tx, identity: Identity) -> Person:
 
 
 def _subjects(
-    person: Person, apps: list[Application], members: list[Membership]
+    person: Person, accounts: list[Account], apps: list[Application], members: list[Membership]
 ) -> tuple[str, ...]:
     return (
         f"person:{person.id}",
         *(f"application:{app.id}" for app in apps),
         *(f"{outside_card.SUBJECT}{app.id}" for app in apps),
         *(f"membership:{member.id}" for member in members),
+        *(f"{newcomer_card.PREFIX}{account.id}" for account in accounts),
     )
 
 
@@ -161,7 +164,7 @@ async def erase(parts: Parts, identity: Identity, by: str, *, remove: bool = Fal
         nobody = {one.identity: _nobody(one.identity, person) for one in accounts}
         letters = await tx.find(Address, person_id=person.id)
         nobody |= {who: _nobody(who, person) for who in map(_by_mail, letters)}
-        subjects = _subjects(person, apps, members)
+        subjects = _subjects(person, accounts, apps, members)
         await _end(tx, apps, members, nobody, now)
         await _erase_orders(tx, subjects, nobody, now)
         await _erase_rows(tx, person, apps, members, nobody, now)
@@ -176,7 +179,7 @@ async def erase(parts: Parts, identity: Identity, by: str, *, remove: bool = Fal
         await tx.erase_inputs((*subjects, *await _erase_former(tx, person.id, now)))
         decision = Decision(Verdict.RECORD, "erased")
         await record(tx, parts, decision, now=now, actor=by, subject=f"person:{person.id}")
-        await _redraw(tx, parts, apps, now)
+        await _redraw(tx, parts, subjects, person)
         await removals.refresh(tx, parts, now)
         await dispute_card.end(tx, parts, person.id, now)
         for who in inside if remove else ():
@@ -385,13 +388,13 @@ def _blank(one: Order, nobody: Mapping[Identity, Identity]) -> Any:
             return action  # of a place; nobody is named
 
 
-async def _redraw(tx: Tx, parts: Parts, apps: list[Application], now: datetime) -> None:
+async def _redraw(tx: Tx, parts: Parts, subjects: Collection[str], person: Person) -> None:
     """Let the cards in the admins' room forget them too."""
-    for app in apps:
-        for subject in (f"application:{app.id}", f"{outside_card.SUBJECT}{app.id}"):
-            if await cards.current(tx, subject) is None:
-                continue
-            title = parts.say("card.title", {"applicant": f"#{app.person_id}", "number": app.id})
-            card = Card(title=title, status=parts.say("erased"))
-            await cards.show(tx, parts, subject, card, now)
-            await cards.end(tx, subject, now)
+    now = parts.clock.now()
+    for subject in subjects:
+        if subject.partition(":")[0] not in REDRAWN or await cards.current(tx, subject) is None:
+            continue
+        values: dict[str, Value] = {"applicant": f"#{person.id}", "number": number_of(subject)}
+        card = Card(title=parts.say("card.title", values), status=parts.say("erased"))
+        await cards.show(tx, parts, subject, card, now)
+        await cards.end(tx, subject, now)

@@ -8,19 +8,18 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gatekeeper.domain.applications import Application, State
-from gatekeeper.domain.decisions import Decision, Lane, Order, Post, Receipt, Verdict
+from gatekeeper.domain.decisions import Decision, Lane, Order, Receipt, Verdict
 from gatekeeper.domain.events import Arrived
 from gatekeeper.domain.identity import EMAIL, Account, Address, Identity, as_address
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import outside_card, passes, review
+from gatekeeper.usecases import newcomer_card, outside_card, review
 from gatekeeper.usecases.invitations import NOT_TAKEN_UP, lapse
 from gatekeeper.usecases.naming import number_of, subject_of
 from gatekeeper.usecases.outside_card import is_outside
-from gatekeeper.usecases.parts import Parts, account_of, once, order, record, tell
+from gatekeeper.usecases.parts import Parts, account_of, once, record, tell
 
 LAST_LOOK: Final = "look-last"
 LOOKING: Final = timedelta(hours=1)  # at most for the last look, where the platform is away
-ARRIVAL: Final = "arrival"  # purpose of what the admins are told of those whom we do not recognise
 
 
 async def keep_address(tx: Tx, app: Application, now: datetime) -> Account:
@@ -67,7 +66,7 @@ async def arrived(parts: Parts, event: Arrived) -> None:
             return
         app = await recognise(tx, parts, event.who, event.name, event.email, now)
         if app is None:
-            await _unrecognised(tx, parts, event, now)
+            await unrecognised(tx, parts, event.who, event.name, event.email, now)
         elif app.state is State.APPROVED:
             await review.invite(tx, parts, app, app.reason_text, now)
         if app is not None:
@@ -100,13 +99,7 @@ async def recognise(
         await tx.change(stand_in, identity=who, name=name or who.account, proven_at=now)
     else:
         await tx.remove(Account, id=stand_in.id)
-    app = await tx.change(
-        app,
-        identity=who,
-        # An address is shown to no member, also where nobody typed a name.
-        name=app.name if as_address(app.name) is None else name or who.account,
-        due_at=None if app.state is State.APPROVED else app.due_at,
-    )
+    app = await take_place(tx, app, who, name)
     await record(
         tx,
         parts,
@@ -119,28 +112,24 @@ async def recognise(
     return app
 
 
-async def _unrecognised(tx: Tx, parts: Parts, event: Arrived, now: datetime) -> None:
-    awaited = [app for app in await tx.find(Application, state=State.APPROVED) if is_outside(app)]
-    if not awaited:
-        return
-    account = await account_of(tx, event.who, event.name, now)
-    values = {
-        "name": account.name,
-        "account": event.who.account,
-        "awaited": ", ".join(f"{app.name} (#{app.id})" for app in awaited[:10]),
-    }
-    unseen = as_address(event.email) is None
-    code = "outside.unseen-address" if unseen else "outside.unrecognised"
-    await order(
-        tx,
-        Post(place="admins", text=parts.say(code, values)),
-        platform=parts.admin_platform,
-        key=f"arrival:{passes.digest(parts, str(event.who))[:24]}",
-        purpose=ARRIVAL,
-        subject=f"person:{account.person_id}",
-        lane=Lane.CARD,
-        now=now,
+async def take_place(tx: Tx, app: Application, who: Identity, name: str) -> Application:
+    """From now on the application is that of the account. An address is shown to no member, also
+    where nobody typed a name."""
+    return await tx.change(
+        app,
+        identity=who,
+        name=app.name if as_address(app.name) is None else name or who.account,
+        due_at=None if app.state is State.APPROVED else app.due_at,
     )
+
+
+async def unrecognised(
+    tx: Tx, parts: Parts, who: Identity, name: str, email: str, now: datetime
+) -> None:
+    """While somebody is awaited by an address, the admins are asked about everybody else."""
+    if await newcomer_card.awaited(tx):
+        account = await account_of(tx, who, name, now)
+        await newcomer_card.show(tx, parts, account, email, now)
 
 
 async def still_to_bring(tx: Tx, placed: Order) -> bool:

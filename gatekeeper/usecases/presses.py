@@ -19,6 +19,7 @@ from gatekeeper.domain.identity import Identity
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import (
     disputes,
+    newcomers,
     rights,
     votes,
     words,
@@ -176,6 +177,8 @@ async def _take(parts: Parts, event: Pressed, card: StandingCard) -> None:
         await disputes.pressed(parts, event, card)
     elif card.kind == "policy":
         await words_on_versions.pressed(parts, event, card)
+    elif card.kind == "newcomer":
+        await newcomers.pressed(parts, event, card)
     elif card.kind == "reconcile":
         await words_on_findings.pressed(parts, event, card)
     else:

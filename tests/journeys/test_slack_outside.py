@@ -86,7 +86,7 @@ async def test_from_an_address_into_the_club(club: Lettered) -> None:
     step = await club.stage.message(club.keepers, "Zoe is to come to Slack", ADDRESS)
     assert "this very address" in await club.letter("has approved your application")
     club.arrives("stranger", "zoe.q@elsewhere.example")
-    await club.stage.message(club.keepers, "Nobody was let in")
+    await club.stage.message(club.keepers, "Who is stranger", "We let nobody in by a name")
     assert not club.stage.inside("stranger")
     club.arrives("zoe", "Zoe.Q@POST.example")
     await club.is_in("zoe")

@@ -98,6 +98,16 @@ def step(club):
     return found[-1] if found else None
 
 
+async def told(club):
+    """What was last said to somebody for their eyes alone."""
+    return (await club.find(Order, purpose="told"))[-1].action.text
+
+
+def newcomers(club):
+    """The cards that ask who somebody is."""
+    return [m for m in club.cards() if m.card.title.startswith("Who is")]
+
+
 # ---- The straight way --------------------------------------------------------------------------
 
 
@@ -248,12 +258,12 @@ async def test_another_address_lets_nobody_in_and_goes_to_the_admins(club, email
     app = await application(club, number)
     assert (app.state, app.identity) == (State.APPROVED, Identity(EMAIL, ADDRESS))
     assert not await club.find(Order, purpose="invitation")
-    [told] = [m for m in club.said_in("admins") if "Nobody was let in" in m.text]
-    assert f"Zoe (#{number})" in told.text
-    seen = "none of those whose addresses" in told.text  # said only where we were told theirs
+    [asked] = newcomers(club)
+    assert f"#{number}" in repr(asked.card.facts)
+    seen = "none of those that we wait for" in asked.card.status  # only where we were told theirs
     assert seen == ("@" in email)
     await arrive(club, other, email)
-    assert len([m for m in club.said_in("admins") if "Nobody was let in" in m.text]) == 1
+    assert len(newcomers(club)) == 1
 
 
 async def test_a_second_account_with_the_address_is_nobodys(club):
@@ -271,7 +281,85 @@ async def test_an_account_that_is_somebody_elses_already_takes_nobodys_place(clu
     await arrive(club, bert)
     app = await application(club, number)
     assert (app.state, app.identity.platform) == (State.APPROVED, EMAIL)
-    assert [m for m in club.said_in("admins") if "Nobody was let in" in m.text]
+    [asked] = newcomers(club)
+    await club.platform.press(club.alice, asked.ref, "🟢")
+    await club.settle()
+    assert (await application(club, number)).identity.platform == EMAIL
+    assert "somebody whom we know already" in await told(club)
+
+
+async def stranger(club):
+    """Somebody with another address, and the card that asks who they are."""
+    other = club.platform.person("@zoe:elsewhere", takes_chats=True)
+    await arrive(club, other, "zoe@elsewhere.example")
+    [asked] = newcomers(club)
+    return other, asked
+
+
+async def test_an_admins_word_stands_in_for_the_address(club):
+    number = await approved(club)
+    other, asked = await stranger(club)
+    await club.platform.press(other, asked.ref, "🟢")
+    await club.settle()
+    assert (await application(club, number)).identity.platform == EMAIL, "not their own"
+    for admin in (club.alice, club.boris):
+        await club.platform.press(admin, asked.ref, "🟢")
+    await club.settle()
+    app = await application(club, number)
+    assert (app.state, app.identity) == (State.INVITED, other)
+    assert len(await club.find(Order, purpose="invitation")) == 1
+    assert "it is Zoe" in newcomers(club)[0].card.status
+    assert not newcomers(club)[0].card.choices
+    await club.platform.join(other)
+    await club.settle()
+    member = await club.one(Membership, identity=other)
+    assert member.person_id == app.person_id
+    async with club.store.look(CLUB) as tx:
+        [entry] = [
+            one
+            for one in await tx.entries(subject=f"application:{number}")
+            if one.code == "outside-is"
+        ]
+    assert entry.actor.startswith("person:")
+
+
+async def test_whoever_is_inside_already_is_a_member_by_that_word(club):
+    """As by Slack Connect, which lets people into the channel before anybody is asked."""
+    number = await approved(club)
+    other = club.platform.person("@zoe:elsewhere", takes_chats=True)
+    await club.platform.invite_by_hand(other, club.platform.bot)
+    await club.platform.join(other)
+    await club.settle()
+    assert not await club.find(Membership, identity=other)
+    [asked] = newcomers(club)
+    await club.platform.press(club.alice, asked.ref, "🟢")
+    await club.settle()
+    assert (await application(club, number)).state is State.ADMITTED
+    assert await club.one(Membership, identity=other)
+
+
+async def test_none_of_them_lets_nobody_in(club):
+    number = await approved(club)
+    other, asked = await stranger(club)
+    await club.platform.press(club.alice, asked.ref, "🚫")
+    await club.platform.press(club.boris, asked.ref, "🟢")
+    await club.settle()
+    assert (await application(club, number)).identity.platform == EMAIL
+    assert "none of those who are awaited" in newcomers(club)[0].card.status
+    assert not await club.find(Order, purpose="invitation")
+    await arrive(club, other, "zoe@elsewhere.example")
+    assert len(newcomers(club)) == 1, "asked once"
+
+
+async def test_a_word_that_comes_too_late_changes_nothing(club):
+    number = await approved(club)
+    _, asked = await stranger(club)
+    zoe = club.platform.person("@zoe:fake", takes_chats=True)
+    await arrive(club, zoe)
+    await club.platform.press(club.alice, asked.ref, "🟢")
+    await club.settle()
+    assert (await application(club, number)).identity == zoe
+    assert "not awaited any more" in await told(club)
 
 
 async def test_newcomers_are_nobodys_business_while_nobody_is_awaited(club):

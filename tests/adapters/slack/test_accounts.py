@@ -126,3 +126,26 @@ async def test_where_it_cannot_be_opened_that_is_told(world):
         await world.platform.perform(Admit(who=who), "back", world.now())
     assert refused.value.reason == "account-closed"
     assert user.deleted
+
+
+# ---- People of another workspace, by Slack Connect --------------------------------------------
+
+
+@ENTERPRISE
+async def test_a_stranger_is_inside_by_connect_alone_and_can_be_taken_out(world):
+    """Their account is their own workspace's: it is nobody's here to end."""
+    here = await world.person(is_stranger=True)
+    user = world.team.users[here.account.partition(":")[2]]
+    user.team, who = "T0ELSEWHERE", Identity("slack", f"T0ELSEWHERE:{user.id}")
+    with pytest.raises(PlatformRefused) as refused:
+        await world.platform.perform(Admit(who=who), "a", world.now())
+    assert refused.value.reason == "no-such-person"
+    world.slack.world.join(world.team, world.channel("club"), user.id)
+    assert (await world.platform.standing(who)).inside
+    assert not (await world.platform.perform(Admit(who=who), "b", world.now())).changed
+    assert user.id not in world.channel("talk").members
+    assert who in [one.identity for one in await world.platform.members()]
+    receipt = await remove(world, who)
+    assert (receipt.changed, receipt.by_hand) == (True, "")
+    assert not (await world.platform.standing(who)).inside
+    assert not user.deleted
