@@ -86,12 +86,14 @@ async def test_from_an_address_into_the_club(club: Lettered) -> None:
     step = await club.stage.message(club.keepers, "Zoe is to come to Slack", ADDRESS)
     assert "this very address" in await club.letter("has approved your application")
     club.arrives("stranger", "zoe.q@elsewhere.example")
-    await club.stage.message(club.keepers, "Who is stranger", "We let nobody in by a name")
+    asked = await club.stage.message(club.keepers, "Who is Stranger", "We let nobody in by a name")
     assert not club.stage.inside("stranger")
     club.arrives("zoe", "Zoe.Q@POST.example")
     await club.is_in("zoe")
     assert club.stage.inside("zoe") == [CLUB, WORKSHOP]
     await club.until(lambda: "has arrived" in shown(step), "the step is ticked off")
+    await club.stage.press("alice", club.keepers, asked, "🚫")
+    await club.until(lambda: "none of those who are awaited" in shown(asked), "it is answered")
     assert not club.stage.inside("stranger")
 
 
