@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 _KINDS: Final = "public_channel,private_channel"
 _AGAIN: Final = 10.0  # seconds between two looks whether we are back
+_STILL: Final = 60.0  # seconds between two looks whether the admins' channel is theirs alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,7 @@ class Places:
 
     def __init__(self, api: Api, plan: Plan, vault: Vault, scene: Scene) -> None:
         self._api, self._plan, self._vault, self._scene = api, plan, vault, scene
-        self._looked = 0.0  # by the monotonic clock
+        self._looked = self._alone = 0.0  # by the monotonic clock
 
     async def settle(self, *, make: bool) -> None:
         """Fill the scene; what is not there, or not ours to use, stands in `scene.lost`.
@@ -124,6 +125,25 @@ class Places:
                 await self.settle(make=False)
             except Refusal as error:
                 raise PlatformDown(NAME, error.detail) from error
+
+    async def alone(self) -> None:
+        """Look whether the admins' channel is still theirs alone, before something of an applicant
+        is put there: Slack tells no bot of a channel that was opened or shared. A minute old at
+        most; what is to be posted waits while it is not. PlatformDown, PlatformBusy."""
+        scene = self._scene
+        if not scene.admins or scene.desk in scene.lost:
+            return
+        if time.monotonic() - self._alone > _STILL:
+            try:
+                told = await self._api.call("conversations.info", channel=scene.admins)
+            except Refusal:
+                await self.look_again(now=True)  # gone, or we are out of it
+                return
+            if _is_open(told["channel"]):
+                scene.lost[scene.desk] = "not-private"
+                log.error("slack-not-private %s", scene.desk)
+                return
+            self._alone = time.monotonic()
 
     async def usable(self, *, now: bool = False) -> None:
         """PlatformDown while we are out of a channel into which or out of which people go."""

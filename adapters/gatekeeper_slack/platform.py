@@ -270,6 +270,8 @@ class SlackPlatform:
         """
         self._need()
         moves = isinstance(action, Admit | Remove)
+        if getattr(action, "place", "") == "admins":
+            await self._places.alone()
         await (self._places.usable() if moves else self._places.look_again())
         try:
             receipt = await self._acts.perform(action, key, ordered_at)

@@ -4,6 +4,7 @@ from gatekeeper.domain.applications import Application
 from gatekeeper.domain.identity import Account, Identity, Person
 from gatekeeper.domain.memberships import Membership
 from gatekeeper.ports import Tx
+from gatekeeper.usecases.parts import Parts
 
 
 def subject_of(one: Application | Membership) -> str:
@@ -33,3 +34,12 @@ async def said_by(tx: Tx, actor: str) -> str:
         return f"#{number}"
     account = await tx.first(Account, person_id=person.id)
     return account.name if account and account.name else person.name
+
+
+def read_account(parts: Parts, who: Identity, name: str, language: str = "") -> str:
+    """An account as people read it: as they write it themselves, and by its name and platform where
+    it is but an id."""
+    if "@" in who.account:
+        return who.account
+    platform = parts.say(f"platform.{who.platform}", {}, language)
+    return parts.say("account-named", {"name": name or who.account, "platform": platform}, language)

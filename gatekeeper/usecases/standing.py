@@ -8,6 +8,7 @@ from gatekeeper.domain.errors import Value
 from gatekeeper.policy.texts import say_time
 from gatekeeper.usecases import outside_card
 from gatekeeper.usecases.explained import why_declined
+from gatekeeper.usecases.naming import read_account
 from gatekeeper.usecases.parts import Parts
 
 
@@ -33,7 +34,7 @@ async def view(parts: Parts, application_id: int) -> StandingPage:
     language = app.language
     values: dict[str, Value] = {
         "club": parts.policy.title,
-        "account": app.identity.account,
+        "account": read_account(parts, app.identity, app.name, language),
         "at": say_time(app.submitted_at, language, parts.policy.club.spec.time_zone),
         "reason": app.reason_text,
         "approvals": sum(

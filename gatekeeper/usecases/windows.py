@@ -33,6 +33,7 @@ from gatekeeper.usecases import (
     vouch,
 )
 from gatekeeper.usecases.absences import last_moment
+from gatekeeper.usecases.naming import name_of, read_account
 from gatekeeper.usecases.parts import Parts, once
 
 _PROVEN = OPEN - {State.UNPROVEN}
@@ -257,9 +258,9 @@ async def _apply(parts: Parts, event: Filled, language: str) -> tuple[str, dict[
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()
         if await _open_in(tx, who) is not None:
-            return "standing.already-applied", {"account": who.account}
+            return "standing.already-applied", await _called(tx, parts, who, language)
         if await _member_in(tx, who) is not None:
-            return "standing.already-member", {"account": who.account}
+            return "standing.already-member", await _called(tx, parts, who, language)
         answers = validate_answers(spec.form, event.answers)
         if not await once(tx, event, now):
             return "window.too-late", {}
@@ -275,8 +276,13 @@ async def _apply(parts: Parts, event: Filled, language: str) -> tuple[str, dict[
         app = await apply.proven(tx, parts, app, now)
     app = await apply.opened(parts, app)
     at = say_time(app.submitted_at, language, spec.time_zone)
-    values: dict[str, Value] = {"at": at, "account": who.account, "reason": app.reason_text}
+    account = read_account(parts, who, app.name, language)
+    values: dict[str, Value] = {"at": at, "account": account, "reason": app.reason_text}
     return f"standing.{app.state.value}", values
+
+
+async def _called(tx: Tx, parts: Parts, who: Identity, language: str) -> dict[str, Value]:
+    return {"account": read_account(parts, who, await name_of(tx, who), language)}
 
 
 async def _answer(parts: Parts, event: Filled) -> tuple[str, dict[str, Value]]:

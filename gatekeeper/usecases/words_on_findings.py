@@ -63,7 +63,7 @@ async def replied(parts: Parts, event: Wrote, card: StandingCard) -> None:
         if not await once(tx, event, now):
             return
         if event.who in admins:
-            name = ", ".join(row.subject for row in called) or match.group(2)
+            name = ", ".join(f"#{row.id} {row.subject}" for row in called) or match.group(2)
             await _tell(tx, parts, event, card, code, name, now)
         else:
             why = Refused("no-right-to-decide")

@@ -92,3 +92,15 @@ async def test_what_is_no_person_is_said_as_it_is(club):
     for actor in ("operator:root", "policy", "rule:quiet", "schedule", "person:x", ""):
         assert await name(club, actor) == actor
     assert await name(club, "person:999") == "#999"
+
+
+@pytest.mark.parametrize(
+    ("who", "read"),
+    [
+        (Identity("matrix", "@zoe:club.example"), "@zoe:club.example"),
+        (Identity("email", "zoe@post.example"), "zoe@post.example"),
+        (Identity("slack", "T0CLUB:U0ZOE"), "Zoe on Slack"),
+    ],
+)
+async def test_an_account_reads_as_people_write_it(club, who, read):
+    assert naming.read_account(club.parts, who, "Zoe") == read

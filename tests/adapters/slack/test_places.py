@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gatekeeper.domain.decisions import Admit
+from gatekeeper.domain.decisions import Admit, Post
 from gatekeeper.domain.errors import PlatformDown
 from gatekeeper_slack.api import Api
 from gatekeeper_slack.places import Places, Plan
@@ -51,6 +51,35 @@ async def test_nobody_is_taken_in_where_somebody_could_do_it():
         await settle(world, ann, ben)
         assert people_in(world, "desk") == {ann}
         assert people_in(world, "club") == set()
+
+
+@pytest.mark.parametrize("how", ["public", "shared"])
+async def test_nothing_is_posted_into_an_admins_channel_that_others_read(how):
+    """Slack tells nobody that a channel was opened; it is looked at, and what waits goes on."""
+    async with SlackWorld() as world:
+        post, desk = Post(place="admins", text="Zoe applies."), world.channel("desk")
+        await world.platform.perform(post, "a", world.clock.now())
+        world.platform._places._alone = -1e9  # a minute has passed
+        desk.kind, desk.is_ext_shared = ("channel", False) if how == "public" else ("group", True)
+        with pytest.raises(PlatformDown, match="not-private"):
+            await world.platform.perform(post, "b", world.clock.now())
+        assert world.platform.health().code == "place-missing"
+        assert [one.text for one in desk.messages if one.user == world.team.bot_user] == [
+            "Zoe applies."
+        ]
+        desk.kind, desk.is_ext_shared = "group", False
+        world.platform._places._looked = -1e9  # some seconds later
+        assert (await world.platform.perform(post, "b", world.clock.now())).changed
+
+
+async def test_an_admins_channel_that_we_are_out_of_makes_cards_wait():
+    async with SlackWorld() as world:
+        world.platform._places._alone = -1e9
+        world.channel("desk").members.remove(world.team.bot_user)
+        with pytest.raises(PlatformDown, match="put-out"):
+            await world.platform.perform(
+                Post(place="admins", text="Zoe applies."), "b", world.clock.now()
+            )
 
 
 async def test_who_is_approved_while_the_bot_is_out_comes_in_once_it_is_back():
