@@ -22,7 +22,8 @@ from gatekeeper.engine.ticks import newest_tick
 from gatekeeper.plugins import make_platform
 from gatekeeper.policy.judge import Policy
 from gatekeeper.ports import Platform
-from gatekeeper.schedule import Tick, ticks
+from gatekeeper.schedule import Tick, of_club, ticks
+from gatekeeper.service import Running
 from gatekeeper.usecases import missed, pending, versions
 from gatekeeper.usecases.readings import Reading, Step
 
@@ -42,7 +43,7 @@ class PolicyWatch:
         listen: starts a platform, and goes on trying where it cannot.
     """
 
-    def __init__(self, service: wire.Running, listen: Listen) -> None:
+    def __init__(self, service: Running, listen: Listen) -> None:
         self._service, self._listen = service, listen
         self._file = service.opened.settings.policy
         self._last: policy_file.Look | None = None
@@ -108,9 +109,11 @@ class PolicyWatch:
 
     def schedule(self) -> None:
         """Set the clock's jobs as the policy in force wants them; those that stay are let be."""
-        for tick in ticks(self._service.parts.policy):
+        parts = self._service.parts
+        for tick in ticks(parts.policy):
             if self._ticks.get(tick.name) != tick:
-                self._service.engine.schedule(tick.name, tick.cron, tick.zone, tick.kind)
+                name, kind = of_club(parts, tick.name), of_club(parts, tick.kind)
+                self._service.engine.schedule(name, tick.cron, tick.zone, kind)
                 self._ticks[tick.name] = tick
 
     async def catch_up(self) -> None:

@@ -56,7 +56,12 @@ def register(engine: Engine, parts: Parts, observer: Observer) -> None:
 
     jobs = {"sweep": run_sweep, "reconcile": look_around, "retention": retention}
     for name, work in jobs.items():
-        engine.register(name, _once(parts, name, work))
+        engine.register(of_club(parts, name), _once(parts, name, work))
+
+
+def of_club(parts: Parts, name: str) -> str:
+    """What the engine calls a tick or a job of one club: it serves all of them."""
+    return f"{parts.club}/{name}"
 
 
 def _once(
@@ -72,4 +77,5 @@ def _once(
 async def make_up(engine: Engine, parts: Parts) -> None:
     """Hand over the ticks that were missed, and those that failed and are to be tried again."""
     for name, slot, tries in await missed.to_make_up(parts):
-        await engine.enqueue(name, slot, key=f"again-{name}-{slot}-{tries}")
+        job = of_club(parts, name)
+        await engine.enqueue(job, slot, key=f"again-{job}-{slot}-{tries}")

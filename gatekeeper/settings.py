@@ -4,6 +4,10 @@
 `GATEKEEPER_MATRIX__HOMESERVER_URL` and `[matrix] homeserver_url`. The environment wins over the
 file. A secret may lie in a file of its own: `…_FILE` names it (`access_token_file` in the file).
 Paths in the file are meant from the folder that it lies in.
+
+A service of several clubs has a table `[clubs.NAME]` for each, NAME being its slug, with what is
+the club's own: policy, base_url, [matrix], and what differs of [slack] and [smtp]. All else is
+shared.
 """
 
 import os
@@ -15,6 +19,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     BaseModel,
+    Field,
     IPvAnyNetwork,
     SecretStr,
     ValidationError,
@@ -29,7 +34,7 @@ from pydantic_settings import (
 )
 from pydantic_settings.exceptions import SettingsError as SourceError
 
-from gatekeeper.domain.errors import SettingsError
+from gatekeeper.domain.errors import SettingsError, WhichClub
 from gatekeeper.login_settings import (
     Address,
     MatrixSettings,
@@ -61,6 +66,7 @@ class Settings(BaseSettings):
     """All that a process is told from outside; read once, at its start.
 
     Attributes:
+        club: the slug of the one that is meant, where a service has several; "": its only one.
         home: the data folder: database, engine's file, keys, lock.
         policy: the club's document (and those of its rules).
         database_url: sqlite://… or postgres://…; a SQLite file in `home` by default.
@@ -82,6 +88,7 @@ class Settings(BaseSettings):
         env_nested_max_split=1,
     )
 
+    club: Annotated[str, Field(max_length=64)] = ""
     home: Path
     policy: Path
     keys: Path
@@ -200,18 +207,66 @@ def find_file(named: str | Path | None = None) -> Path | None:
     return here if here.is_file() else None
 
 
-def load_settings(named: str | Path | None = None, *, logins: bool = True) -> Settings:
+def club_names(named: str | Path | None = None) -> tuple[str, ...]:
+    """The slugs of a service's clubs as its file lists them; () where it has but one."""
+    file = find_file(named)
+    clubs = _read(file)[0].get("clubs") if file else None
+    return tuple(clubs) if isinstance(clubs, dict) else ()
+
+
+def load_all(named: str | Path | None = None) -> tuple[Settings, ...]:
+    """The settings of each club of a service, of the only one too.
+
+    Raises:
+        SettingsError: with the faults of all of them, and of how they go together.
+    """
+    found, faults = [], list[str]()
+    names = club_names(named)
+    for name in names or ("",):
+        try:
+            found.append(load_settings(named, club=name))
+        except SettingsError as wrong:
+            faults += [f"{name}: {fault}" if name else fault for fault in wrong.faults]
+    if faults := list(dict.fromkeys(faults)) or _clashes(found):
+        raise SettingsError(tuple(faults))
+    return tuple(found)
+
+
+def _clashes(clubs: list[Settings]) -> list[str]:
+    """What two clubs cannot share: pages, rules, and an account by which one club is kept."""
+    faults, told = list[str](), dict[tuple[str, object], str]()
+    for one in clubs:
+        for what, value in (
+            ("base_url", one.base_url),
+            ("policy", one.policy),
+            ("matrix.user_id", one.matrix and one.matrix.user_id),
+            ("slack.bot_token", one.slack and one.slack.bot_token),
+        ):
+            other = told.setdefault((what, value), one.club)
+            if value and other != one.club:
+                faults.append(f"{one.club}: {what}: is that of {other}; each has its own")
+    return faults
+
+
+def load_settings(
+    named: str | Path | None = None, *, logins: bool = True, club: str = ""
+) -> Settings:
     """Read the environment and the file.
 
     Args:
         named: the file; else as `find_file` finds it.
         logins: those of platforms, too; without, whoever only reads tables needs no token.
+        club: which one, of several; else GATEKEEPER_CLUB says it.
 
     Raises:
         SettingsError: with all faults, a sentence each; no value of a setting is repeated in one.
+        WhichClub: there are several, and none was named, or none of them.
     """
-    values, faults, defaults = _gathered(named)
+    values, faults, defaults = _gathered(named, club)
     faults += _unknown_names()
+    values.pop("club", None)
+    if club:
+        values["club"] = club
     try:
         settings = (Settings if logins else _OfTables)(
             **{**defaults, **_contents(values), **_deep(values)}
@@ -227,9 +282,12 @@ def load_settings(named: str | Path | None = None, *, logins: bool = True) -> Se
     )
 
 
-def find_place(name: Literal["home", "policy", "keys"], named: str | Path | None = None) -> Path:
-    """Where one of a club's places is or is to be, whatever else is wrong or missing yet."""
-    values, _, defaults = _gathered(named)
+def find_place(
+    name: Literal["home", "policy", "keys"], named: str | Path | None = None, club: str = ""
+) -> Path:
+    """Where one of a club's places is or is to be, whatever else is wrong or missing yet.
+    WhichClub."""
+    values, _, defaults = _gathered(named, club)
     found = os.environ.get(f"{PREFIX}{name}".upper()) or values.get(name) or defaults[name]
     return Path(str(found)).absolute()
 
@@ -240,7 +298,7 @@ def find_database(named: str | Path | None = None) -> str:
     Raises:
         SettingsError: the setting, or the file that it names, cannot be used.
     """
-    values = _gathered(named)[0]
+    values = _gathered(named, next(iter(club_names(named)), ""))[0]  # all have the same
     told = {
         name: os.environ.get(f"{PREFIX}{name}".upper()) or values.get(name)
         for name in ("database_url", "database_url_file")
@@ -252,14 +310,20 @@ def find_database(named: str | Path | None = None) -> str:
             return _database(str(url))
     except ValueError as wrong:  # what is no text, too
         raise SettingsError((f"database_url: {wrong}",)) from None
-    return f"sqlite://{find_place('home', named) / DATABASE}"
+    return f"sqlite://{find_place('home', named, next(iter(club_names(named)), '')) / DATABASE}"
 
 
-def _gathered(named: str | Path | None) -> tuple[dict[str, Any], list[str], dict[str, Any]]:
-    """What the file holds, its faults, and what the places are when nobody says otherwise."""
+def _gathered(
+    named: str | Path | None, club: str = ""
+) -> tuple[dict[str, Any], list[str], dict[str, Any]]:
+    """What the file holds of a club, its faults, and what the places are when nobody says
+    otherwise. WhichClub."""
     file = find_file(named)
     base = file.parent if file else Path.cwd()
     values, faults = _read(file) if file else ({}, [])
+    if "clubs" in values:
+        values, more = _of_club(values, club or os.environ.get(f"{PREFIX}CLUB", ""))
+        faults += more
     values = _without_overruled(values, PREFIX)
     home = Path(str(os.environ.get(f"{PREFIX}HOME") or values.get("home") or base / "data"))
     return (
@@ -267,6 +331,33 @@ def _gathered(named: str | Path | None) -> tuple[dict[str, Any], list[str], dict
         faults,
         {"home": home, "policy": base / "house-rules.yaml", "keys": home / "keys"},
     )
+
+
+# What is each club's own; of sections with what is laid over the shared one.
+_OWN: Final = frozenset({"policy", "base_url", "matrix"})
+_OVER: Final = frozenset({"slack", "smtp"})
+
+
+def _of_club(values: dict[str, Any], name: str) -> tuple[dict[str, Any], list[str]]:
+    """The settings of one of several clubs, as if it were the only one."""
+    clubs = values.pop("clubs")
+    if not isinstance(clubs, dict) or not all(isinstance(one, dict) for one in clubs.values()):
+        return values, ["clubs: is to be a table for each club, [clubs.NAME]"]
+    if name not in clubs:
+        raise WhichClub(known=", ".join(clubs), club=name)
+    faults = [
+        f"{one}: belongs into the table of a club, [clubs.{name}], where there are several"
+        for one in sorted(_OWN)
+        if one in values or f"{PREFIX}{one}".upper() in os.environ
+    ]
+    own = clubs[name]
+    faults += [
+        f"clubs.{name}.{one}: is for all clubs; write it at the top"
+        for one in sorted(set(own) - _OWN - _OVER)
+        if one in Settings.model_fields
+    ]
+    laid = {one: {**values.get(one, {}), **own[one]} for one in _OVER if one in own}
+    return {**values, **own, **laid}, faults
 
 
 def _without_overruled(values: dict[str, Any], prefix: str) -> dict[str, Any]:

@@ -1,17 +1,13 @@
 """Builds the parts from Settings and joins them, in this one place.
 
-`opened` gives a command what it needs: store, policy in force, platforms not started. `running`
-puts the service around it: engine, relay, desk, observer, platforms that listen.
+`opened` gives a command what it needs: store, policy in force, platforms not started. `service`
+puts around it what works on it: engine, relay, desk, observer.
 """
 
-import asyncio
-import fcntl
-import os
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -20,37 +16,27 @@ from pydantic import BaseModel, SecretStr
 from gatekeeper import logs, policy_file
 from gatekeeper.clock import SystemClock
 from gatekeeper.domain.clubs import ClubState, PolicyVersion
-from gatekeeper.domain.errors import GatekeeperError, SettingsError, StorageError
+from gatekeeper.domain.errors import GatekeeperError, SettingsError
 from gatekeeper.domain.identity import ClubId, Identity
 from gatekeeper.keys import Keys, load_keys
 from gatekeeper.plugins import make_platform
 from gatekeeper.policy.findings import PolicyError
 from gatekeeper.policy.judge import Policy
 from gatekeeper.policy.parse import load_policy
-from gatekeeper.ports import Clock, Engine, Health, Platform, Store, Vault
+from gatekeeper.ports import Clock, Platform, Store, Vault
 from gatekeeper.settings import Settings
 from gatekeeper.usecases.parts import Parts, Shelf
 from gatekeeper.usecases.readings import Reading, Step
 
 if TYPE_CHECKING:
-    from gatekeeper.engine.relay import Relay
     from gatekeeper.mail import Mail
     from gatekeeper.storage.store import TortoiseStore
-    from gatekeeper.usecases.intake import Desk
-    from gatekeeper.usecases.observe import Observer
 
 log = structlog.get_logger(__name__)
 
 HEARTBEAT: Final = timedelta(seconds=5)
 HEARTBEAT_OLD: Final = timedelta(seconds=20)  # a service that has said nothing for so long is gone
 FLUSH: Final = timedelta(seconds=2)  # a crash loses no more signs of life than these
-ROLES: Final = ("web", "intake", "worker")
-
-
-class AlreadyRunning(StorageError):
-    """Another service works on this data folder; `path` is the lock that it holds."""
-
-    code = "already-running"
 
 
 # ---- For every command -------------------------------------------------------------------------
@@ -91,39 +77,80 @@ async def opened(
     Raises:
         SettingsError, PolicyError, StorageError.
     """
+    async with _ground(settings) as (keys, store):
+        yield await _open(settings, keys, store, platforms=platforms, adopt=adopt_policy)
+
+
+@asynccontextmanager
+async def opened_all(
+    clubs: Sequence[Settings],
+) -> AsyncIterator[tuple[list[Opened], dict[str, GatekeeperError]]]:
+    """Open all clubs of a service, as the service does; and why some of several could not be. The
+    others do not wait for those.
+
+    Raises:
+        SettingsError, PolicyError, StorageError: the only one, or none of them can be opened.
+    """
+    async with _ground(clubs[0]) as (keys, store):
+        found: list[Opened] = []
+        faults: dict[str, GatekeeperError] = {}
+        for settings in clubs:
+            try:
+                one = await _open(settings, keys, store, platforms=True, adopt=True)
+            except GatekeeperError as fault:
+                faults[settings.club] = fault
+            else:
+                found.append(one)
+        if not found:
+            raise next(iter(faults.values()))
+        yield found, faults
+
+
+@asynccontextmanager
+async def _ground(settings: Settings) -> AsyncIterator[tuple[Keys, "TortoiseStore"]]:
+    """What all clubs of a service share."""
     keys = load_keys(settings.keys)
     _hide(settings, keys)
     store = await open_storage(settings, keys)
     try:
-        clock = SystemClock()
-        policy, reading = await policy_in_force(settings, store, adopt=adopt_policy)
-        vault = make_vault(store, keys, policy.club_id)
-        made: dict[str, Platform] = {}
-        parts = Parts(
-            club=policy.club_id,
-            store=store,
-            platforms=made,
-            shelf=Shelf(policy),
-            clock=clock,
-            base_url=settings.base_url,
-            secret=keys.passes,
-            mailer=make_mailer(settings, policy, clock),
-        )
-        step = await _adopt(parts, reading) if adopt_policy else Step.SAME
-        if platforms:
-            made.update(make_platforms(settings, parts.policy, vault))
-        yield Opened(
-            settings=settings,
-            keys=keys,
-            store=store,
-            vault=vault,
-            parts=parts,
-            platforms=made,
-            policy_fault=reading.fault,
-            policy_step=step,
-        )
+        yield keys, store
     finally:
         await store.close()
+
+
+async def _open(
+    settings: Settings, keys: Keys, store: "TortoiseStore", *, platforms: bool, adopt: bool
+) -> Opened:
+    _hide(settings, keys)
+    clock = SystemClock()
+    policy, reading = await policy_in_force(settings, store, adopt=adopt)
+    if settings.club not in ("", policy.club_id):
+        raise SettingsError((f"{settings.club}: its policy is that of the club {policy.club_id}",))
+    vault = make_vault(store, keys, policy.club_id)
+    made: dict[str, Platform] = {}
+    parts = Parts(
+        club=policy.club_id,
+        store=store,
+        platforms=made,
+        shelf=Shelf(policy),
+        clock=clock,
+        base_url=settings.base_url,
+        secret=keys.passes,
+        mailer=make_mailer(settings, policy, clock),
+    )
+    step = await _adopt(parts, reading) if adopt else Step.SAME
+    if platforms:
+        made.update(make_platforms(settings, parts.policy, vault))
+    return Opened(
+        settings=settings,
+        keys=keys,
+        store=store,
+        vault=vault,
+        parts=parts,
+        platforms=made,
+        policy_fault=reading.fault,
+        policy_step=step,
+    )
 
 
 async def _adopt(parts: Parts, reading: Reading) -> Step:
@@ -285,116 +312,3 @@ def is_served(state: ClubState | None, clock: Clock) -> bool:
     if state is None or state.served_at is None:
         return False
     return clock.now() - state.served_at < HEARTBEAT_OLD
-
-
-# ---- The service -------------------------------------------------------------------------------
-
-
-@dataclass(slots=True, kw_only=True)
-class Running:
-    """The service: everything of `Opened`, and what works on it."""
-
-    opened: Opened
-    roles: frozenset[str]
-    engine: Engine
-    relay: "Relay"
-    desk: "Desk"
-    observer: "Observer"
-    stopping: bool = False
-    reread: asyncio.Event = field(default_factory=asyncio.Event)  # somebody asks: SIGHUP
-    faults: dict[str, Health] = field(default_factory=dict)
-
-    @property
-    def parts(self) -> Parts:
-        """The club's parts."""
-        return self.opened.parts
-
-    def health(self) -> Mapping[str, Health]:
-        """Each part's health by its name; never waits."""
-        found: dict[str, Health] = {}
-        if "worker" in self.roles:
-            found |= {"engine": self.engine.health(), "relay": self.relay.health()}
-        for name, platform in self.parts.platforms.items():
-            if "intake" in self.roles:
-                found[name] = platform.health()
-        # The version in force works, whatever became of the file.
-        found["policy"] = Health(ok=True, code=self.policy_code())
-        if self.stopping:
-            found["service"] = Health(ok=False, code="stopping")
-        return found | self.faults
-
-    def policy_code(self) -> str:
-        """Why the policy's file is not in force, "" where it is."""
-        if self.opened.policy_fault is not None:
-            return "policy-file-wrong"
-        codes = {Step.ASIDE: "policy-aside", Step.WAITS: "policy-waits"}
-        return codes.get(self.opened.policy_step, "")
-
-
-@contextmanager
-def only_one(home: Path) -> Iterator[None]:
-    """Hold the data folder's lock; the kernel lets go of it when the process dies.
-
-    Raises:
-        AlreadyRunning: another process holds it.
-    """
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = home / "serve.lock"
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(handle, 20, 0).decode(errors="replace").strip()
-            raise AlreadyRunning(path=str(path), pid=holder) from None
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        os.close(handle)
-
-
-def build(opened: Opened, roles: Collection[str] = ROLES) -> Running:
-    """Join the parts of a service; nothing of it runs yet."""
-    from gatekeeper import schedule
-    from gatekeeper.engine.relay import PERFORM, Relay
-    from gatekeeper.usecases import due
-    from gatekeeper.usecases.intake import Desk
-    from gatekeeper.usecases.observe import Observer
-    from gatekeeper.usecases.perform import Performer
-
-    parts = opened.parts
-    engine = make_engine(opened.settings)
-    performer, observer = Performer(parts), Observer(parts)
-    desk = Desk(parts, observer)
-
-    async def next_due(_club: ClubId) -> datetime | None:
-        await schedule.make_up(engine, parts)
-        return await due.due(parts)
-
-    async def perform(_club: str, order_id: int, attempt: int) -> None:
-        await performer.perform(order_id, attempt)
-
-    engine.register(PERFORM, perform)
-    schedule.register(engine, parts, observer)
-    relay = Relay(parts.store, engine, parts.clock, next_due)
-    parts.store.committed = relay.nudge
-    return Running(
-        opened=opened,
-        roles=frozenset(roles),
-        engine=engine,
-        relay=relay,
-        desk=desk,
-        observer=observer,
-    )
-
-
-def make_engine(settings: Settings) -> Engine:
-    """The engine on its own file, or on PostgreSQL."""
-    from gatekeeper.engine.dbos_engine import DbosEngine
-
-    url = settings.engine_database
-    if url.startswith("sqlite:"):
-        return DbosEngine(clock=SystemClock(), path=Path(url.removeprefix("sqlite://")))
-    _, _, rest = url.partition("://")
-    return DbosEngine(clock=SystemClock(), postgres_url=f"postgresql://{rest}")

@@ -10,6 +10,7 @@ from gatekeeper import policy_file, reload, wire
 from gatekeeper.domain.clubs import ClubState, Schedule
 from gatekeeper.domain.decisions import Order
 from gatekeeper.reload import PolicyWatch
+from gatekeeper.service import Running, build
 from gatekeeper.testing.fakes_engine import FakeEngine
 from gatekeeper.usecases import versions
 from gatekeeper.usecases.readings import Step
@@ -22,7 +23,7 @@ __all__ = ["settings"]  # a fixture
 class Served:
     """A service that looks only when it is told to."""
 
-    service: wire.Running
+    service: Running
     watch: PolicyWatch
     engine: FakeEngine
     begun: list = field(default_factory=list)
@@ -43,7 +44,7 @@ class Served:
 async def served(settings, monkeypatch):
     monkeypatch.setattr(reload, "LOOK_EVERY", 0.01)
     async with wire.opened(settings, adopt_policy=True) as opened:
-        service = wire.build(opened)
+        service = build([opened]).clubs[opened.parts.club]
         begun = []
 
         async def listen(platform):
@@ -88,14 +89,14 @@ async def test_only_a_schedule_that_changed_is_set_anew(served, settings, monkey
     told = []
     monkeypatch.setattr(served.engine, "schedule", lambda *tick: told.append(tick[:2]))
     served.watch.schedule()
-    assert [name for name, _ in told] == ["sweep", "reconcile", "retention"]
+    assert [name for name, _ in told] == ["house/sweep", "house/reconcile", "house/retention"]
     told.clear()
     text = settings.policy.read_text()
     old = text.split('schedule: "')[1].split('"')[0]
     change_policy(settings, f'schedule: "{old}"', 'schedule: "5 5 * * TUE"')
     (policy_file.cases_of(settings.policy)).unlink()
     await served.look()
-    assert told == [("sweep", "5 5 * * TUE")]
+    assert told == [("house/sweep", "5 5 * * TUE")]
     await asyncio.gather(*served.watch._moving)
     async with served.service.parts.store.look(served.service.parts.club) as tx:
         rows = {row.name: row for row in await tx.find(Schedule)}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatekeeper import policy_file, wire
+from gatekeeper import policy_file, service, wire
 from gatekeeper.cli import main
 from gatekeeper.domain.clubs import ClubState
 from gatekeeper.domain.errors import NoTables, SettingsError
@@ -36,11 +36,11 @@ async def serve_once(settings):
 
 
 def test_a_folder_has_one_service(tmp_path):
-    with wire.only_one(tmp_path):
-        with pytest.raises(wire.AlreadyRunning) as caught, wire.only_one(tmp_path):
+    with service.only_one(tmp_path):
+        with pytest.raises(service.AlreadyRunning) as caught, service.only_one(tmp_path):
             pass
         assert caught.value.values["pid"]
-    with wire.only_one(tmp_path):
+    with service.only_one(tmp_path):
         pass
 
 
@@ -119,12 +119,12 @@ def test_a_heartbeat_grows_old():
 
 
 def test_the_engine_lies_where_the_settings_say(settings):
-    engine = wire.make_engine(settings)
+    engine = service.make_engine(settings)
     assert engine._path == settings.home / "engine.db"
     postgres = settings.model_copy(
         update={"database_url": type(settings.database_url)("asyncpg://g:pw@db/club")}
     )
-    assert wire.make_engine(postgres)._url == "postgresql://g:pw@db/club"
+    assert service.make_engine(postgres)._url == "postgresql://g:pw@db/club"
 
 
 async def test_two_clubs_in_one_database_have_a_vault_each(settings):

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gatekeeper.cli import frame, render
-from gatekeeper.cli.frame import STATE, Json
+from gatekeeper.cli.frame import Json
 from gatekeeper.domain.errors import BadInput, GatekeeperError, SettingsError
 from gatekeeper.reading import Unreadable, read_text
-from gatekeeper.settings import find_place
 
 if TYPE_CHECKING:
     from gatekeeper.policy.cases import Report
@@ -61,7 +60,7 @@ def run_its_cases(
             raise SettingsError((f"cases: {folder}: holds no *{ENDING}",))
         pairs = [(_policy_of(each), each) for each in found]
     else:
-        path = folder or find_place("policy", STATE.settings_file)
+        path = folder or frame.place("policy")
         if path.name.endswith(ENDING):
             path, cases = _policy_of(path), cases or str(path)
         pairs = [(path, Path(cases) if cases else path.with_name(f"{path.stem}{ENDING}"))]

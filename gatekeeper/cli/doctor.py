@@ -15,7 +15,7 @@ from gatekeeper.keys import key_faults
 from gatekeeper.policy.findings import PolicyError
 from gatekeeper.policy.judge import Policy
 from gatekeeper.ports import Check, Platform
-from gatekeeper.settings import find_place, load_settings
+from gatekeeper.settings import club_names, find_place, load_all, load_settings
 from gatekeeper.usecases import rights
 from gatekeeper.usecases.naming import said_by
 from gatekeeper.usecases.parts import Parts
@@ -38,23 +38,41 @@ def of_error(error: GatekeeperError) -> Check:
     return Check(False, error.code, error.values)
 
 
-async def examine(file: str | None) -> AsyncIterator[Check]:
-    """Every line, as soon as it is known."""
+async def examine(file: str | None, club: str = "") -> AsyncIterator[Check]:
+    """Every line, as soon as it is known; of all clubs of a service, where none is named."""
+    names = club_names(file)
+    if club or not names:
+        async for check in _examine(file, club):
+            yield check
+        return
     try:
-        settings = load_settings(file)
+        load_all(file)
+    except SettingsError as wrong:
+        for fault in wrong.faults:
+            yield bad("settings-wrong", fault=fault)
+        return
+    for name in names:
+        yield good("club", club=name)
+        async for check in _examine(file, name):
+            yield check
+
+
+async def _examine(file: str | None, club: str) -> AsyncIterator[Check]:
+    try:
+        settings = load_settings(file, club=club)
     except SettingsError as wrong:
         settings = None
         for fault in wrong.faults:
             yield bad("settings-wrong", fault=fault)
     else:
         yield good("settings")
-    keys = find_place("keys", file)
+    keys = find_place("keys", file, club)
     faults = key_faults(keys)
     for fault in faults:
         yield bad("key-wrong", fault=fault)
     if not faults:
         yield good("keys", folder=str(keys))
-    for check in _policy_file(find_place("policy", file)):
+    for check in _policy_file(find_place("policy", file, club)):
         yield check
     if faults or settings is None:
         return

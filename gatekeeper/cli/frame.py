@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 import typer
 
@@ -23,6 +23,7 @@ from gatekeeper.settings import (
     find_file,
     find_place,
     known_names,
+    load_all,
     load_settings,
 )
 
@@ -46,6 +47,7 @@ WAIT: Final = 30.0
 @dataclass(slots=True)
 class _State:
     settings_file: str | None = None
+    club: str = ""
     progress: dict[str, str] = field(default_factory=dict)
 
 
@@ -69,7 +71,12 @@ def has_club() -> bool:
     """Whether there is anything to go by here: a settings file, a policy, or the environment."""
     named = STATE.settings_file
     told = any(name in os.environ for name in known_names())
-    return told or find_file(named) is not None or find_place("policy", named).is_file()
+    return told or find_file(named) is not None or place("policy").is_file()
+
+
+def place(name: Literal["home", "policy", "keys"]) -> Path:
+    """One of the places of the club that this command is about. WhichClub."""
+    return find_place(name, STATE.settings_file, STATE.club)
 
 
 def settings(*, logins: bool = True) -> Settings:
@@ -80,13 +87,29 @@ def settings(*, logins: bool = True) -> Settings:
 
     Raises:
         SettingsError: they cannot be used, or this folder is no club's.
+        WhichClub: of several, none was named.
     """
-    from gatekeeper import logs
+    _need_club()
+    return _logged(load_settings(STATE.settings_file, logins=logins, club=STATE.club))
 
+
+def all_settings() -> tuple[Settings, ...]:
+    """Those of each club of the service; raises like `settings`, but WhichClub."""
+    _need_club()
+    found = load_all(STATE.settings_file)
+    _logged(found[0])
+    return found
+
+
+def _need_club() -> None:
     if not has_club():
         advice = "go to your club's folder, name its file with --settings, or `gatekeeper init`"
         raise SettingsError((f"{Path.cwd()} holds no club, no {FILE_NAME} is here: {advice}",))
-    found = load_settings(STATE.settings_file, logins=logins)
+
+
+def _logged(found: Settings) -> Settings:
+    from gatekeeper import logs
+
     logs.configure("warning" if found.log_level == "info" else found.log_level, found.log_format)
     return found
 

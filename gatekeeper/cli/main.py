@@ -31,6 +31,7 @@ from gatekeeper.domain.errors import (
     ServiceAbsent,
     SettingsError,
     TooMany,
+    WhichClub,
 )
 
 
@@ -40,7 +41,7 @@ class FileFault(GatekeeperError):
     code = "file-fault"
 
 
-WRONG_USE: Final = (SettingsError, BadInput)
+WRONG_USE: Final = (SettingsError, BadInput, WhichClub)
 TRY_LATER: Final = (PlatformBusy, PlatformDown, ServiceAbsent, TooMany)
 
 app = typer.Typer(
@@ -56,8 +57,12 @@ def _all(
     settings: Annotated[
         str, typer.Option("--settings", metavar="FILE", help="Instead of ./gatekeeper.toml.")
     ] = "",
+    club: Annotated[
+        str, typer.Option("--club", metavar="NAME", help="Which one, of a service of several.")
+    ] = "",
 ) -> None:
     STATE.settings_file = settings or None
+    STATE.club = club
 
 
 for part in (setup, service, rules, applications, members, sweeps, record, reconcile):

@@ -1,6 +1,7 @@
 """audit, db: the record of what was done, and where all of it is kept."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -73,7 +74,7 @@ def upgrade(as_json: Json = False) -> None:
         await migrate.need_tables(settings.database)
         return await migrate.upgrade(settings.database)
 
-    settings = frame.settings()
+    settings = frame.all_settings()[0]
     done = frame.run(work())
     if as_json:
         render.show_json({"upgraded": done})
@@ -90,7 +91,7 @@ def check(as_json: Json = False) -> None:
         await migrate.need_tables(settings.database)
         return await migrate.check(settings.database)
 
-    settings = frame.settings()
+    settings = frame.all_settings()[0]
     pending = frame.run(work())
     if as_json:
         render.show_json({"ok": not pending, "pending": pending})
@@ -108,15 +109,16 @@ def backup(
     ],
     as_json: Json = False,
 ) -> None:
-    """Copy data folder, keys and policy, also while the service runs."""
-    settings = frame.settings()
+    """Copy data folder, keys and policies, also while the service runs."""
+    clubs = frame.all_settings()
+    settings = clubs[0]
     target = Path(folder)
     if target.exists():
         raise Refused("backup-exists", folder=str(target))
     if not settings.database.startswith("sqlite"):
         raise Refused("backup-postgres")
     target.mkdir(mode=0o700, parents=True)
-    kept = frame.run(copy_home(settings, target))
+    kept = frame.run(copy_home(settings, [one.policy for one in clubs], target))
     if as_json:
         render.show_json({"folder": str(target), "files": kept})
     else:
@@ -124,14 +126,14 @@ def backup(
         render.say("The settings and the bot's token are not among them: copy those yourself.")
 
 
-async def copy_home(settings: Settings, target: Path) -> list[str]:
-    """Copy what a club consists of; databases by SQLite's own online backup, all 0600."""
+async def copy_home(settings: Settings, policies: Sequence[Path], target: Path) -> list[str]:
+    """Copy what a service's clubs consist of; databases by SQLite's online backup, all 0600."""
     from gatekeeper.storage import backup as backup_of
 
     kept = []
     files = {path: path.relative_to(settings.home) for path in sorted(settings.home.rglob("*"))}
     files |= {path: Path("keys") / path.name for path in sorted(settings.keys.glob("*.key"))}
-    files[settings.policy] = Path(settings.policy.name)
+    files |= {path: Path(path.name) for path in policies}
     for source, place in files.items():
         if not source.is_file() or source.name.endswith(PASSING):
             continue

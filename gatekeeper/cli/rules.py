@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gatekeeper.cli import cases, explain, frame, invariants, render, simulate, versions
-from gatekeeper.cli.frame import STATE, Json
+from gatekeeper.cli.frame import Json
 from gatekeeper.reading import Unreadable, read_text
-from gatekeeper.settings import find_place
 
 if TYPE_CHECKING:
     from gatekeeper.policy.findings import Finding
@@ -41,7 +40,7 @@ def add_to(app: typer.Typer) -> None:
 
 def read(file: str = "") -> tuple[Path, str]:
     """A policy's place and text; "" is the one that the settings name. SettingsError."""
-    path = Path(file) if file else find_place("policy", STATE.settings_file)
+    path = Path(file) if file else frame.place("policy")
     return path, read_text(path)
 
 
@@ -116,7 +115,7 @@ def _checked(file: str) -> _Checked:
     try:
         return _looked_at(file)
     except Unreadable as fault:  # the other files are looked at all the same
-        path = Path(file or find_place("policy", STATE.settings_file))
+        path = Path(file or frame.place("policy"))
         values = {"name": path.name, "detail": fault.detail}
         return _Checked(path, [Finding(str(path), 1, 1, "file-unreadable", values)], lost=True)
 

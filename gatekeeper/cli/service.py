@@ -30,15 +30,15 @@ def serve(
     gc.disable()  # the imports below make a great many things, and no garbage; a tenth faster
     from gatekeeper import logs
 
-    settings = frame.settings()
-    logs.configure(settings.log_level, "json" if as_json else settings.log_format)
+    clubs = frame.all_settings()
+    logs.configure(clubs[0].log_level, "json" if as_json else clubs[0].log_format)
     from gatekeeper import serve as service
-    from gatekeeper import wire
+    from gatekeeper.service import ROLES
 
     wanted = [each.strip() for each in roles.split(",") if each.strip()]
-    if not wanted or set(wanted) - set(wire.ROLES):
-        raise BadInput({"roles": "not-a-role"}, known=", ".join(wire.ROLES))
-    frame.run(service.serve(settings, wanted))
+    if not wanted or set(wanted) - set(ROLES):
+        raise BadInput({"roles": "not-a-role"}, known=", ".join(ROLES))
+    frame.run(service.serve(clubs, wanted))
 
 
 def demo(
@@ -118,7 +118,7 @@ def doctor(as_json: Json = False) -> None:
             if not as_json:
                 render.say(_line(found[0]))
             return found
-        async for check in look.examine(STATE.settings_file):
+        async for check in look.examine(STATE.settings_file, STATE.club):
             found.append(check)
             if not as_json:
                 render.say(_line(check))

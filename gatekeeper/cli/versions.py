@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from gatekeeper.cli import frame, render
-from gatekeeper.cli.frame import STATE, Json, Yes, actor
+from gatekeeper.cli.frame import Json, Yes, actor
 from gatekeeper.domain.clubs import ClubState
 from gatekeeper.domain.errors import BadInput, SettingsError
 from gatekeeper.reading import read_text
-from gatekeeper.settings import find_place
 
 if TYPE_CHECKING:
     from gatekeeper.usecases.parts import Parts
@@ -37,7 +36,7 @@ def _file_digest() -> str:
     from gatekeeper import policy_file
 
     try:
-        text = read_text(find_place("policy", STATE.settings_file))
+        text = read_text(frame.place("policy"))
     except SettingsError:
         return ""
     return policy_file.digest_of(text)

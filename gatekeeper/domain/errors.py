@@ -121,6 +121,12 @@ class SettingsError(GatekeeperError):
         super().__init__(faults="; ".join(faults))
 
 
+class WhichClub(GatekeeperError):
+    """The service has several clubs, `known`, and `club` is none of them."""
+
+    code = "which-club"
+
+
 class StorageError(GatekeeperError):
     """The database cannot be used as it is: `detail` says why."""
 

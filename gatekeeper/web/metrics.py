@@ -1,6 +1,6 @@
 """Numbers for those who watch the service, on a port of their own; never about a person."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -29,10 +29,10 @@ from gatekeeper.usecases.parts import Parts
 
 # What an Order may be for; one that is not listed counts as "other".
 PURPOSES: Final = (
-    "answer-told", "approve-told", "cannot-read", "card", "card-update", "code", "decline-told",
-    "failure", "form-link", "goodbye", "guest", "head", "invitation", "invitation-reminder",
-    "notice", "policy", "question", "removal", "resume-card", "retract", "thread", "told",
-    "welcome",
+    "answer-told", "approve-told", "bring", "cannot-read", "card", "card-update", "code",
+    "decline-told", "failure", "form-link", "goodbye", "guest", "head", "invitation",
+    "invitation-reminder", "notice", "policy", "question", "removal", "resume-card", "retract",
+    "thread", "told", "welcome",
 )  # fmt: skip
 KEPT_FOR: Final = timedelta(seconds=5)  # however often it is asked for, the tables are not
 SECONDS: Final = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0)
@@ -46,14 +46,18 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         gauge = self._gauge
-        self.applications = gauge("applications", "Applications by state", "state")
-        self.memberships = gauge("memberships", "Memberships by state", "state")
-        self.orders = gauge("orders", "Orders by progress and purpose", "progress", "purpose")
-        self.oldest = gauge("oldest_due_order_seconds", "How long the oldest due order is due")
-        self.sweeps = gauge("sweeps", "Sweeps carried out")
-        self.held = gauge("sweeps_held", "Sweeps that the brake has stopped")
-        self.handled = gauge("handled_events", "Events taken in that decided something")
-        self.paused = gauge("paused", "1 while all writing is stopped")
+        self.applications = gauge("applications", "Applications by state", "club", "state")
+        self.memberships = gauge("memberships", "Memberships by state", "club", "state")
+        self.orders = gauge(
+            "orders", "Orders by progress and purpose", "club", "progress", "purpose"
+        )
+        self.oldest = gauge(
+            "oldest_due_order_seconds", "How long the oldest due order is due", "club"
+        )
+        self.sweeps = gauge("sweeps", "Sweeps carried out", "club")
+        self.held = gauge("sweeps_held", "Sweeps that the brake has stopped", "club")
+        self.handled = gauge("handled_events", "Events taken in that decided something", "club")
+        self.paused = gauge("paused", "1 while all writing is stopped", "club")
         self.up = gauge("part_up", "1 while a part works", "part")
         self._requests = Counter(
             "gatekeeper_http_requests", "Answers by route, method and status",
@@ -79,35 +83,37 @@ class Metrics:
             self.up.labels(name).set(part.ok)
 
     async def count(self, parts: Parts) -> None:
-        """Take over what the tables say."""
-        now = parts.clock.now()
-        async with parts.store.look(parts.club) as tx:
+        """Take over what the tables say of a club."""
+        now, club = parts.clock.now(), parts.club
+        async with parts.store.look(club) as tx:
             for state in State:
-                self.applications.labels(state.value).set(await tx.count(Application, state=state))
+                found = await tx.count(Application, state=state)
+                self.applications.labels(club, state.value).set(found)
             for stage in memberships.State:
-                self.memberships.labels(stage.value).set(await tx.count(Membership, state=stage))
+                found = await tx.count(Membership, state=stage)
+                self.memberships.labels(club, stage.value).set(found)
             for progress in Progress:
                 await self._count_orders(tx, progress)
             oldest = await tx.first(Order, order="due_at", progress=Progress.DUE)
             waits = (now - oldest.due_at).total_seconds() if oldest else 0.0
-            self.oldest.set(max(0.0, waits))
-            self.sweeps.set(await tx.count(Sweep))
-            self.held.set(await tx.count(Sweep, held__not_in=[""]))
-            self.handled.set(await tx.count(Handled))
-            club = await tx.first(ClubState)
-            self.paused.set(club is not None and club.paused_at is not None)
+            self.oldest.labels(club).set(max(0.0, waits))
+            self.sweeps.labels(club).set(await tx.count(Sweep))
+            self.held.labels(club).set(await tx.count(Sweep, held__not_in=[""]))
+            self.handled.labels(club).set(await tx.count(Handled))
+            row = await tx.first(ClubState)
+            self.paused.labels(club).set(row is not None and row.paused_at is not None)
 
     async def _count_orders(self, tx: Tx, progress: Progress) -> None:
         left = await tx.count(Order, progress=progress)
         for purpose in PURPOSES:
             found = await tx.count(Order, progress=progress, purpose=purpose) if left else 0
-            self.orders.labels(progress.value, purpose).set(found)
+            self.orders.labels(tx.club, progress.value, purpose).set(found)
             left -= found
-        self.orders.labels(progress.value, "other").set(max(0, left))
+        self.orders.labels(tx.club, progress.value, "other").set(max(0, left))
 
 
 def create_metrics_app(
-    parts: Parts, *, health: Callable[[], Mapping[str, Health]], metrics: Metrics
+    clubs: Sequence[Parts], *, health: Callable[[], Mapping[str, Health]], metrics: Metrics
 ) -> Starlette:
     """GET /metrics, for a port that only those who watch can reach."""
     counted = datetime.min.replace(tzinfo=UTC)
@@ -115,9 +121,10 @@ def create_metrics_app(
     async def show(request: Request) -> Response:
         nonlocal counted
         metrics.tell_health(health())
-        now = parts.clock.now()
+        now = clubs[0].clock.now()
         if now - counted >= KEPT_FOR:
-            await metrics.count(parts)
+            for parts in clubs:
+                await metrics.count(parts)
             counted = now
         return Response(
             generate_latest(metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST}

@@ -26,7 +26,8 @@ class Process:
 
     async def start(self, cron=HOURLY):
         newest = partial(newest_tick, cron, ZONE)
-        self.engine.schedule("sweep", cron, ZONE, "sweep")
+        job = schedule.of_club(self.club.parts, "sweep")
+        self.engine.schedule(job, cron, ZONE, job)
         await missed.begin(self.club.parts, "sweep", cron, ZONE, newest)
         await self.engine.start()
         await self.look()
@@ -39,7 +40,9 @@ class Process:
 
     async def tick(self, hours=0):
         slot = self.club.clock.now().replace(minute=0, second=0, microsecond=0)
-        await self.engine.tick("sweep", (slot + timedelta(hours=hours)).isoformat())
+        await self.engine.tick(
+            f"{self.club.parts.club}/sweep", (slot + timedelta(hours=hours)).isoformat()
+        )
         await self.engine.drain()
 
 

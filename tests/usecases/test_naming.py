@@ -2,11 +2,13 @@
 
 from datetime import timedelta
 
+import pytest
+
 from gatekeeper.domain.applications import Application
 from gatekeeper.domain.clubs import ClubState
-from gatekeeper.domain.identity import Account
+from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import Exemption, Leave, Membership
-from gatekeeper.usecases import erase, exempt, leave, pause
+from gatekeeper.usecases import erase, exempt, leave, naming, pause
 from gatekeeper.usecases.naming import said_by
 from gatekeeper.usecases.parts import account_of
 from tests.journeys.club import CLUB
