@@ -1,6 +1,7 @@
 """Finds platforms by the entry-point group `gatekeeper.platforms`.
 
-An entry point names a factory: `platform(*, club, settings, places, vault, clock) -> Platform`.
+An entry point names a factory: `platform(*, club, settings, places, vault, commons, clock)`, which
+makes a Platform.
 Only platforms that the club's policy names are ever loaded.
 """
 
@@ -30,6 +31,7 @@ def make_platform(
     settings: Mapping[str, Any] | None,
     places: Mapping[str, Any],
     vault: Vault,
+    commons: Vault,
     clock: Clock,
 ) -> Platform:
     """The platform called `name`, not started.
@@ -39,6 +41,7 @@ def make_platform(
         club: whose it is.
         settings: what Settings hold for it.
         places: the platform's part of the Club document, with admins, title and chatName.
+        vault, commons: the club's own, and that of all clubs of the service.
 
     Raises:
         SettingsError: no adapter of that name is installed, it cannot be loaded, or it has no
@@ -55,5 +58,7 @@ def make_platform(
         factory = point.load()
     except (ImportError, AttributeError) as fault:
         raise SettingsError((f"the adapter {name} cannot be loaded: {fault}",)) from fault
-    made: Platform = factory(club=club, settings=settings, places=places, vault=vault, clock=clock)
+    made: Platform = factory(
+        club=club, settings=settings, places=places, vault=vault, commons=commons, clock=clock
+    )
     return made

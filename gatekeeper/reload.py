@@ -160,6 +160,7 @@ class PolicyWatch:
                 settings=service.opened.settings.of_platform(name),
                 places=places,
                 vault=service.opened.vault,
+                commons=service.opened.commons,
                 clock=service.parts.clock,
             )
         else:

@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 
 HEARTBEAT: Final = timedelta(seconds=5)
 HEARTBEAT_OLD: Final = timedelta(seconds=20)  # a service that has said nothing for so long is gone
+ALL_CLUBS: Final = ClubId("")  # whose secrets no single club's are
 FLUSH: Final = timedelta(seconds=2)  # a crash loses no more signs of life than these
 
 
@@ -48,6 +49,7 @@ class Opened:
 
     Attributes:
         platforms: those of `parts`, to be changed with the policy.
+        commons: the vault of all clubs of the service.
         policy_fault: why the policy's file is not in force; an earlier version of it is then.
         policy_step: what became of the file, where it was to be adopted.
     """
@@ -56,6 +58,7 @@ class Opened:
     keys: Keys
     store: Store
     vault: Vault
+    commons: Vault
     parts: Parts
     platforms: dict[str, Platform] = field(default_factory=dict)
     policy_fault: GatekeeperError | None = None
@@ -97,6 +100,7 @@ async def opened_all(
         for settings in clubs:
             try:
                 one = await _open(settings, keys, store, platforms=True, adopt=True)
+                _need_own_workspace(one, found, several=len(clubs) > 1)
             except GatekeeperError as fault:
                 faults[settings.club] = fault
             else:
@@ -104,6 +108,19 @@ async def opened_all(
         if not found:
             raise next(iter(faults.values()))
         yield found, faults
+
+
+def _need_own_workspace(one: Opened, others: Sequence[Opened], *, several: bool) -> None:
+    """An app that several workspaces install is told of all of them: which one is whose is said."""
+    slack, spec = one.settings.slack, one.parts.policy.club.spec.platforms.slack
+    if not several or slack is None or spec is None or not slack.client_id:
+        return
+    if not spec.workspace:
+        raise SettingsError(("workspace: has to be named in its policy, for others share its app",))
+    for other in others:
+        theirs = other.parts.policy.club.spec.platforms.slack
+        if theirs is not None and theirs.workspace == spec.workspace:
+            raise SettingsError((f"workspace: is that of {other.parts.club}; each has its own",))
 
 
 @asynccontextmanager
@@ -126,7 +143,7 @@ async def _open(
     policy, reading = await policy_in_force(settings, store, adopt=adopt)
     if settings.club not in ("", policy.club_id):
         raise SettingsError((f"{settings.club}: its policy is that of the club {policy.club_id}",))
-    vault = make_vault(store, keys, policy.club_id)
+    vault, commons = make_vault(store, keys, policy.club_id), make_vault(store, keys, ALL_CLUBS)
     made: dict[str, Platform] = {}
     parts = Parts(
         club=policy.club_id,
@@ -140,12 +157,13 @@ async def _open(
     )
     step = await _adopt(parts, reading) if adopt else Step.SAME
     if platforms:
-        made.update(make_platforms(settings, parts.policy, vault))
+        made.update(make_platforms(settings, parts.policy, vault, commons))
     return Opened(
         settings=settings,
         keys=keys,
         store=store,
         vault=vault,
+        commons=commons,
         parts=parts,
         platforms=made,
         policy_fault=reading.fault,
@@ -159,7 +177,9 @@ async def _adopt(parts: Parts, reading: Reading) -> Step:
     return await versions.consider(parts, reading)
 
 
-def make_platforms(settings: Settings, policy: Policy, vault: Vault) -> Mapping[str, Platform]:
+def make_platforms(
+    settings: Settings, policy: Policy, vault: Vault, commons: Vault
+) -> Mapping[str, Platform]:
     """The platforms that the policy names, not started; SettingsError names all that cannot be."""
     made: dict[str, Platform] = {}
     faults: list[str] = []
@@ -171,6 +191,7 @@ def make_platforms(settings: Settings, policy: Policy, vault: Vault) -> Mapping[
                 settings=settings.of_platform(name),
                 places=places,
                 vault=vault,
+                commons=commons,
                 clock=SystemClock(),
             )
         except SettingsError as wrong:

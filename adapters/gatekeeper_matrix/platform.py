@@ -51,6 +51,7 @@ class MatrixPlatform:
         places: the club document's `platforms.matrix`, with `admins`, `title`, `chatName`.
         vault: keeps a login made by password, and which rooms the places are.
         clock: tells the time.
+        commons: shared by all clubs of a service; not used, since a bot account serves one.
     """
 
     name = NAME
@@ -63,6 +64,7 @@ class MatrixPlatform:
         places: Mapping[str, Any],
         vault: Vault,
         clock: Clock,
+        commons: Vault | None = None,
     ) -> None:
         self._club, self._settings, self._vault, self._clock = club, settings, vault, clock
         self._plan = Plan.read(club, places)

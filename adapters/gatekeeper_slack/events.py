@@ -81,6 +81,12 @@ def heard(scene: Scene, body: Raw, now: datetime) -> Heard:
             return NOTHING
 
 
+def installed_in(payload: Raw) -> frozenset[str]:
+    """The workspaces whose installation an event came to, as far as it says so."""
+    named = (_dict(one).get("team_id") for one in _list(payload.get("authorizations")))
+    return frozenset(map(_text, named)) - {""}
+
+
 def of_team(scene: Scene, payload: Raw) -> bool:
     """Whether a payload reached us for this workspace. A shared channel's events name the team of
     whoever acted; the installation they came to stands beside it."""

@@ -1,7 +1,7 @@
 """Installations and OAuth states: what slack-bolt asks of its stores, kept in our Vault.
 
-The vault encrypts, keeps each club's secrets apart and lets one of many writers win; more than a
-shell around it is not needed. An installation lies under its workspace, one for a whole
+The vault encrypts and lets one of many writers win; more than a shell around it is not needed. All
+clubs of a service share the installations of an app. One lies under its workspace, one for a whole
 organisation under that: Slack gives each of them an id of its own.
 """
 
@@ -59,16 +59,26 @@ class VaultInstallations(AsyncInstallationStore):
     """Which workspaces the app is installed in.
 
     Args:
+        vault: the club's own.
         workspace: the club's (T…); "": the first one that installs it, from then on.
+        commons: of all clubs of the service, where installations lie: one of an organisation serves
+            several of them, and a refresh token works once.
+        app: the app's client id.
     """
 
-    def __init__(self, vault: Vault, workspace: str = "") -> None:
-        self._vault, self._named = vault, workspace
+    def __init__(
+        self, vault: Vault, workspace: str = "", commons: Vault | None = None, app: str = ""
+    ) -> None:
+        self._vault, self._named, self._app = vault, workspace, app
+        self._commons = commons or vault
 
     @property
     def logger(self) -> logging.Logger:
         """For the SDK."""
         return log
+
+    def _drawer(self, where: str) -> str:
+        return f"slack-install-{self._app}-{where}"
 
     # ---- ours ----------------------------------------------------------------------------------
 
@@ -78,15 +88,15 @@ class VaultInstallations(AsyncInstallationStore):
 
     async def organisation(self, workspace: str) -> str:
         """The organisation whose installation reaches a workspace as well, "" for none."""
-        return (await self._vault.get(f"slack-org-of-{workspace}") or b"").decode()
+        return (await self._commons.get(f"slack-org-of-{workspace}") or b"").decode()
 
     async def join(self, workspace: str, organisation: str) -> None:
         """An organisation's installation reaches this workspace, as Slack itself says."""
-        await self._vault.put(f"slack-org-of-{workspace}", organisation.encode())
+        await self._commons.put(f"slack-org-of-{workspace}", organisation.encode())
 
     async def read(self, where: str) -> Kept | None:
         """What is kept for a workspace or an organisation; StorageError."""
-        return _read(await self._vault.get(_drawer(where)))
+        return _read(await self._commons.get(self._drawer(where)))
 
     async def change(self, where: str, change: Change) -> Kept | None:
         """Write what `change` makes of what is kept, whoever else writes meanwhile.
@@ -95,11 +105,11 @@ class VaultInstallations(AsyncInstallationStore):
             What stands there now; None where `change` gave None, and nothing was written.
         """
         while True:
-            old = await self._vault.get(_drawer(where))
+            old = await self._commons.get(self._drawer(where))
             new = change(_read(old))
             if new is None:
                 return None
-            if await self._vault.swap(_drawer(where), old, _written(new)):
+            if await self._commons.swap(self._drawer(where), old, _written(new)):
                 return new
 
     async def end(self, where: str, why: str, token: str = "") -> None:
@@ -120,7 +130,7 @@ class VaultInstallations(AsyncInstallationStore):
         where = _where(
             installation.enterprise_id, installation.team_id, installation.is_enterprise_install
         )
-        await self._vault.put(_drawer(where), _written(Kept(installation=installation)))
+        await self._commons.put(self._drawer(where), _written(Kept(installation=installation)))
         if not self._named and not installation.is_enterprise_install:
             await self._vault.swap(_WORKSPACE, None, where.encode())
 
@@ -240,10 +250,6 @@ def copied(installation: Installation) -> Installation:
 def _where(enterprise: str | None, team: str | None, whole: bool | None) -> str:
     """The workspace, or the organisation for an installation on the whole of it."""
     return (enterprise if whole else team) or enterprise or ""
-
-
-def _drawer(where: str) -> str:
-    return f"slack-install-{where}"
 
 
 def _written(kept: Kept) -> bytes:

@@ -16,12 +16,13 @@ from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.response import BoltResponse
 
 from gatekeeper.ports import Clock, FrontDesk, Health
+from gatekeeper_slack import lines
 from gatekeeper_slack.reception import ACK, Login, Reception
 from gatekeeper_slack.requests import Reply, Requests
 from gatekeeper_slack.scene import NAME, Scene
 from gatekeeper_slack.screens import Looks, Screens
 from gatekeeper_slack.sight import Sight
-from gatekeeper_slack.sockets import LOOK, PING, Plain, Sockets
+from gatekeeper_slack.sockets import LOOK, PING, Plain, Sockets, Take
 
 log = logging.getLogger(__name__)
 _bolt = logging.getLogger(f"{__name__}.sdk")
@@ -65,17 +66,18 @@ class Intake:
         ping: float = PING,
         look: float = LOOK,
     ) -> None:
-        self._desk, self._clock = desk, clock
+        self._desk, self._clock, self.scene = desk, clock, scene
         self._sight = Sight(scene, desk)
         self._reception = Reception(
             scene, desk, clock, self._sight, looks, screens=screens, within=within, login=login
         )
-        self._sockets: Sockets | None = None
-        if app_token:
-            url = f"{(api or API).rstrip('/')}/"
-            self._sockets = Sockets(
-                app_token, url, clock, self._dispatch, self._missed, ping=ping, look=look
-            )
+        url = f"{(api or API).rstrip('/')}/"
+        self._line = lines.shared(url, app_token, signing_secret)
+
+        def sockets(take: Take, lost: lines.Lost) -> Sockets:
+            return Sockets(app_token, url, clock, take, lost, ping=ping, look=look)
+
+        self._make = sockets if app_token else None
         self._started = False
         self._app = AsyncApp(
             name=NAME,
@@ -90,7 +92,7 @@ class Intake:
             ignoring_self_events_enabled=False,
             attaching_function_token_enabled=False,
         )
-        self.routes = Requests(signing_secret, clock, self._dispatch)  # ASGI; for gatekeeper.web
+        self.routes = Requests(signing_secret, clock, self._line.take)  # ASGI
 
     async def start(self, lost: Mapping[str, str] | None = None) -> None:
         """Begin to listen; back within seconds, also where Slack is away.
@@ -104,19 +106,24 @@ class Intake:
         self._reception.begin()
         # Nobody listened since the last position, and Slack promises no second telling.
         await self._desk.observe(NAME, [], now.isoformat(), after_gap=bool(known))
-        if self._sockets is not None:
-            await self._sockets.start()
+        self.join()
+        if self._make is not None:
+            await self._line.open(self._make)
+        if (sockets := self._line.sockets) is not None:
             try:
-                await asyncio.wait_for(self._sockets.opened.wait(), _OPENING)
+                await asyncio.wait_for(sockets.opened.wait(), _OPENING)
             except TimeoutError:
                 log.warning("slack-no-line yet; it goes on trying")
         self._started = True
 
+    def join(self) -> None:
+        """Be told what concerns the workspace, also before `start`: what becomes of our login."""
+        self._line.join(self)
+
     async def stop(self) -> None:
         """Stop listening; what was begun is ended first, or told again by Slack."""
         self._started = False
-        if self._sockets is not None:
-            await self._sockets.stop()
+        await self._line.leave(self)
         await self._reception.stop(_STOPPING)
 
     def sent(self, ref: str) -> None:
@@ -130,8 +137,9 @@ class Intake:
             return Health(ok=False, code="not-listening")
         if reception.revoked:
             return Health(ok=False, code="login-revoked", detail=reception.revoked)
-        if self._sockets is not None and not self._sockets.up:
-            return Health(ok=False, code="slack-no-line", detail=self._sockets.fault)
+        sockets = self._line.sockets
+        if sockets is not None and not sockets.up:
+            return Health(ok=False, code="slack-no-line", detail=sockets.fault)
         if (since := self._sight.deaf_since(now)) is not None:
             return Health(ok=False, code="slack-events-off", detail=since.isoformat())
         if out := self._sight.away():
@@ -142,10 +150,11 @@ class Intake:
             return Health(ok=False, code="event-refused", detail=reception.poison[0])
         return Health(ok=True)
 
-    async def _missed(self, start: datetime, end: datetime) -> None:
+    async def missed(self, start: datetime, end: datetime) -> None:
+        """Nothing was heard in this time; see `Ear`."""
         await self._desk.missed(NAME, "", start, end)
 
-    async def _dispatch(self, payload: dict[str, Any]) -> Reply:
+    async def dispatch(self, payload: dict[str, Any]) -> Reply:
         """One payload through bolt, from either line. Whatever it holds, it is answered."""
         try:
             request = AsyncBoltRequest(mode="socket_mode", body=payload)

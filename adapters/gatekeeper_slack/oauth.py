@@ -67,14 +67,20 @@ class Installed:
 
     @classmethod
     def read(
-        cls, settings: Mapping[str, Any], vault: Vault, clock: Clock, workspace: str
+        cls,
+        settings: Mapping[str, Any],
+        vault: Vault,
+        clock: Clock,
+        workspace: str,
+        commons: Vault | None = None,
     ) -> "Installed | None":
         """From the settings; None where they hold a token."""
         if not settings.get("client_id"):
             return None
         app = str(settings["client_id"]), str(settings["client_secret"])
         exchange = Api(str(settings["api_url"]), "", clock, app)
-        logins = Logins(VaultInstallations(vault, workspace), exchange, clock)
+        store = VaultInstallations(vault, workspace, commons, app[0])
+        logins = Logins(store, exchange, clock)
         pages = Pages(settings, logins, exchange, vault, clock)
         return cls(logins=logins, pages=pages, exchange=exchange)
 

@@ -32,7 +32,7 @@ from gatekeeper.ports import (
     Survey,
     Vault,
 )
-from gatekeeper_slack import doctor
+from gatekeeper_slack import doctor, lines
 from gatekeeper_slack.abilities import Abilities, Probed
 from gatekeeper_slack.accounts import Accounts
 from gatekeeper_slack.acts import Acts
@@ -49,6 +49,7 @@ from gatekeeper_slack.pace import Pace
 from gatekeeper_slack.patience import back_off, passing
 from gatekeeper_slack.people import People
 from gatekeeper_slack.places import Places, Plan
+from gatekeeper_slack.requests import Requests
 from gatekeeper_slack.scene import NAME, Scene
 from gatekeeper_slack.screens import Looks
 from gatekeeper_slack.survey import survey
@@ -70,6 +71,7 @@ class SlackPlatform:
             (Socket Mode) or signing_secret (HTTP); api_url; pace.
         places: the club document's `platforms.slack`, and who its admins are.
         vault: keeps which channels are the club's.
+        commons: the vault that all clubs of the service share; the club's own where left out.
         clock: tells the time.
     """
 
@@ -84,6 +86,7 @@ class SlackPlatform:
         places: Mapping[str, Any],
         vault: Vault,
         clock: Clock,
+        commons: Vault | None = None,
     ) -> None:
         self._settings, self._given, self._clock = settings, places, clock
         self._group: UserGroup | None = None
@@ -91,7 +94,7 @@ class SlackPlatform:
         url = str(settings.get("api_url") or API)
         self._workspace = str(places.get("workspace") or "")
         self._scene, self._turn = Scene(team=self._workspace), 0
-        self._app = Installed.read(settings, vault, clock, self._workspace)
+        self._app = Installed.read(settings, vault, clock, self._workspace, commons)
         token = self._app.logins if self._app else str(settings.get("bot_token") or "")
         self.pace = Pace(float(settings.get("pace") or 1.0))
         self._api = Api(url, token, clock, pace=self.pace)
@@ -101,7 +104,9 @@ class SlackPlatform:
         self._hands = Hands.read(settings, clock, self.pace)
         self._abilities = Abilities(vault, clock, self._probe)
         self._acts = self._make_acts()
-        self._url = url
+        self._url, secret = url, str(settings.get("signing_secret") or "")
+        line = lines.shared(f"{url.rstrip('/')}/", str(settings.get("app_token") or ""), secret)
+        self._routes = Requests(secret, clock, line.take)
         self._desk: FrontDesk | None = None
         self._intake: Intake | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -160,6 +165,7 @@ class SlackPlatform:
             authorize=self._app.logins.authorize() if self._app else None,
             login=self._login if self._app else None,
         )
+        self._intake.join()
         if group := str(self._given.get("userGroup") or ""):
             self._group = UserGroup(self._api, self._scene, self._people, group, desk.paused)
         self._listening = asyncio.create_task(self._listen(self._intake), name="slack intake")
@@ -177,6 +183,7 @@ class SlackPlatform:
         while self._app is not None:
             await self._app.logins.renewed(self._turn)
             await intake.stop()
+            intake.join()  # what becomes of the next login is to be heard, too
             await self._begin(intake)
             await self._look_what_it_can(anew=True)  # another installation, other scopes
 
@@ -250,15 +257,12 @@ class SlackPlatform:
         return turn
 
     async def receive(self, scope: Any, receive: Any, send: Any) -> None:
-        """Slack's requests over HTTP, an ASGI application; "not now" while we do not listen."""
+        """Slack's requests over HTTP, an ASGI application; "not now" while nobody of its app
+        listens. They may concern another club of ours."""
         if self._app is not None and self._desk is not None and self._app.is_page(scope):
             await self._app.pages(scope, receive, send, self._desk.say)
             return
-        if self._intake is None:
-            await send({"type": "http.response.start", "status": 503, "headers": []})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        await self._intake.routes(scope, receive, send)
+        await self._routes(scope, receive, send)
 
     # ---- doing ---------------------------------------------------------------------------------
 

@@ -160,7 +160,9 @@ def _policy_in_force(file: Path, state: ClubState) -> list[Check]:
 async def _platforms(opened: wire.Opened) -> AsyncIterator[Check]:
     """Each platform's own lines, then what needs to know who is there."""
     try:
-        platforms = wire.make_platforms(opened.settings, opened.parts.policy, opened.vault)
+        platforms = wire.make_platforms(
+            opened.settings, opened.parts.policy, opened.vault, opened.commons
+        )
     except SettingsError as wrong:
         for fault in wrong.faults:
             yield bad("settings-wrong", fault=fault)

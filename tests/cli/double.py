@@ -13,7 +13,9 @@ from gatekeeper.testing.fakes import FakePlatform
 PEOPLE = ("ada", "carl", "eve")
 
 
-def platform(*, club: str, settings: Any, places: Any, vault: Vault, clock: Clock) -> FakePlatform:
+def platform(
+    *, club: str, settings: Any, places: Any, vault: Vault, commons: Vault, clock: Clock
+) -> FakePlatform:
     """A club with two admins and three members, and Zoe before its door."""
     made = FakePlatform(clock)
     made.down = bool(os.environ.get("DOUBLE_DOWN"))

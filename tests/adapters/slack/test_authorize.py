@@ -83,7 +83,7 @@ class Line:
         return len(self.slack.api.of("oauth.v2.access"))
 
     def stored(self) -> Any:
-        return json.loads(self.vault.kept[f"slack-install-{self.team.id}"])
+        return json.loads(self.vault.kept[f"slack-install--{self.team.id}"])
 
     async def close(self) -> None:
         for api in self.opened:

@@ -156,6 +156,7 @@ async def desk() -> AsyncIterator[Taken]:
         return status, answer
 
     desk.post = post  # type: ignore[attr-defined]
+    intake.join()
     yield desk
     await intake.stop()
 

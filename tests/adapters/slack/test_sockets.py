@@ -8,7 +8,11 @@ from tests.adapters.slack.ears import ears, until
 
 
 async def lines_up(heard, count):
-    await until(lambda: heard.intake._sockets.up >= count and len(heard.slack.lines) >= count)
+    def up():
+        sockets = heard.intake._line.sockets
+        return sockets is not None and sockets.up >= count and len(heard.slack.lines) >= count
+
+    await until(up)
 
 
 async def test_one_line_breaks_and_nothing_is_lost():
