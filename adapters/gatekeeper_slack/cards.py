@@ -96,7 +96,10 @@ def message(
 
     pings = " ".join(f"<@{_user(one)}>" for one in ours)
     told = [linked(one.url, one.label[: kit.BUTTON]) for one in sound]
-    return _message([pings, fit_escaped(text, kit.TEXT), *told, *_legend(choices)], build, [text])
+    said = fit_escaped(text, kit.TEXT)
+    there = set(said.splitlines())  # a text that lists its choices tells them once
+    legend = [one for one in _legend(choices) if one not in there]
+    return _message([pings, said, *told, *legend], build, [text])
 
 
 def card(shown: Card, key: str = "") -> Message:

@@ -1,6 +1,6 @@
 """What the admins see of one application."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gatekeeper.domain.admission import recused, standing_votes
 from gatekeeper.domain.applications import Application, Question, State, Vote
@@ -100,10 +100,11 @@ def _answers(parts: Parts, policy: Policy, app: Application) -> list[tuple[str, 
         found.append((parts.say("card.knock"), quoted(app.knock_reason)))
     before = app.previous_answers
     for question in policy.club.spec.form.questions:
-        answer = _plain(parts, (app.answers or {}).get(question.id))
-        old = _plain(parts, before.get(question.id)) if before is not None else answer
+        words = question.words(language)
+        answer = _plain(parts, (app.answers or {}).get(question.id), words.options)
+        old = answer if before is None else _plain(parts, before.get(question.id), words.options)
         shown = answer if old == answer else f"{old} → {answer}"
-        found.append((question.words(language).label, quoted(shown)))
+        found.append((words.label, quoted(shown)))
     return found
 
 
@@ -112,14 +113,15 @@ def quoted(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\n│ ")
 
 
-def _plain(parts: Parts, answer: object) -> str:
+def _plain(parts: Parts, answer: object, labels: Mapping[str, str]) -> str:
+    """An answer as the form showed it: what was chosen by its label."""
     if answer is None or answer == "" or answer == []:
         return "—"
     if isinstance(answer, bool):
         return parts.say("yes" if answer else "no")
     if isinstance(answer, list | tuple):
-        return ", ".join(str(part) for part in answer)
-    return str(answer)
+        return ", ".join(labels.get(str(part), str(part)) for part in answer)
+    return labels.get(str(answer), str(answer))
 
 
 async def _questions(tx: Tx, parts: Parts, app: Application) -> list[tuple[str, str]]:
@@ -161,5 +163,5 @@ def _missing(parts: Parts, app: Application, votes: Sequence[Vote], voters: int)
     if app.quorum.interview and app.interviewed_at is None:
         lines.append(parts.say("card.interview"))
     if voters < app.quorum.approvals:
-        lines.append(parts.say("card.too-few-admins", {"admins": voters}))
+        lines.append(parts.say("card.too-few-admins", {"count": voters}))
     return lines

@@ -39,7 +39,7 @@ async def test_a_quorum_that_cannot_be_reached_any_more_is_told(club):
     for admin in app.electorate:
         if admin != club.boris:
             await press(club, admin, ref, RECUSE)
-    assert any("only 1 admins may vote" in line for line in club.card_of("Eve").card.lines)
+    assert any("only one admin may vote" in line for line in club.card_of("Eve").card.lines)
 
 
 async def test_a_no_is_taken_back_by_it_too(club):

@@ -181,3 +181,13 @@ async def test_where_there_is_one_platform_nothing_is_linked(club):
     assert "link" not in (await windows.look(club.parts, dana)).may
     told = await windows.take(club.parts, filled(club, dana, "link"))
     assert told.said == club.parts.say("refused.link-one-platform")
+
+
+async def test_a_card_shows_what_was_chosen_as_the_form_did(club, ada):
+    window = await windows.look(club.parts, ada)
+    await windows.take(club.parts, filled(club, ada, "apply", answers=answers_to(window)))
+    await club.settle()
+    chosen = next(one for one in window.fields if one.kind == "choice")
+    value, label = chosen.options[0]
+    assert value != label
+    assert (chosen.label, label) in club.card_of("Ada").card.facts

@@ -115,6 +115,12 @@ def test_those_mentioned_stand_where_the_text_names_them():
     assert [one.get("user_id") for one in section["elements"]] == [None, "U0ADA", None]
 
 
+def test_a_text_that_lists_its_choices_tells_them_once():
+    text = f"Why?\n{YES.symbol} {YES.label}"
+    assert render(Post(place="admins", text=text, choices=(YES,)))["text"] == text
+    assert YES.label in render(Post(place="admins", text="Why?", choices=(YES,)))["text"]
+
+
 def test_a_link_is_one_and_no_other_scheme_is():
     links = (Link("Open | it", "https://x.org/?a&b"), Link("Bad", "javascript:alert(1)"))
     message = render(Tell(who=ADA, text="Hello", links=links))
