@@ -264,9 +264,6 @@ def load_settings(
     """
     values, faults, defaults = _gathered(named, club)
     faults += _unknown_names()
-    values.pop("club", None)
-    if club:
-        values["club"] = club
     try:
         settings = (Settings if logins else _OfTables)(
             **{**defaults, **_contents(values), **_deep(values)}
@@ -277,9 +274,8 @@ def load_settings(
         faults.append(f"the environment: {wrong}")
     if faults:
         raise SettingsError(tuple(faults))
-    return settings.model_copy(
-        update={name: getattr(settings, name).absolute() for name in ("home", "policy", "keys")}
-    )
+    places = {name: getattr(settings, name).absolute() for name in ("home", "policy", "keys")}
+    return settings.model_copy(update={**places, "club": club or settings.club})
 
 
 def find_place(

@@ -250,7 +250,8 @@ async def policy_in_force(
             is in force.
     """
     reading = policy_file.read(settings.policy)
-    version = await _version(store, reading.policy.club_id if reading.policy else None)
+    named = ClubId(settings.club) if settings.club else None
+    version = await _version(store, reading.policy.club_id if reading.policy else named)
     if version is None:
         if adopt:  # a club's very first version is tried like any other
             reading = policy_file.tried(reading, settings.policy)

@@ -2,8 +2,15 @@
 
 import pytest
 
-from gatekeeper.domain.errors import SettingsError
-from gatekeeper.settings import known_names, load_settings
+from gatekeeper.domain.errors import SettingsError, WhichClub
+from gatekeeper.settings import (
+    club_names,
+    find_database,
+    find_place,
+    known_names,
+    load_all,
+    load_settings,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -202,4 +209,90 @@ def test_a_mail_server(folder, monkeypatch):
         assert "hidden-value" not in "\n".join(caught.value.faults)
     (folder / "gatekeeper.toml").write_text('[smtp]\nhost = "m"\nsender = "g@c.example\\nBcc: x"\n')
     with pytest.raises(SettingsError, match=r"smtp\.sender: must be an e-mail address"):
+        load_settings()
+
+
+# ---- Several clubs ------------------------------------------------------------------------------
+
+SEVERAL = """
+home = "here"
+[slack]
+app_token = "xapp-1"
+api_url = "https://slack.example/api"
+[clubs.lutes]
+policy = "lutes.yaml"
+base_url = "https://lutes.example"
+slack.bot_token = "xoxb-1"
+[clubs.lyres]
+policy = "lyres.yaml"
+base_url = "https://lyres.example"
+slack.bot_token = "xoxb-2"
+slack.pace = 2
+"""
+
+
+def test_each_of_several_clubs_has_what_is_its_own(folder):
+    (folder / "gatekeeper.toml").write_text(SEVERAL)
+    assert club_names() == ("lutes", "lyres")
+    lutes, lyres = load_all()
+    assert (lutes.club, lyres.club) == ("lutes", "lyres")
+    assert (lutes.policy, lyres.policy) == (folder / "lutes.yaml", folder / "lyres.yaml")
+    assert lutes.home == lyres.home == folder / "here"
+    assert lutes.database == lyres.database
+    assert lutes.slack is not None
+    assert lyres.slack is not None
+    assert lutes.slack.api_url == lyres.slack.api_url == "https://slack.example/api"
+    assert (lutes.slack.pace, lyres.slack.pace) == (1, 2)
+    assert lyres.slack.bot_token.get_secret_value() == "xoxb-2"
+    assert find_place("policy", club="lyres") == folder / "lyres.yaml"
+    assert find_database() == lutes.database
+
+
+def test_which_of_several_is_said_by_an_option_or_the_environment(folder, monkeypatch):
+    (folder / "gatekeeper.toml").write_text(SEVERAL)
+    for name in ("", "harps"):
+        with pytest.raises(WhichClub) as which:
+            load_settings(club=name)
+        assert which.value.values["known"] == "lutes, lyres"
+    monkeypatch.setenv("GATEKEEPER_CLUB", "lyres")
+    assert load_settings().club == "lyres"
+    assert load_settings(club="lutes").club == "lutes"
+    assert len(load_all()) == 2
+
+
+WRONG = [
+    ('policy = "a.yaml"\n', "policy: belongs into the table of a club"),
+    ("[matrix]\nuser_id = '@b:c'\n", "matrix: belongs into the table of a club"),
+    ("[clubs.lyres.smtp]\nhost = 'mail'\n", "smtp.sender: is missing"),
+]
+
+
+@pytest.mark.parametrize(("more", "fault"), WRONG)
+def test_what_is_wrong_with_several(folder, more, fault):
+    text = more + SEVERAL if more.startswith("policy") else SEVERAL + more
+    (folder / "gatekeeper.toml").write_text(text)
+    with pytest.raises(SettingsError) as wrong:
+        load_all()
+    assert any(fault in one for one in wrong.value.faults), wrong.value.faults
+
+
+def test_what_several_clubs_cannot_share_is_told_at_once(folder):
+    text = SEVERAL.replace("lyres.yaml", "lutes.yaml").replace("xoxb-2", "xoxb-1")
+    text = text.replace("https://lyres.example", "https://lutes.example")
+    (folder / "gatekeeper.toml").write_text(f"{text}home = 'there'\nkind = 1\n")
+    with pytest.raises(SettingsError) as wrong:
+        load_all()
+    assert any("home: is for all clubs" in one for one in wrong.value.faults)
+    assert any("kind: no such setting" in one for one in wrong.value.faults)
+    (folder / "gatekeeper.toml").write_text(text)
+    with pytest.raises(SettingsError) as wrong:
+        load_all()
+    shared = [one.split(": ")[1] for one in wrong.value.faults]
+    assert sorted(shared) == ["base_url", "policy", "slack.bot_token"]
+    assert "xoxb" not in str(wrong.value)
+
+
+def test_clubs_that_are_no_tables_are_told(folder):
+    (folder / "gatekeeper.toml").write_text("clubs = 3\n")
+    with pytest.raises(SettingsError, match="table for each club"):
         load_settings()

@@ -76,7 +76,7 @@ def create_app(
         extra_routes: HTTP routes that platforms offer.
         metrics: where requests are counted; one of its own when left out.
     """
-    site = Site(parts, settings, Sessions(secrets, settings, parts.clock))
+    site = Site(parts, settings, Sessions(secrets, settings, parts.clock, parts.club))
     routes: list[BaseRoute] = []
     for path, show, do in PAGES:
         if show is not None:

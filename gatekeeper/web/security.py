@@ -116,11 +116,14 @@ class Session:
 
 
 class Sessions:
-    """Signed cookies and signed forms; a forged, foreign or old one counts as none."""
+    """Signed cookies and signed forms; a forged, foreign or old one counts as none, and so does one
+    of another club, which has the same key."""
 
-    def __init__(self, keys: WebSecrets, settings: WebSettings, clock: Clock) -> None:
-        self._cookies = _Signer(keys.session, "gatekeeper.session", clock)
-        self._forms = _Signer(keys.session, "gatekeeper.form", clock)
+    def __init__(
+        self, keys: WebSecrets, settings: WebSettings, clock: Clock, club: str = ""
+    ) -> None:
+        self._cookies = _Signer(keys.session, f"gatekeeper.session {club}", clock)
+        self._forms = _Signer(keys.session, f"gatekeeper.form {club}", clock)
         self._secure = settings.secure
         # With this prefix no other host or path can plant one.
         self.cookie = "__Host-gatekeeper" if settings.secure else "gatekeeper"
