@@ -92,8 +92,8 @@ async def _send(address: str, rate: float) -> tuple[int, float, float]:
         nonlocal late
         headers = {"Content-Type": "application/json", **signed(APP, body, time.time())}
         at = time.perf_counter()
-        url = f"{address}/{number % CLUBS}"
-        async with client.post(url, data=body, headers=headers) as answer:
+        # Slack knows one address of an app, that of any club: the line gives it to whom it concerns.
+        async with client.post(f"{address}/0", data=body, headers=headers) as answer:
             await answer.read()
             assert answer.status == 200, answer.status
         late = max(late, 1000 * (time.perf_counter() - at))
