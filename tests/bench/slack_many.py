@@ -92,7 +92,7 @@ async def _send(address: str, rate: float) -> tuple[int, float, float]:
         nonlocal late
         headers = {"Content-Type": "application/json", **signed(APP, body, time.time())}
         at = time.perf_counter()
-        # Slack knows one address of an app, that of any club: the line gives it to whom it concerns.
+        # Slack knows one address of an app: the line gives what comes to the club it concerns.
         async with client.post(f"{address}/0", data=body, headers=headers) as answer:
             await answer.read()
             assert answer.status == 200, answer.status
