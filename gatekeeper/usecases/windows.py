@@ -32,7 +32,7 @@ from gatekeeper.usecases import (
     standing,
     vouch,
 )
-from gatekeeper.usecases.absences import last_moment
+from gatekeeper.usecases.absences import last_moment, member_of
 from gatekeeper.usecases.naming import name_of, read_account
 from gatekeeper.usecases.parts import Parts, once
 
@@ -298,6 +298,8 @@ async def _answer(parts: Parts, event: Filled) -> tuple[str, dict[str, Value]]:
 
 async def _vouch(parts: Parts, event: Filled) -> tuple[str, dict[str, Value]]:
     """A member's word for the person behind an account, who must have applied."""
+    async with parts.store.look(parts.club) as tx:
+        await member_of(tx, event.who)  # others learn nothing of who has applied
     app = await _open(parts, event.about) if event.about is not None else None
     if app is None:
         return "window.no-applicant", {}

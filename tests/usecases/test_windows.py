@@ -172,8 +172,10 @@ async def test_a_member_vouches_for_an_applicant_and_for_nobody_else(club, ada):
     for about in (None, dana, club.platform.person("@eve:fake")):
         told = await windows.take(club.parts, filled(club, dana, "vouch", 2, about=about))
         assert told.said == "This person has no application that waits."
-    told = await windows.take(club.parts, filled(club, ada, "vouch", 3, about=ada))
-    assert told.said == "This is for members only."
+    mallory = club.platform.person("@mallory:fake")
+    for who, about in ((ada, ada), (mallory, ada), (mallory, dana), (mallory, None)):
+        told = await windows.take(club.parts, filled(club, who, "vouch", 3, about=about))
+        assert told.said == "This is for members only."  # they learn nothing of who has applied
 
 
 async def test_where_there_is_one_platform_nothing_is_linked(club):
