@@ -23,6 +23,18 @@ async def name_of(tx: Tx, who: Identity) -> str:
     return account.name if account and account.name else who.account
 
 
+async def called(tx: Tx, subject: str) -> str:
+    """The name of whom an application or a membership is, "" for another subject."""
+    kind, _, number = subject.partition(":")
+    if kind == "application" and number.isdecimal():
+        app = await tx.first(Application, id=int(number))
+        return app.name if app else ""
+    if kind == "membership" and number.isdecimal():
+        member = await tx.first(Membership, id=int(number))
+        return await name_of(tx, member.identity) if member else ""
+    return ""
+
+
 async def said_by(tx: Tx, actor: str) -> str:
     """An actor as rows keep them, for people to read: `person:3` by the name they go by now, or as
     #3 once they are erased; operator:<name>, policy and the like as they are."""

@@ -9,6 +9,7 @@ from gatekeeper.domain.memberships import Membership
 from gatekeeper.domain.pruning import WAITING
 from gatekeeper.policy.texts import iso
 from gatekeeper.ports import Tx
+from gatekeeper.usecases.naming import called, name_of, read_account
 from gatekeeper.usecases.parts import Parts, by_number, club_state, record
 
 SHOWN: Final = 200  # of the acts that wait
@@ -46,15 +47,21 @@ async def would(parts: Parts) -> Would:
         count = await tx.count(Order, progress=Progress.DUE)
         waiting = await tx.find(Order, progress=Progress.DUE, order="lane", limit=SHOWN)
         clock = await _clock(tx, parts)
-    lines = []
-    for order in waiting:
-        who = getattr(order.action, "who", None)
-        whom = who.account if who else getattr(order.action, "place", "")
-        what = parts.say(f"purpose.{order.purpose}")
-        lines.append(parts.say("would", {"what": what, "whom": whom, "subject": order.subject}))
+        lines = [await _act(tx, parts, order) for order in waiting]
     if count > len(lines):
         lines.append(parts.say("would-more", {"more": count - len(lines)}))
     return Would(count, (*clock, *lines))
+
+
+async def _act(tx: Tx, parts: Parts, order: Order) -> str:
+    """One act that waits, by the name of whom it concerns."""
+    who = getattr(order.action, "who", None)
+    if who is not None:
+        whom = read_account(parts, who, await name_of(tx, who))
+    else:
+        whom = await called(tx, order.subject) or getattr(order.action, "place", "")
+    what = parts.say(f"purpose.{order.purpose}")
+    return parts.say("would", {"what": what, "whom": whom, "subject": order.subject})
 
 
 async def _clock(tx: Tx, parts: Parts) -> list[str]:

@@ -84,3 +84,13 @@ async def test_a_long_list_says_how_many_more(club, monkeypatch):
     would = await pause.would(club.parts)
     assert would.count >= 3
     assert would.lines[-1] == f"And {would.count - 1} more."
+
+
+async def test_what_waits_is_told_by_the_name_of_whom_it_concerns(club):
+    await club.apply(club.platform.person("@eve:fake"))
+    await club.settle()
+    await pause.pause(club.parts, ROOT)
+    await club.platform.press(club.alice, club.card_of("Eve").ref, "🙈")
+    would = await pause.would(club.parts)
+    assert any(": Eve" in line for line in would.lines), would.lines
+    assert not any(": admins" in line for line in would.lines), would.lines
