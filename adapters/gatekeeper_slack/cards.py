@@ -34,6 +34,7 @@ ACTION: Final = "choice:"  # what the action_id of a card's button begins with
 OPEN: Final = "gk:open"  # action_id of the button that opens a whole card
 _FORM: Final = 1  # of a button's value; earlier ones stay readable
 _SIZES: Final = (8000, 4000, 2000, 1000, 400, 150, 60, 20)  # letters of one part, tried in turn
+_OURS: Final = 200  # letters of a line of ours, however much was answered
 _STYLES: Final = {
     "approve": "primary",
     "here": "primary",
@@ -116,11 +117,12 @@ def card(shown: Card, key: str = "") -> Message:
         for label, value in shown.facts[:most]:
             parts.append(kit.letters(f"{fit(label, size)}: ", bold=True))
             parts.append(kit.letters(f"{fit(value, size)}\n"))
-        lines = [f"{fit(one, size)}\n" for one in shown.lines[:most]]
+        ours = max(size, _OURS)
+        lines = [f"{fit(one, ours)}\n" for one in shown.lines[:most]]
         if max(len(shown.facts), len(shown.lines)) > most:
             lines.append(f"{CUT.strip()}\n")
         parts.append(kit.letters("".join(lines)))
-        parts.append(kit.letters(fit(shown.status, size), italic=True))
+        parts.append(kit.letters(fit(shown.status, ours), italic=True))
         choices = [one for one in shown.choices if len(shown.facts) <= most or one.id not in _ASKED]
         buttons = _buttons(choices, key, shown.title)
         if lines[-1:] == [f"{CUT.strip()}\n"] or any(len(one) > size for one in pieces):

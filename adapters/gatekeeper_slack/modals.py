@@ -16,7 +16,7 @@ from gatekeeper.domain.errors import Value
 from gatekeeper.domain.windows import Field, Window
 from gatekeeper_slack import blocks as kit
 from gatekeeper_slack.blocks import Block
-from gatekeeper_slack.escape import fit, units
+from gatekeeper_slack.escape import fit, tame, units
 
 Say: TypeAlias = Callable[[str, Mapping[str, Value] | None, str], str]
 Raw: TypeAlias = Mapping[str, Any]
@@ -185,20 +185,28 @@ def told(title: str, sentences: Sequence[str], say: Say, language: str) -> Block
 
 
 def whole(card: Card, say: Say, language: str) -> Block:
-    """A card with everything, also what has no room in its message."""
-    found: list[Block] = []
-    for label, value in card.facts:
-        parts = _pages(value)
-        found.append(kit.section(f"{fit(label, 500)}\n{parts[0]}"))
-        found += [kit.section(part) for part in parts[1:]]
-    found += [kit.context(one) for one in (*card.lines, card.status) if one]
-    return kit.modal(SHOWN, card.title, found, close=say("slack.close", None, language))
+    """A card with everything, also what has no room in its message: short of Slack's own limit,
+    where what we say of it goes before the end of what was answered."""
+    tail = [kit.context(one) for one in (*card.lines, card.status) if one]
+    room = max(kit.VIEW_BLOCKS - len(tail), 1)
+    texts = [f"{fit(label, 500)}\n{value}" for label, value in card.facts]
+    found = [kit.section(part) for text in texts for part in _pages(text)]
+    if len(found) > room:  # closer together
+        found = [kit.section(part) for part in _pages("\n\n".join(texts))]
+    blocks = [*kit.few(found, room), *tail]
+    return kit.modal(SHOWN, card.title, blocks, close=say("slack.close", None, language))
 
 
 def _pages(text: str) -> list[str]:
     """A long text in parts that a section holds; marks make it longer."""
-    size = kit.SECTION // 3
-    return [text[at : at + size] for at in range(0, len(text), size)] or [""]
+    found = []
+    while text:
+        size = kit.SECTION
+        while units(tame(text[:size])) > kit.SECTION:
+            size //= 2
+        found.append(text[:size])
+        text = text[size:]
+    return found
 
 
 # ---- Back --------------------------------------------------------------------------------------

@@ -73,6 +73,14 @@ def test_what_had_to_be_cut_can_be_opened():
     assert [one["action_id"] for one in buttons(message)] == ["choice:approve", "gk:open"]
 
 
+def test_what_we_say_of_it_is_not_cut_for_what_was_answered():
+    line = f"{'w' * 150}."
+    facts = tuple((f"Question {number}", "x" * 3000) for number in range(60))
+    message = render(ShowCard(place="admins", card=replace(CARD, facts=facts, lines=(line,))))
+    assert faults_of_message(message) == []
+    assert line in letters(message["blocks"])
+
+
 def test_whoever_is_not_shown_cannot_be_decided_about():
     """A page of removals always fits; should one not, nobody is let go by it unseen."""
     choices = (Choice("confirm", "✅", "Remove"), Choice("keep", "❌", "Keep"))

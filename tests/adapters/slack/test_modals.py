@@ -184,6 +184,19 @@ def test_a_whole_card_fits(title, facts, lines):
     assert "mrkdwn" not in kinds(view["blocks"])
 
 
+def test_a_whole_card_has_all_that_was_answered_and_what_we_say_of_it():
+    facts = tuple((f"Question {number}", f"{'x' * 2990}{number:03}.") for number in range(60))
+    longer = tuple((f"Question {number}", "x" * 10_000) for number in range(60))
+    told, cut = (
+        letters(modals.whole(Card(title="t", status="2 of 3", facts=one), say, "en")["blocks"])
+        for one in (facts, longer)
+    )
+    assert all(f"{number:03}." in told for number in range(60))
+    assert "2 of 3" in told
+    assert "2 of 3" in cut
+    assert "[…]" in cut
+
+
 @settings(max_examples=20, deadline=None)
 @given(
     st.lists(LONG, max_size=5),
