@@ -165,7 +165,7 @@ class _Reader:
             known = models.get(inside) or _OF["case" if path[0] == "cases" else "file"]
             self.at(path, "field-unknown", True, name=name, known=close(name, known))
         elif what == "literal_error":
-            expected = str(error["ctx"]["expected"])
+            expected = str(error["ctx"]["expected"]).replace(" or ", ", ")  # in any language
             self.at(path, "value-unknown", value=short(error["input"]), expected=expected)
         else:
             self.at(path, "value-wrong", name=name, detail=what_fails(error))

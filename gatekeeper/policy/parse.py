@@ -179,7 +179,7 @@ class _Reader:
             close = difflib.get_close_matches(name, known, 3, 0.5) or known
             self.sheet.at_key(part.node, path, "field-unknown", name=name, known=", ".join(close))
         elif what in {"literal_error", "enum"}:
-            expected = str(context.get("expected", ""))
+            expected = str(context.get("expected", "")).replace(" or ", ", ")  # in any language
             self.sheet.at(part.node, path, "value-unknown", value=value, expected=expected)
         elif what.startswith("bad-"):
             values = {str(name): str(value) for name, value in context.items()}

@@ -186,6 +186,12 @@ def test_every_kind_of_finding_is_tried_and_has_sentence_and_remedy():
         assert f"{code}.remedy" in codes("de"), code
 
 
+def test_what_may_be_chosen_is_listed_without_words_of_another_language():
+    [finding] = errors(policy_text(("kind: longText", "kind: shortText")))
+    assert finding.remedy("de").startswith("Wähle eins von: 'text', 'longText',")
+    assert " or " not in finding.remedy("de")
+
+
 def test_a_misspelt_kind_leads_to_no_untrue_findings():
     """Without the club nobody knows its questions, so nothing is said of answers."""
     found = {one.code for one in check_policy(policy_text(("kind: Club", "kind: Klub")))}
