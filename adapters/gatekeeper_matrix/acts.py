@@ -11,6 +11,7 @@ from gatekeeper.domain.decisions import (
     Admit,
     Bring,
     Choice,
+    EndAccount,
     Mend,
     Post,
     Receipt,
@@ -62,8 +63,8 @@ class Acts(Doors):
                 return await self._show(action, _Once(key, ordered_at))
             case Mend(place=place, rule=rule):
                 return self._receipt(await mend(self.api, self.plan, self.scene, place, rule))
-            case Bring():
-                return self._receipt(False)  # an account is anybody's to make, on any homeserver
+            case Bring() | EndAccount():
+                return self._receipt(False)  # an account is its owner's, on any homeserver
 
     def limiters(self, action: Action) -> tuple[str, ...]:
         """The limiters that `action` draws on, as far as they are known before."""

@@ -51,6 +51,7 @@ class Why(StrEnum):
     TOKEN = "token"  # an administrator's token is not among the settings
     SCOPE = "scope"  # the token lacks it
     REFUSED = "refused"  # a setting of the workspace, or an administrator, says no
+    WIDE = "wide"  # it would go beyond the workspace, to its whole organisation
 
 
 # What is done where something cannot be; nothing further: an admin does it by hand.
@@ -159,6 +160,8 @@ def weigh(probed: Probed, at: datetime) -> Found:
     ):
         if why := _of_admins(probed, scope, missing=missing):
             lacking[can] = why
+        elif scope == "admin" and probed.organisation:
+            lacking[can] = Why.WIDE
     return Found(kind=_kind(probed, free=free), at=at, lacking=lacking)
 
 

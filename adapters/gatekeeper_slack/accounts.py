@@ -34,8 +34,8 @@ class Accounts:
     people: People
     hands: Hands
 
-    async def end(self, who: Identity) -> str:
-        """Deactivate an account; "" where it is, else the code of why it is not.
+    async def end(self, who: Identity) -> tuple[bool, str]:
+        """Deactivate an account: whether something was done, and the code of why it lives on.
 
         Raises:
             PlatformDown, PlatformBusy: the same may work later.
@@ -43,16 +43,16 @@ class Accounts:
         self.people.forget(who)
         looked = await self.people.look(who)
         if looked.deleted:
-            return ""
+            return False, ""
         if looked.rules or looked.bot or not looked.ours:
-            return STAYS
+            return False, STAYS
         user = who.account.rpartition(":")[2]
         if await self._do(user, Can.EXPEL, "admin.users.remove") or await self._by_scim(
             user, Can.DEACTIVATE
         ):
             self.people.forget(who)
-            return ""
-        return BY_HAND
+            return True, ""
+        return False, BY_HAND
 
     async def begin(self, who: Identity) -> None:
         """Let a deactivated account live again, before it is let in.

@@ -10,6 +10,7 @@ from gatekeeper.domain.decisions import (
     Action,
     Admit,
     Bring,
+    EndAccount,
     Mend,
     Post,
     Receipt,
@@ -41,7 +42,7 @@ class Acts:
 
     Attributes:
         since: when this process began; what was ordered before may have been sent by another.
-        deactivates: with a removal the account in the workspace ends, too.
+        deactivates: accounts in the workspace end as well, so whoever is let in may have none.
     """
 
     api: Api
@@ -73,6 +74,11 @@ class Acts:
                 return await self._show(action, once)
             case Bring():
                 return await self.outsiders.bring(action)
+            case EndAccount(who=who):
+                if self._is_stranger(who):
+                    return self._receipt(False)  # it is their own workspace's
+                changed, left = await self.accounts.end(who)
+                return Receipt(changed=changed, at=self.clock.now(), by_hand=left)
 
     # ---- coming and going ----------------------------------------------------------------------
 
@@ -110,8 +116,7 @@ class Acts:
         return True
 
     async def _remove(self, action: Remove) -> Receipt:
-        """Out of every channel, the club's own last; a guest stays in that one. Then the account
-        ends, where the policy says so; what the workspace does not allow is left to the admins."""
+        """Out of every channel, the club's own last; a guest stays in that one."""
         if action.stay_in and self.scene.rooms.get(action.stay_in) != self.scene.club:
             raise PlatformRefused(NAME, "no-such-room", action.stay_in)
         there = await self.people.just_seen(action.who)
@@ -123,11 +128,7 @@ class Acts:
         for channel in channels:
             if channel in there:
                 changed |= await self._kick(channel, user)
-        left = ""
-        ends = self.deactivates and not action.stay_in and not self._is_stranger(action.who)
-        if ends:
-            left = await self.accounts.end(action.who)
-        return Receipt(changed=changed, at=self.clock.now(), by_hand=left)
+        return self._receipt(changed)
 
     async def _kick(self, channel: str, user: str) -> bool:
         self.scene.removed[channel, user] = self.clock.now()

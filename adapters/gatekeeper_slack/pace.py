@@ -10,7 +10,16 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from gatekeeper.domain.decisions import Action, Admit, Post, Remove, ShowCard, Tell
+from gatekeeper.domain.decisions import (
+    Action,
+    Admit,
+    Bring,
+    EndAccount,
+    Post,
+    Remove,
+    ShowCard,
+    Tell,
+)
 from gatekeeper.domain.errors import PlatformBusy
 from gatekeeper_slack.scene import NAME
 
@@ -47,6 +56,25 @@ _MINUTE: Final = 60.5  # seconds; calls do not come in at the pace at which they
 _PATIENCE: Final = 3.0  # seconds that a call waits here; beyond, its Order does
 _POSTED: Final = timedelta(seconds=0.25)  # "several hundred a minute" in one workspace
 _IN_CHANNEL: Final = timedelta(seconds=1)
+
+
+def limiters(action: Action) -> tuple[str, ...]:
+    """The methods that an Action will call, each with a limiter of its own."""
+    match action:
+        case Admit():
+            return ("conversations.invite",)
+        case Remove():
+            return ("conversations.kick",)
+        case ShowCard(ref=ref) if ref:
+            return ("chat.update",)
+        case Tell() | Post() | ShowCard():
+            return ("chat.postMessage",)
+        case Bring():
+            return ("users.lookupByEmail",)
+        case EndAccount():
+            return ("users.info",)
+        case _:
+            return ("users.conversations",)
 
 
 class Pace:

@@ -1,11 +1,12 @@
 """Who somebody is in the workspace, and in which of the club's channels they are."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from gatekeeper.domain.errors import PlatformRefused
+from gatekeeper.domain.errors import BadInput, PlatformRefused
 from gatekeeper.domain.identity import Identity
 from gatekeeper.ports import Clock, Guest, Profile, Standing
 from gatekeeper_slack.api import Api
@@ -18,6 +19,8 @@ _FRESH: Final = timedelta(minutes=10)  # what Slack told of an account; changes 
 _MOMENT: Final = timedelta(seconds=3)  # between a look at somebody and what it is for
 _MANY: Final = 1_000
 _ONE_BY_ONE: Final = 40  # accounts looked up singly; for more, the whole workspace is read
+_ACCOUNT: Final = re.compile(r"(?:slack:)?(T[A-Z0-9]{2,30}):([UW][A-Z0-9]{2,30})")
+_MENTION: Final = re.compile(r"@?([UW][A-Z0-9]{6,30})|<@([UW][A-Z0-9]{6,30})(?:\|[^<>]*)?>")
 POWER: Final = 100  # of owners and administrators of the workspace, in the admins' channel
 
 
@@ -154,3 +157,18 @@ class People:
             for user, one in looked.items()
             if not one.deleted
         )
+
+
+def typed(text: str, team: str) -> Identity:
+    """What a person typed as an account: `T…:U…`, or a mention or id of the workspace `team`.
+
+    Raises:
+        BadInput: `not-an-identity`.
+    """
+    said = text.strip()
+    if found := _ACCOUNT.fullmatch(said):
+        return account(found[1], found[2])
+    found = _MENTION.fullmatch(said)
+    if found is None or not team:
+        raise BadInput({"identity": "not-an-identity"})
+    return account(team, found[1] or found[2])

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -12,14 +11,11 @@ from typing import Any, Final
 from gatekeeper.domain.decisions import (
     Action,
     Admit,
-    Bring,
-    Post,
     Receipt,
     Remove,
-    ShowCard,
     Tell,
 )
-from gatekeeper.domain.errors import BadInput, PlatformBusy, PlatformDown, PlatformRefused
+from gatekeeper.domain.errors import PlatformBusy, PlatformDown, PlatformRefused
 from gatekeeper.domain.identity import Identity
 from gatekeeper.ports import (
     Check,
@@ -45,9 +41,9 @@ from gatekeeper_slack.heard import Access, Revoked
 from gatekeeper_slack.listening import API, Intake
 from gatekeeper_slack.oauth import PATHS, Installed
 from gatekeeper_slack.outsiders import Outsiders
-from gatekeeper_slack.pace import Pace
+from gatekeeper_slack.pace import Pace, limiters
 from gatekeeper_slack.patience import back_off, passing
-from gatekeeper_slack.people import People
+from gatekeeper_slack.people import People, typed
 from gatekeeper_slack.places import Places, Plan
 from gatekeeper_slack.requests import Requests
 from gatekeeper_slack.scene import NAME, Scene
@@ -58,8 +54,6 @@ from gatekeeper_slack.windows import Windows
 log = logging.getLogger(__name__)
 
 _STARTING: Final = 10.0  # seconds that `start` waits for the first try
-_ACCOUNT: Final = re.compile(r"(?:slack:)?(T[A-Z0-9]{2,30}):([UW][A-Z0-9]{2,30})")
-_USER: Final = re.compile(r"@?([UW][A-Z0-9]{6,30})|<@([UW][A-Z0-9]{6,30})(?:\|[^<>]*)?>")
 
 
 class SlackPlatform:
@@ -293,19 +287,7 @@ class SlackPlatform:
 
     def limiters(self, action: Action) -> tuple[str, ...]:
         """The methods that `action` will call, each with a limiter of its own."""
-        match action:
-            case Admit():
-                return ("conversations.invite",)
-            case Remove():
-                return ("conversations.kick",)
-            case ShowCard(ref=ref) if ref:
-                return ("chat.update",)
-            case Tell() | Post() | ShowCard():
-                return ("chat.postMessage",)
-            case Bring():
-                return ("users.lookupByEmail",)
-            case _:
-                return ("users.conversations",)
+        return limiters(action)
 
     def costs(self, action: Action) -> Mapping[str, timedelta]:
         """For how long `action` takes each of Slack's limits."""
@@ -380,13 +362,7 @@ class SlackPlatform:
 
     def parse_identity(self, text: str) -> Identity:
         """`T…:U…`, or a mention or id of this workspace."""
-        typed = text.strip()
-        if found := _ACCOUNT.fullmatch(typed):
-            return account(found[1], found[2])
-        found = _USER.fullmatch(typed)
-        if found is None or not self._scene.team:
-            raise BadInput({"identity": "not-an-identity"})
-        return account(self._scene.team, found[1] or found[2])
+        return typed(text, self._scene.team)
 
     async def examine(self) -> tuple[Check, ...]:
         """What `gatekeeper doctor` shows."""

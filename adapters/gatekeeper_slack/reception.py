@@ -213,7 +213,8 @@ class Reception:
     async def _deactivated(self, who: Identity) -> None:
         """An account that nobody can use is inside no more; Slack is asked before it is told."""
         at = self.clock.now()
-        event = Departed(who=who, at=at, event_id=f"deactivated:{who.account}:{at.isoformat()}")
+        number = f"deactivated:{who.account}:{at.isoformat()}"
+        event = Departed(who=who, at=at, event_id=number, unclear=True)
         if self.looks.inside is not None:
             async with self._turns.setdefault(who, asyncio.Lock()):
                 await self._insist(lambda: self._tell(event), event.event_id)

@@ -239,7 +239,15 @@ class Bring:
     look: bool = False
 
 
-Action: TypeAlias = Admit | Retract | Remove | Tell | Post | ShowCard | Mend | Bring
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndAccount:
+    """End the account of `who` on the platform itself, beyond the club, if the platform lets us;
+    nothing happens to one that has ended, or that is not ours to end. An Admit opens it again."""
+
+    who: Identity
+
+
+Action: TypeAlias = Admit | Retract | Remove | Tell | Post | ShowCard | Mend | Bring | EndAccount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,9 +134,9 @@ class SlackSpec(Model):
     )
     removal: SlackRemoval = Field(
         SlackRemoval.CHANNELS,
-        description="`deactivateAccount`: with a removal the person's account in the whole "
-        "workspace is deactivated, too (Business+ and Enterprise, with an administrator's token; "
-        "never that of an owner, administrator, guest or bot).",
+        description="`deactivateAccount`: a day after a removal for silence the person's account in "
+        "the whole workspace is deactivated, too (Business+ and Enterprise, with an "
+        "administrator's token; never that of an owner, administrator, guest or bot).",
     )
     outside: tuple[OutsideWay, ...] = Field(
         (OutsideWay.WORKSPACE, OutsideWay.CONNECT),

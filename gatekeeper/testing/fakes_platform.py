@@ -14,6 +14,7 @@ from gatekeeper.domain.decisions import (
     Action,
     Admit,
     Bring,
+    EndAccount,
     Mend,
     Post,
     Receipt,
@@ -52,6 +53,7 @@ class FakePlatform(FakePeople):
         self._losing: type[object] = object
         self._breaking = 0
         self.brings = ""  # the way by which a Bring invites, "" for by hand
+        self.ended: set[str] = set()  # accounts that were ended
         self.addresses: dict[str, Identity] = {}  # whose account has an address
         self._sent: dict[str, str] = {}  # key to ref
 
@@ -148,6 +150,10 @@ class FakePlatform(FakePeople):
                 return self._receipt(self.rules.pop((action.place, action.rule), None) is not None)
             case Bring(who=who, look=look):
                 return self._bring(who.account, look=look)
+            case EndAccount(who=who):
+                known = who.account in self.ended
+                self.ended.add(who.account)
+                return self._receipt(not known)
 
     def _bring(self, address: str, *, look: bool) -> Receipt:
         known = self.addresses.get(address)

@@ -37,6 +37,7 @@ from gatekeeper.domain.decisions import (
     Bring,
     Card,
     Choice,
+    EndAccount,
     Lane,
     Link,
     Mend,
@@ -75,6 +76,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Remove(who=ADA, reason=LETTERS),
     Mend(place="admins", rule=Rule.HISTORY),
     Bring(who=Identity("email", "ada@example.org"), name=LETTERS),
+    EndAccount(who=ADA),
     Tell(who=ADA, text=LETTERS, links=(Link("form", "https://a.example/?b=c"),), choices=CHOICES),
     Post(place="admins", text=LETTERS, thread="$t", choices=CHOICES, mentions=(ADA, BOB)),
     ShowCard(

@@ -20,6 +20,7 @@ from gatekeeper.domain.decisions import (
     Bring,
     Card,
     Decision,
+    EndAccount,
     Lane,
     Mend,
     Order,
@@ -384,6 +385,8 @@ def _blank(one: Order, nobody: Mapping[Identity, Identity]) -> Any:
             return replace(action, who=nobody.get(action.who, action.who), reason="")
         case Bring():
             return replace(action, who=nobody.get(action.who, action.who), name="")
+        case EndAccount():
+            return replace(action, who=nobody.get(action.who, action.who))
         case Mend():
             return action  # of a place; nobody is named
 

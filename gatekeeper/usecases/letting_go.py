@@ -6,18 +6,22 @@ is tried again on the next word, and the membership ends when all of them are do
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
-from gatekeeper.domain.decisions import Admit, Lane, Order, Progress, Remove
+from gatekeeper.domain.decisions import Admit, EndAccount, Lane, Order, Progress, Remove
 from gatekeeper.domain.identity import Account, Identity
-from gatekeeper.domain.memberships import Membership
+from gatekeeper.domain.memberships import INSIDE, Membership, State
+from gatekeeper.policy.club_document import SlackRemoval
 from gatekeeper.ports import Tx
 from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.notices import language_of
 from gatekeeper.usecases.parts import Parts, order
 
 OPEN = (Progress.DUE, Progress.WAITING)
-REMOVAL, RESTORE = "removal", "restore"
+REMOVAL, RESTORE, ACCOUNT_END = "removal", "restore", "account-end"
+# Time to read the goodbye, and to come back by its link, before the account itself ends.
+LAST_DAY: Final = timedelta(days=1)
 
 
 async def accounts_of(tx: Tx, parts: Parts, member: Membership) -> tuple[Identity, ...]:
@@ -177,6 +181,41 @@ async def restore(
             lane=Lane.ADMISSION,
             now=now,
         )
+
+
+def ends_accounts(parts: Parts, platform: str) -> bool:
+    """Whether the policy has accounts on a platform end with a removal."""
+    slack = parts.policy.club.spec.platforms.slack
+    return platform == "slack" and slack is not None and slack.removal is SlackRemoval.ACCOUNT
+
+
+async def order_account_ends(
+    tx: Tx, parts: Parts, member: Membership, number: str, now: datetime
+) -> None:
+    """Where the policy says so, the accounts themselves end a day after the goodbye."""
+    subject = subject_of(member)
+    for who in await accounts_of(tx, parts, member):
+        if ends_accounts(parts, who.platform):
+            await order(
+                tx,
+                EndAccount(who=who),
+                platform=who.platform,
+                key=f"{subject}/{ACCOUNT_END}/{number}/{who}",
+                purpose=ACCOUNT_END,
+                subject=subject,
+                lane=Lane.REMOVAL,
+                now=now,
+                due_at=now + LAST_DAY,
+            )
+
+
+async def account_still_ends(tx: Tx, parts: Parts, member: Membership, placed: Order) -> bool:
+    """Whether an account is to end still: they are out for silence, not on their way back, and the
+    policy says so as before."""
+    if member.state is not State.REMOVED or member.cause != "silence" or member.back_invited_at:
+        return False
+    back = await tx.count(Membership, person_id=member.person_id, state__in=tuple(INSIDE))
+    return not back and ends_accounts(parts, placed.platform)
 
 
 def number_of_round(done: Order) -> str:

@@ -7,6 +7,7 @@ from gatekeeper.domain.decisions import Choice, Lane, Link, Order, Tell
 from gatekeeper.domain.errors import Value
 from gatekeeper.domain.identity import EMAIL, Identity, Person
 from gatekeeper.domain.memberships import Membership
+from gatekeeper.policy.club_document import SlackRemoval
 from gatekeeper.policy.texts import iso
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import passes
@@ -71,8 +72,17 @@ def notice_text(
             parts.say(code, values, language),
             " ".join(filter(None, (say_evidence(parts, evidence, language), why))),
             *ways,
+            *account_ends(parts, "notice.account-ends", language),
         ]
     )
+
+
+def account_ends(parts: Parts, code: str, language: str) -> list[str]:
+    """Where the policy has the account itself end with a removal, that is said before and after."""
+    slack = parts.policy.club.spec.platforms.slack
+    if slack is None or slack.removal is not SlackRemoval.ACCOUNT:
+        return []
+    return [parts.say(code, {}, language)]
 
 
 async def order_notice(
@@ -223,6 +233,7 @@ def goodbye_text(
             reason,
             " ".join(filter(None, (say_evidence(parts, evidence, language), why))),
             parts.say("goodbye.comeback", {"valid": valid.total_seconds()}, language),
+            *account_ends(parts, "goodbye.account-ends", language),
             parts.say("goodbye.object", {}, language),
         ]
     )

@@ -25,7 +25,9 @@ from gatekeeper.usecases import (
 from gatekeeper.usecases.naming import number_of
 from gatekeeper.usecases.parts import Parts, order
 
-OURS = frozenset({"notice", "removal", "goodbye", "restore", "guest"})  # of memberships: `stages`
+OURS = frozenset(
+    {"notice", "removal", "goodbye", "restore", "guest", "account-end"}
+)  # of memberships: `stages`
 
 
 async def may_still(

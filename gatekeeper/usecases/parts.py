@@ -157,6 +157,7 @@ async def order(
     lane: Lane,
     now: datetime,
     even_paused: bool = False,
+    due_at: datetime | None = None,
 ) -> Order:
     """Put an Action into the outbox; with a key that is there already, the Order that is."""
     there = await tx.first(Order, key=key)
@@ -172,7 +173,7 @@ async def order(
             subject=subject,
             lane=lane,
             progress=Progress.DUE,
-            due_at=now,
+            due_at=due_at or now,
             created_at=now,
             even_paused=even_paused,
         )

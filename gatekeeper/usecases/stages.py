@@ -35,7 +35,7 @@ PATIENCE = 4  # such a part of Grace a notice waits for its chat before another 
 
 async def on_receipt(tx: Tx, parts: Parts, done: Order, receipt: Receipt, now: datetime) -> None:
     """What a Receipt of a notice, a removal or a goodbye means to the membership."""
-    if done.purpose in {"goodbye", letting_go.RESTORE}:
+    if done.purpose in {"goodbye", letting_go.RESTORE, letting_go.ACCOUNT_END}:
         return
     member = await tx.get(Membership, number_of(done.subject))
     if done.purpose == guests.NOTE:
@@ -188,6 +188,7 @@ async def _removed(tx: Tx, parts: Parts, member: Membership, done: Order, now: d
     reason, why = await explained.why_removed_then(tx, parts, member, language)
     text = notices.goodbye_text(parts, reason, evidence, why, language)
     await notices.order_goodbye(tx, parts, member, text, url, number, language, now)
+    await letting_go.order_account_ends(tx, parts, member, number, now)
     await removals.refresh(tx, parts, now)
 
 
@@ -265,6 +266,8 @@ async def may_still(
         return member.state is State.REMOVED and member.cause == "silence"
     if placed.purpose == guests.NOTE:
         return member.state is State.GUEST
+    if placed.purpose == letting_go.ACCOUNT_END:
+        return await letting_go.account_still_ends(tx, parts, member, placed)
     if placed.purpose == letting_go.RESTORE:
         return member.state in INSIDE and member.state is not State.GUEST
     if placed.purpose == "notice":

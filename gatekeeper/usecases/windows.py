@@ -16,6 +16,7 @@ from gatekeeper.domain.errors import (
 )
 from gatekeeper.domain.identity import Account, Identity, Person
 from gatekeeper.domain.memberships import INSIDE, Leave, Membership
+from gatekeeper.domain.memberships import State as Life
 from gatekeeper.domain.windows import Field, Filled, May, Taken, Window
 from gatekeeper.policy.answers import validate_answers
 from gatekeeper.policy.club_document import ANSWER_LETTERS, Form, Question, QuestionKind
@@ -54,7 +55,7 @@ async def look(parts: Parts, who: Identity) -> Window:
         policy = await parts.shelf.at(tx, app.policy) if app else parts.policy
         listed = bool(person) and (await tx.get(Person, person)).listed
     if member is not None:
-        return _member(parts, away, language, listed=listed)
+        return _member(parts, member, away, language, listed=listed)
     if app is None or app.state is State.EXPIRED:
         return _stranger(parts, language)
     shown = await standing.view(parts, app.id)
@@ -73,9 +74,15 @@ async def look(parts: Parts, who: Identity) -> Window:
     )
 
 
-def _member(parts: Parts, away: Leave | None, language: str, *, listed: bool) -> Window:
+def _member(
+    parts: Parts, member: Membership, away: Leave | None, language: str, *, listed: bool
+) -> Window:
     values: dict[str, Value] = {"club": parts.policy.title}
+    zone = parts.policy.club.spec.time_zone
     sentences = [parts.say("window.member", values, language)]
+    if member.state is Life.NOTICED and member.grace_ends_at is not None:
+        until = say_time(member.grace_ends_at, language, zone)
+        sentences.insert(0, parts.say("window.noticed", {"until": until}, language))
     may: set[May] = {"away", "unlisted" if listed else "listed"}
     if len(parts.platforms) > 1:
         may.add("link")
@@ -83,7 +90,7 @@ def _member(parts: Parts, away: Leave | None, language: str, *, listed: bool) ->
         sentences.append(parts.say("window.listed-now", values, language))
     if away is not None:
         may.add("back")
-        until = say_time(away.until, language, parts.policy.club.spec.time_zone)
+        until = say_time(away.until, language, zone)
         sentences.append(parts.say("window.away", {"until": until}, language))
     return Window(
         club=parts.policy.title,

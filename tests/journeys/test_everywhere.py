@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -17,12 +17,13 @@ from gatekeeper.domain.decisions import (
 )
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import Membership, State
-from gatekeeper.testing.fakes import FakePlatform
+from gatekeeper.policy.parse import load_policy
+from gatekeeper.testing.fakes import FakePlatform, FakeStore, ManualClock
 from gatekeeper.usecases import adopt, erase, findings, links, reconcile, sweep
 from gatekeeper.usecases.intake import Desk
 from gatekeeper.usecases.observe import Observer
 from gatekeeper.usecases.perform import Performer
-from tests.journeys.club import CLUB, Club
+from tests.journeys.club import CLUB, Club, a_club
 from tests.journeys.test_killed import Reaper
 
 QUIET, GRACE = 20, 7  # seconds
@@ -357,3 +358,70 @@ async def test_who_leaves_one_platform_stays_a_member_on_the_other(club: Both) -
     await club.also.leave(there)
     await club.settle()
     assert await club.state(there) is State.DEPARTED
+
+
+# ---- Accounts that end with it -----------------------------------------------------------------
+
+ENDS = {
+    "inviteToRooms: false": "inviteToRooms: false\n    slack: {channel: {alias: hall}, "
+    "adminChannel: {alias: desk}, removal: deactivateAccount}"
+}
+
+
+@pytest.fixture
+async def ending() -> AsyncIterator[Both]:
+    """The club, with a policy by which accounts on Slack end with a removal."""
+    at = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    async with a_club(FakeStore(ManualClock(at)), at, **ENDS) as club:
+        club.__class__ = Both
+        assert isinstance(club, Both)
+        await club.begin()
+        yield club
+        await club.also.stop()
+
+
+async def let_go(club: Both, name: str) -> tuple[Identity, Identity]:
+    here, there = await to_planned(club, name)
+    await club.confirm()
+    await club.settle()
+    assert await club.state(here) is State.REMOVED
+    return here, there
+
+
+async def test_an_account_ends_a_day_after_the_goodbye_and_that_is_said(ending: Both) -> None:
+    here, there = await let_go(ending, "ada")
+    notice, *_, goodbye = [m.text for m in ending.told(here)]
+    assert "loses the account in the Slack workspace" in notice
+    assert "your account in the Slack workspace ends as well" in goodbye
+    await ending.pass_time(seconds=60)
+    assert not ending.also.ended
+    ending.clock.advance(hours=24)
+    await ending.settle()
+    assert ending.also.ended == {there.account}
+    assert not ending.platform.ended
+
+
+@pytest.mark.parametrize("how", ["back", "erased", "policy"])
+async def test_an_account_does_not_end_that_is_not_to_any_more(ending: Both, how: str) -> None:
+    here, _ = await let_go(ending, "ada")
+    if how == "back":
+        link = ending.told(here)[-1].links[0].url.rpartition("/")[2]
+        await links.use(ending.parts, link, "a browser")
+    elif how == "erased":
+        await erase.erase(ending.parts, here, "operator:root")
+    else:
+        text = ending.parts.policy.text.replace("deactivateAccount", "leaveChannels")
+        async with ending.store.transaction(CLUB) as tx:
+            await ending.parts.shelf.put(tx, load_policy(text, "house-rules.yaml"))
+    ending.clock.advance(hours=25)
+    await ending.settle()
+    assert not ending.also.ended
+
+
+async def test_by_name_and_by_oneself_nobodys_account_ends(ending: Both) -> None:
+    here, there = await ending.a_member("ada")
+    await ending.platform.put_out_by_hand(here, ending.alice, "conduct")
+    await ending.also.leave(there)
+    ending.clock.advance(hours=25)
+    await ending.settle()
+    assert not ending.also.ended

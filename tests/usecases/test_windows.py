@@ -10,6 +10,7 @@ from gatekeeper.domain.memberships import Leave
 from gatekeeper.domain.windows import Filled
 from gatekeeper.usecases import windows
 from gatekeeper.usecases.intake import Desk
+from tests.usecases.conftest import QUIET
 
 
 def filled(club, who, act, number=1, **given):
@@ -193,3 +194,15 @@ async def test_a_card_shows_what_was_chosen_as_the_form_did(club, ada):
     value, label = chosen.options[0]
     assert value != label
     assert (chosen.label, label) in club.card_of("Ada").card.facts
+
+
+async def test_who_was_asked_sees_it_and_until_when_to_answer(club):
+    [dana] = await club.adopt("dana")
+    await club.pass_time(seconds=QUIET)
+    await club.sweep()
+    await club.settle()
+    assert "asked whether you wish to stay" in (await windows.look(club.parts, dana)).sentences[0]
+    await club.platform.live(dana)
+    await club.observer.flush()
+    await club.settle()
+    assert "asked" not in str((await windows.look(club.parts, dana)).sentences)

@@ -66,7 +66,7 @@ CASES = [
     pytest.param(
         {"admin": "", "admin_scopes": ALL, "scim": "", "organisation": True},
         Kind.ENTERPRISE,
-        {},
+        {Can.PROVISION: Why.WIDE, Can.DEACTIVATE: Why.WIDE},
         id="enterprise",
     ),
 ]

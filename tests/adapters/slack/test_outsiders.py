@@ -98,11 +98,11 @@ async def test_a_lost_answer_makes_one_account(world):
 async def test_what_the_workspace_refuses_after_all_goes_the_next_way(world, error):
     await world.platform._abilities.known()
     world.slack.api.fail("admin.users.invite", error)
-    assert (await bring(world)).ref == PROVISIONED
+    assert (await bring(world)).ref == CONNECT
     ability = await world.platform._abilities.of(Can.INVITE)
     assert ability.why in (Why.PLAN, Why.REFUSED, Why.SCOPE)
     other = Bring(who=Identity(EMAIL, "yan@post.example"))
-    assert (await bring(world, other)).ref == PROVISIONED
+    assert (await bring(world, other)).ref == CONNECT
     assert len(world.slack.api.of("admin.users.invite")) == 1
 
 
