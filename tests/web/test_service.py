@@ -139,10 +139,10 @@ async def test_numbers_count_and_name_nobody(club: Club, browser: Browser):
     club.clock.advance(seconds=90)
     club.health["matrix"] = Health(ok=False, code="platform-down")
     found = await numbers(club)
-    assert found['gatekeeper_applications{club="lighthouse",state="unproven"}'] == 1
-    assert found['gatekeeper_orders{club="lighthouse",progress="due",purpose="code"}'] == 1
-    assert found['gatekeeper_orders{club="lighthouse",progress="due",purpose="other"}'] == 1
-    assert found['gatekeeper_oldest_due_order_seconds{club="lighthouse"}'] == 90
+    assert found['gatekeeper_applications{club="loom",state="unproven"}'] == 1
+    assert found['gatekeeper_orders{club="loom",progress="due",purpose="code"}'] == 1
+    assert found['gatekeeper_orders{club="loom",progress="due",purpose="other"}'] == 1
+    assert found['gatekeeper_oldest_due_order_seconds{club="loom"}'] == 90
     assert found['gatekeeper_part_up{part="matrix"}'] == 0
     assert found['gatekeeper_part_up{part="store"}'] == 1
     name = 'gatekeeper_http_requests_total{method="POST",route="/join",status="303"}'

@@ -168,6 +168,7 @@ async def test_twenty_events_cause_no_auth_test():
         await way.begin()
         await way.install()
         await until(lambda: way.platform.health().ok)
+        await until(lambda: "slack-abilities" in way.vault.kept)  # found at the start
         before, reads = len(way.slack.api.calls), way.slack.api.of("auth.test")
         ada = way.person("ada")
         for number in range(20):
