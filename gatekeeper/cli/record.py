@@ -133,7 +133,9 @@ async def copy_home(settings: Settings, policies: Sequence[Path], target: Path) 
     kept = []
     files = {path: path.relative_to(settings.home) for path in sorted(settings.home.rglob("*"))}
     files |= {path: Path("keys") / path.name for path in sorted(settings.keys.glob("*.key"))}
-    files |= {path: Path(path.name) for path in policies}
+    for path in policies:  # two clubs' may have one name
+        place = Path(path.name)
+        files[path] = place if place not in files.values() else Path(path.parent.name) / place
     for source, place in files.items():
         if not source.is_file() or source.name.endswith(PASSING):
             continue
