@@ -134,7 +134,7 @@ class SlackSpec(Model):
     )
     removal: SlackRemoval = Field(
         SlackRemoval.CHANNELS,
-        description="`deactivateAccount`: a day after a removal for silence the person's account in "
+        description="`deactivateAccount`: a day after a removal for silence the account in "
         "the whole workspace is deactivated, too (Business+ and Enterprise, with an "
         "administrator's token; never that of an owner, administrator, guest or bot).",
     )
