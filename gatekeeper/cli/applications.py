@@ -147,10 +147,10 @@ def decline(
 
 
 def _decide(number: int, yes: bool, reason: str, wait: float, as_json: bool) -> None:
-    from gatekeeper.usecases import review
+    from gatekeeper.usecases import by_operator
 
     async def act(parts: "Parts") -> Application:
-        return await review.decide_by_operator(parts, number, yes, reason, frame.operator())
+        return await by_operator.decide_by_operator(parts, number, yes, reason, frame.operator())
 
     frame.leave(frame.run(_on_application(number, act, wait, as_json)))
 

@@ -242,7 +242,7 @@ def _wanted(over: bool, **options: str) -> None:
 @members.command("export")
 def export(who: Who, as_json: Json = False) -> None:
     """Everything that is kept about one person, as JSON."""
-    from gatekeeper.usecases import erase as use
+    from gatekeeper.usecases import export as use
 
     async def work() -> object:
         async with frame.club(platforms=True) as club:

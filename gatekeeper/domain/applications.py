@@ -126,11 +126,15 @@ class Application:
     browser: str = ""
 
 
+OWN_WORDS: Final = "own-words"  # reason of a decline that is none of the policy's
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vote:
     """One admin's word on one application; `ended_at` when it was taken back or cleared.
 
-    A decline without `reason` is not counted yet: the voter has been asked for one.
+    A decline without `reason` is not counted yet: the voter has been asked for one. With OWN_WORDS
+    it is in `told`, as the applicant reads it.
     """
 
     id: int = 0
@@ -140,6 +144,7 @@ class Vote:
     voter: Identity
     choice: Choice
     reason: str = ""
+    told: str = ""
     event_id: str
     at: datetime
     ended_at: datetime | None = None

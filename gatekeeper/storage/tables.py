@@ -149,6 +149,7 @@ class Vote(Row):
     voter = fields.TextField()
     choice = fields.TextField()
     reason = words()
+    told = words()
     event_id = fields.TextField()
     at = fields.DatetimeField()
     ended_at = moment()

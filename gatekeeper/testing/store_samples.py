@@ -212,6 +212,7 @@ def samples(club: ClubId) -> list[Any]:
             voter=ADA,
             choice=VoteChoice.DECLINE,
             reason="spam",
+            told=LETTERS,
             event_id="$v",
             at=NOON,
             ended_at=later(1),

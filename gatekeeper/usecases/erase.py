@@ -1,13 +1,12 @@
-"""Everything that is kept about one person: handed out, or erased until only a number is left.
+"""Everything that is kept about one person, erased until only a number is left.
 
 The record of decisions stays: its rows name people by number, and the inputs that they saw are
 erased with the rest, so that the chain is whole before and after.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import fields, is_dataclass, replace
-from datetime import date, datetime
-from enum import Enum
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from gatekeeper.domain.activity import Activity, Tie
@@ -32,7 +31,7 @@ from gatekeeper.domain.decisions import (
     Tell,
     Verdict,
 )
-from gatekeeper.domain.errors import NotFound, Value
+from gatekeeper.domain.errors import Value
 from gatekeeper.domain.identity import EMAIL, Account, Address, Identity, LinkCode, Linked, Person
 from gatekeeper.domain.memberships import (
     INSIDE,
@@ -45,7 +44,8 @@ from gatekeeper.domain.memberships import (
 )
 from gatekeeper.domain.memberships import Event as Leaving
 from gatekeeper.ports import Tx
-from gatekeeper.usecases import cards, dispute_card, newcomer_card, outside_card, removals
+from gatekeeper.usecases import cards, dispute_card, removals
+from gatekeeper.usecases.export import person_of, subjects_of
 from gatekeeper.usecases.naming import number_of
 from gatekeeper.usecases.parts import Parts, order, record
 
@@ -54,88 +54,6 @@ REDRAWN = frozenset({"application", "invite", "newcomer"})  # cards that name so
 INVITED = (Standing.APPROVED, Standing.INVITED)
 CARDS = (cards.CARD, cards.UPDATE)
 OPEN_ORDERS = (Progress.DUE, Progress.WAITING)
-
-
-# ---- Handing out -------------------------------------------------------------------------------
-
-
-async def export(parts: Parts, identity: Identity) -> dict[str, Any]:
-    """Everything we hold on the person behind an identity, as plain JSON values. NotFound."""
-    async with parts.store.look(parts.club) as tx:
-        person = await _person(tx, identity)
-        apps = await tx.find(Application, person_id=person.id)
-        accounts = await tx.find(Account, person_id=person.id)
-        kept: dict[str, Any] = {"person": person, "accounts": accounts, "applications": apps}
-        for name, kind in (
-            ("memberships", Membership),
-            ("leaves", Leave),
-            ("exemptions", Exemption),
-            ("disputes", Dispute),
-            ("activity", Activity),
-            ("ties", Tie),
-            ("votes", Vote),
-            ("vouches", Vouch),
-            ("addresses", Address),
-        ):
-            kept[name] = await tx.find(kind, person_id=person.id)
-        ids = tuple(app.id for app in apps)
-        kept["questions"] = await tx.find(Question, application_id__in=ids) if ids else []
-        numbers = tuple(member.id for member in kept["memberships"])
-        kept["sweeps"] = await tx.find(SweepItem, membership_id__in=numbers) if numbers else []
-        subjects = _subjects(person, accounts, apps, kept["memberships"])
-        kept["record"] = [
-            {"entry": entry, "seen": await tx.seen_by(entry)}
-            for subject in subjects
-            for entry in await tx.entries(subject=subject, limit=100_000)
-        ]
-        kept["told"] = [
-            {"at": one.created_at, "text": one.action.text}
-            for one in await tx.find(Order, subject__in=subjects)
-            if isinstance(one.action, Tell)
-        ]
-    plain: dict[str, Any] = _plain(kept)
-    return plain
-
-
-def _plain(value: Any) -> Any:
-    """Dataclasses, times and names as JSON has them; what is a secret's digest is left out."""
-    if isinstance(value, Identity):
-        return str(value)
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if is_dataclass(value):
-        left_out = {"club", "browser"}
-        return {
-            each.name: _plain(getattr(value, each.name))
-            for each in fields(value)
-            if each.name not in left_out
-        }
-    if isinstance(value, Mapping):
-        return {str(name): _plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return value
-
-
-async def _person(tx: Tx, identity: Identity) -> Person:
-    account = await tx.first(Account, identity=identity)
-    if account is None:
-        raise NotFound(kind="Account", id=str(identity))
-    return await tx.get(Person, account.person_id)
-
-
-def _subjects(
-    person: Person, accounts: list[Account], apps: list[Application], members: list[Membership]
-) -> tuple[str, ...]:
-    return (
-        f"person:{person.id}",
-        *(f"application:{app.id}" for app in apps),
-        *(f"{outside_card.SUBJECT}{app.id}" for app in apps),
-        *(f"membership:{member.id}" for member in members),
-        *(f"{newcomer_card.PREFIX}{account.id}" for account in accounts),
-    )
 
 
 # ---- Erasing -----------------------------------------------------------------------------------
@@ -154,7 +72,7 @@ async def erase(parts: Parts, identity: Identity, by: str, *, remove: bool = Fal
     """
     async with parts.store.transaction(parts.club) as tx:
         now = parts.clock.now()
-        person = await _person(tx, identity)
+        person = await person_of(tx, identity)
         accounts = await tx.find(Account, person_id=person.id)
         apps = await tx.find(Application, person_id=person.id)
         members = await tx.find(Membership, person_id=person.id)
@@ -165,7 +83,7 @@ async def erase(parts: Parts, identity: Identity, by: str, *, remove: bool = Fal
         nobody = {one.identity: _nobody(one.identity, person) for one in accounts}
         letters = await tx.find(Address, person_id=person.id)
         nobody |= {who: _nobody(who, person) for who in map(_by_mail, letters)}
-        subjects = _subjects(person, accounts, apps, members)
+        subjects = subjects_of(person, accounts, apps, members)
         await _end(tx, apps, members, nobody, now)
         await _erase_orders(tx, subjects, nobody, now)
         await _erase_rows(tx, person, apps, members, nobody, now)
@@ -328,6 +246,8 @@ async def _erase_rows(
     for app in apps:
         for question in await tx.find(Question, application_id=app.id):
             await tx.change(question, text="", answer="", ended_at=question.ended_at or now)
+        for vote in await tx.find(Vote, application_id=app.id):
+            await tx.change(vote, told="")
     for leave in await tx.find(Leave, person_id=person.id):
         await tx.change(leave, note="", by="", ended_at=leave.ended_at or now)
     for kept in await tx.find(Exemption, person_id=person.id):

@@ -41,6 +41,7 @@ from gatekeeper.usecases import (
     questions,
     stage_ends,
     take_back,
+    votes,
     windows,
     words,
     words_on_findings,
@@ -148,7 +149,8 @@ class Desk:
         if not card:
             await words.said(parts, event)
         elif card.kind == "review":
-            if not await take_back.replied(parts, event, card):
+            taken = await take_back.replied(parts, event, card)
+            if not (taken or await votes.gave_words(parts, event, card)):
                 await questions.replied(parts, event, card)
         elif card.kind == "reconcile":
             await words_on_findings.replied(parts, event, card)

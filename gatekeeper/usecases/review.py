@@ -1,9 +1,8 @@
 """A review: the rules speak first, then the admins; what they say is carried out once."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 
@@ -23,14 +22,15 @@ from gatekeeper.domain.applications import (
     Vote,
     advance,
 )
-from gatekeeper.domain.decisions import Admit, Decision, Lane, Order, Post, Quorum, Retract, Verdict
-from gatekeeper.domain.errors import BadInput, PlatformRefused, WrongState
-from gatekeeper.domain.identity import Account, ClubId, Identity
+from gatekeeper.domain.decisions import Admit, Decision, Lane, Order, Post, Retract, Verdict
+from gatekeeper.domain.errors import PlatformRefused
+from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.ports import Profile, Standing, Tx
 from gatekeeper.usecases import cards, faults, outside_card, rights, sponsors, trials
 from gatekeeper.usecases.facts import application_facts
 from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, account_of, by_number, cancel, order, record, tell
+from gatekeeper.usecases.replays import seen_of
 from gatekeeper.usecases.review_card import draw
 
 log = structlog.get_logger(__name__)
@@ -176,13 +176,15 @@ async def conclude(
     now: datetime,
     *,
     reason: str = "",
+    words: str = "",
     seen: Mapping[str, object] | None = None,
     by: tuple[str, ...] = (),
 ) -> Application:
-    """Carry a decision into the record, the application, the outbox and the card, all at once."""
+    """Carry a decision into the record, the application, the outbox and the card, all at once.
+    `words`: what they are told as the reason, where it is none of the policy's."""
     policy = await parts.shelf.at(tx, app.policy)
     admitted = decision.verdict is Verdict.ADMIT
-    told = (
+    told = words or (
         policy.club.reason_text(reason, app.language)
         if reason
         else parts.say(decision.code, decision.values, app.language)
@@ -280,64 +282,19 @@ async def weigh(
     ballot = Choice.APPROVE if decision.verdict is Verdict.ADMIT else Choice.DECLINE
     deciders = [vote for vote in counted if vote.choice is ballot]
     by = tuple(str(vote.voter) for vote in deciders)
-    reason = deciders[-1].reason if ballot is Choice.DECLINE and deciders else ""
-    seen = _seen(app, counted)
-    actor = ", ".join(by) or "schedule"
-    return await conclude(tx, parts, app, decision, actor, now, reason=reason, seen=seen, by=by)
-
-
-def _seen(app: Application, counted: Sequence[Vote]) -> dict[str, Any]:
-    """The input of the admins' decision, enough to decide it again; it names people by number."""
-    return {
-        "opened_at": app.opened_at.isoformat() if app.opened_at else None,
-        "interviewed_at": app.interviewed_at.isoformat() if app.interviewed_at else None,
-        "quorum": asdict(app.quorum),
-        "votes": [
-            {"person": vote.person_id, "choice": vote.choice, "reason": vote.reason}
-            for vote in counted
-        ],
-    }
-
-
-def replay(seen_then: Mapping[str, Any], at: datetime) -> Decision:
-    """The admins' decision, made again from what its record keeps.
-
-    Args:
-        seen_then: the input as `Tx.seen_by` gives it.
-        at: the moment of the record.
-    """
-    quorum, opened_at = seen_then["quorum"], seen_then["opened_at"]
-    heard_at = seen_then["interviewed_at"]
-    nobody, club = Identity("nobody", "nobody"), ClubId("")
-    votes = [
-        Vote(
-            id=number,
-            club=club,
-            application_id=0,
-            person_id=kept["person"],
-            voter=Identity("person", str(kept["person"])),
-            choice=Choice(kept["choice"]),
-            reason=kept["reason"],
-            event_id="",
-            at=at,
-        )
-        for number, kept in enumerate(seen_then["votes"])
-    ]
-    voters = tuple(vote.voter for vote in votes)
-    app = Application(
-        club=club,
-        person_id=0,
-        identity=nobody,
-        name="",
-        origin="",
-        state=State.IN_REVIEW,
-        submitted_at=at,
-        opened_at=datetime.fromisoformat(opened_at) if opened_at else None,
-        interviewed_at=datetime.fromisoformat(heard_at) if heard_at else None,
-        quorum=Quorum(**{**quorum, "on_deadline": Verdict(quorum["on_deadline"])}),
-        electorate=voters,
+    last = deciders[-1] if ballot is Choice.DECLINE and deciders else None
+    return await conclude(
+        tx,
+        parts,
+        app,
+        decision,
+        ", ".join(by) or "schedule",
+        now,
+        reason=last.reason if last else "",
+        words=last.told if last else "",
+        seen=seen_of(app, counted),
+        by=by,
     )
-    return decide_admission(app, votes, voters, at)
 
 
 async def refresh(
@@ -400,37 +357,3 @@ async def _bring_up(tx: Tx, parts: Parts, app: Application, now: datetime) -> No
         lane=Lane.CARD,
         now=now,
     )
-
-
-async def decide_by_operator(
-    parts: Parts, application_id: int, approve: bool, reason: str, operator: str
-) -> Application:
-    """An operator decides at the command line; recorded as theirs, told as any other decision.
-
-    Raises:
-        NotFound, WrongState: no such application, or it is not in review.
-        BadInput: `reason` is none of the policy's decline reasons.
-    """
-    async with parts.store.transaction(parts.club) as tx:
-        now = parts.clock.now()
-        app = await tx.get(Application, application_id)
-        if app.state is not State.IN_REVIEW or app.opened_at is None:
-            raise WrongState(state=app.state.value, event="decide")
-        policy = await parts.shelf.at(tx, app.policy)
-        known = {known.id for known in policy.club.spec.decline_reasons}
-        if not approve and known and reason not in known:
-            raise BadInput({"reason": "not-a-decline-reason"}, known=", ".join(sorted(known)))
-        verdict = Verdict.ADMIT if approve else Verdict.DECLINE
-        decision = Decision(verdict, "operator-admits" if approve else "operator-declines")
-        actor = f"operator:{operator}"
-        return await conclude(
-            tx,
-            parts,
-            app,
-            decision,
-            actor,
-            now,
-            reason="" if approve else reason,
-            seen={"reason": reason},
-            by=(actor,),
-        )

@@ -1,24 +1,27 @@
 """Votes: an admin's ✅ or ❌ on a review card, the reason for a ❌, and taking either back."""
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from gatekeeper.domain.applications import Application, State, Vote
+from gatekeeper.domain.applications import OWN_WORDS, Application, State, Vote
 from gatekeeper.domain.applications import Choice as Ballot
 from gatekeeper.domain.clubs import StandingCard
 from gatekeeper.domain.decisions import Choice, Lane, Order, Post, Progress
-from gatekeeper.domain.errors import Refused, Value
+from gatekeeper.domain.errors import BadInput, Refused, Value
 from gatekeeper.domain.events import Pressed, PressTakenBack, Wrote
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import cards, limits, questions, rights
 from gatekeeper.usecases.naming import name_of, number_of, said_by, subject_of
 from gatekeeper.usecases.parts import Parts, account_of, once, order, tell
+from gatekeeper.usecases.reasons import told_reason
 from gatekeeper.usecases.review import refresh, weigh
 from gatekeeper.usecases.review_card import APPROVE, ASK, DECLINE, RECUSE
 
 BALLOTS = {APPROVE: Ballot.APPROVE, DECLINE: Ballot.DECLINE, RECUSE: Ballot.RECUSE}
+_BECAUSE = re.compile(r"^\s*(?:because|weil)\b[\s:,.]*(.*)$", re.I | re.S)
 NUMBERS = tuple(f"{digit}\u20e3" for digit in range(1, 10))  # keycaps, no variation selector
 
 
@@ -175,6 +178,44 @@ async def _give_reason(
     elif vote.ended_at is None and not vote.reason and event.symbol in reasons:
         await tx.change(vote, reason=reasons[event.symbol].id, at=now)  # their last word
         await weigh(tx, parts, app, admins, now)
+
+
+async def gave_words(parts: Parts, event: Wrote, card: StandingCard) -> bool:
+    """`because WHY` beneath a review card, by whoever pressed ❌ and was asked for a reason: it is
+    told as they wrote it. False where the reply says no such thing, or nothing waits for it."""
+    match = _BECAUSE.match(event.text)
+    if match is None:
+        return False
+    admins = await rights.admins(parts)
+    async with parts.store.transaction(parts.club) as tx:
+        now = parts.clock.now()
+        app = await tx.get(Application, number_of(card.subject))
+        mine = await tx.first(
+            Vote, application_id=app.id, voter=event.who, ended_at=None, order="-id"
+        )
+        if mine is None or mine.choice is not Ballot.DECLINE or mine.reason:
+            return False
+        if not await once(tx, event, now):
+            return True
+        pressed = Pressed(
+            who=event.who,
+            at=event.at,
+            event_id=event.event_id,
+            ref=card.ref,
+            symbol=DECLINE,
+            place=event.place,
+        )
+        refusal = await _refusal(tx, app, pressed, admins, card)
+        try:
+            words = told_reason(match.group(1))
+        except BadInput:
+            refusal = refusal or Refused("decline-why")
+        if refusal is not None:
+            await refuse(tx, parts, event, subject_of(app), refusal, now)
+        else:
+            await tx.change(mine, reason=OWN_WORDS, told=words, at=now)  # their last word
+            await weigh(tx, parts, app, admins, now)
+        return True
 
 
 async def taken_back(parts: Parts, event: PressTakenBack) -> None:

@@ -12,7 +12,7 @@ from gatekeeper.domain.activity import Coverage
 from gatekeeper.domain.applications import Application, State
 from gatekeeper.domain.memberships import Membership
 from gatekeeper.policy.faster import BackendsDiffer, Checked
-from gatekeeper.usecases import adopt, review, sweep
+from gatekeeper.usecases import adopt, by_operator, review, sweep
 from gatekeeper.usecases.parts import account_of, club_state
 from tests.policy.builders import NOW, a_policy
 
@@ -38,7 +38,7 @@ def past(club):
         for number, why in enumerate(ANSWERS):
             made = await _apply(parts, number, why)
             if number in (1, 3):
-                await review.decide_by_operator(parts, made, number == 3, "not-a-fit", "root")
+                await by_operator.decide_by_operator(parts, made, number == 3, "not-a-fit", "root")
 
     club.within(live)
     return club

@@ -10,7 +10,7 @@ from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import Membership
 from gatekeeper.policy.facts import ApplicationFacts
 from gatekeeper.testing.fakes import FakeStore
-from gatekeeper.usecases import apply, links, pause, review, standing
+from gatekeeper.usecases import apply, by_operator, erase, links, pause, replays, standing
 from tests.journeys.club import ANSWERS, CLUB, WHY, Club, a_club
 
 
@@ -68,7 +68,7 @@ async def test_what_was_decided_is_decided_again_from_its_record(club: Club) -> 
         [decided] = [entry for entry in rows if entry.code == "quorum"]
         votes, facts = await tx.seen_by(decided), await tx.seen_by(ruled)
     assert votes is not None
-    again = review.replay(votes, decided.at)
+    again = replays.replay(votes, decided.at)
     assert (again.code, dict(again.values)) == ("quorum", {"approvals": 2, "needed": 2})
     assert "alice" not in str(votes)
     ruling = club.policy.judge_application(ApplicationFacts.model_validate(facts), ruled.at)
@@ -238,6 +238,35 @@ async def test_a_decline_counts_once_its_reason_is_picked(club: Club) -> None:
     assert app.state is State.DECLINED
     assert app.reason == "too-early"
     assert "half a year" in club.told(ada)[-1].text
+
+
+async def test_a_decline_in_own_words_is_told_as_it_was_written(club: Club) -> None:
+    """By whoever pressed ❌ and was asked, behind a word that nobody writes by accident."""
+    ada = club.platform.person("@ada:fake")
+    number = await club.apply(ada)
+    card = club.card_of("Ada")
+    say = club.platform.write
+    await say(club.alice, "because we never met", "admins", card.ref)  # nothing waits for it
+    await club.settle()
+    await club.platform.press(club.alice, card.ref, "❌")
+    await club.settle()
+    await say(club.boris, "because I say so", "admins", card.ref)
+    await say(club.alice, "She is nice, though", "admins", card.ref)
+    await say(club.alice, "because", "admins", card.ref)
+    await say(club.alice, f"because {'x' * 501}", "admins", card.ref)
+    await club.settle()
+    assert await state(club, number) is State.IN_REVIEW
+    await say(club.alice, "Because: we are *full* <b>until May</b>.", "admins", card.ref)
+    await club.settle()
+    app = await club.one(Application, id=number)
+    assert (app.state, app.reason) == (State.DECLINED, "own-words")
+    assert "we are *full* <b>until May</b>." in club.told(ada)[-1].text
+    vote = (await club.find(Vote, application_id=number))[-1]
+    assert (vote.voter, vote.told) == (club.alice, "we are *full* <b>until May</b>.")
+    assert "full" not in str(await entries(club)), "the record keeps no words of people"
+    await erase.erase(club.parts, ada, "operator:root")
+    assert "full" not in str(await club.find(Vote))
+    assert "full" not in str(await club.find(Application))
 
 
 async def test_a_vote_taken_back_is_gone(club: Club) -> None:
@@ -512,9 +541,9 @@ async def test_an_operator_decides_by_hand(club: Club) -> None:
     ada = club.platform.person("@ada:fake", takes_chats=True)
     number = await club.apply(ada)
     with pytest.raises(BadInput):
-        await review.decide_by_operator(club.parts, number, False, "no-such-reason", "root")
-    app = await review.decide_by_operator(club.parts, number, False, "too-early", "root")
+        await by_operator.decide_by_operator(club.parts, number, False, "no-such-reason", "root")
+    app = await by_operator.decide_by_operator(club.parts, number, False, "too-early", "root")
     assert app.state is State.DECLINED
     with pytest.raises(WrongState):
-        await review.decide_by_operator(club.parts, number, True, "", "root")
+        await by_operator.decide_by_operator(club.parts, number, True, "", "root")
     assert (await entries(club))[-1].actor == "operator:root"

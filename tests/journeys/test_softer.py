@@ -15,6 +15,7 @@ from gatekeeper.usecases import (
     adopt,
     erase,
     exempt,
+    export,
     pause,
     reconcile,
     stage_ends,
@@ -231,7 +232,7 @@ async def test_other_ends_of_a_guests_time(club: Softer, word: str) -> None:
     elif word == "hand":
         await club.platform.put_out_by_hand(eve, by=club.alice)
     else:
-        assert (await erase.export(club.parts, eve))["memberships"][0]["guest_at"]
+        assert (await export.export(club.parts, eve))["memberships"][0]["guest_at"]
         await erase.erase(club.parts, eve, "operator:root", remove=True)
     await club.settle()
     if word == "keep":

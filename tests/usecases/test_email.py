@@ -13,7 +13,7 @@ from gatekeeper.domain.errors import BadInput, PlatformDown, Refused, TooMany
 from gatekeeper.domain.identity import Account, Address, Person, as_address
 from gatekeeper.domain.memberships import Dispute, Membership, State
 from gatekeeper.testing.fakes_mail import FakeMail
-from gatekeeper.usecases import adopt, email, erase, links, merging, sweep
+from gatekeeper.usecases import adopt, email, erase, export, links, merging, sweep
 from gatekeeper.usecases.intake import Desk
 from gatekeeper.usecases.observe import Observer
 from gatekeeper.usecases.perform import Performer
@@ -312,7 +312,7 @@ async def test_links_of_a_letter_end_when_life_is_seen_elsewhere(club):
 async def test_erasing_forgets_the_address(club):
     await confirmed(club)
     await asked(club)
-    assert ADDRESS in json.dumps(await erase.export(club.parts, club.ada))
+    assert ADDRESS in json.dumps(await export.export(club.parts, club.ada))
     await erase.erase(club.parts, club.ada, "operator:root")
     kept = [
         *await club.find(Address),

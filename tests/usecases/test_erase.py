@@ -9,7 +9,7 @@ from gatekeeper.domain.decisions import Order, Progress
 from gatekeeper.domain.errors import NotFound
 from gatekeeper.domain.identity import Account, Person
 from gatekeeper.domain.memberships import Exemption, Leave, Membership, State, SweepItem
-from gatekeeper.usecases import audit, erase, leave
+from gatekeeper.usecases import audit, erase, export, leave
 from tests.journeys.club import CLUB, WHY
 from tests.usecases.conftest import QUIET
 
@@ -44,7 +44,7 @@ async def a_life(club):
 
 async def test_everything_is_handed_out(club):
     ada = await a_life(club)
-    handed = await erase.export(club.parts, ada)
+    handed = await export.export(club.parts, ada)
     text = json.dumps(handed)
     for part in (WHY, "at the sea", "@ada:fake", "silent-notice", "notice-delivered"):
         assert part in text, part
@@ -75,7 +75,7 @@ async def test_only_a_number_is_left_and_the_chain_is_whole(club):
     for message in club.cards():
         assert WHY not in repr(message.card)
     with pytest.raises(NotFound):
-        await erase.export(club.parts, ada)
+        await export.export(club.parts, ada)
     assert (await club.platform.standing(ada)).inside, "only on the operator's word"
 
 

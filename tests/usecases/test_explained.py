@@ -10,7 +10,14 @@ from gatekeeper.domain.decisions import Order, Verdict
 from gatekeeper.domain.identity import Person
 from gatekeeper.policy.parse import load_policy
 from gatekeeper.testing.fakes import FakeStore
-from gatekeeper.usecases import explained, member_facts, review, standing, versions, words
+from gatekeeper.usecases import (
+    by_operator,
+    explained,
+    member_facts,
+    standing,
+    versions,
+    words,
+)
 from gatekeeper.usecases.readings import Reading, Step
 from tests.journeys.club import CLUB, a_club
 from tests.usecases.conftest import GRACE, QUIET
@@ -115,7 +122,7 @@ async def test_an_applicant_reads_nothing_of_a_pattern():
 async def test_who_was_declined_by_people_reads_their_reason_alone():
     async with open_club(**VOUCHED) as club:
         number = await club.apply(club.platform.person("@ada:fake"))
-        app = await review.decide_by_operator(club.parts, number, False, "too-early", "root")
+        app = await by_operator.decide_by_operator(club.parts, number, False, "too-early", "root")
         assert app.state is State.DECLINED
         page = await standing.view(club.parts, number)
         assert page.sentences[-1] == app.reason_text

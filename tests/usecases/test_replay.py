@@ -34,7 +34,7 @@ from gatekeeper.testing.builders import (
     an_identity,
 )
 from gatekeeper.testing.fakes import FakePlatform, FakeStore, ManualClock
-from gatekeeper.usecases import explained, member_facts, review
+from gatekeeper.usecases import explained, member_facts, replays, review
 from gatekeeper.usecases.parts import Parts, Shelf, club_state, record
 
 RULES = (Path(__file__).resolve().parents[2] / "policies/house-rules.yaml").read_text("utf-8")
@@ -323,10 +323,10 @@ def test_what_the_admins_decided_about_an_application(
                 now=NOW,
                 actor="schedule",
                 subject="application:1",
-                seen=review._seen(app, standing_votes(app, numbered, rights)),
+                seen=replays.seen_of(app, standing_votes(app, numbered, rights)),
             )
             seen = await tx.seen_by(entry)
             assert seen is not None
-            return review.replay(seen, entry.at)
+            return replays.replay(seen, entry.at)
 
     assert asyncio.run(work()) == decision

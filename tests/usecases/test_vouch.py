@@ -5,7 +5,7 @@ from gatekeeper.domain.applications import Application, State, Vouch
 from gatekeeper.domain.decisions import Order
 from gatekeeper.domain.errors import Refused
 from gatekeeper.domain.identity import Account
-from gatekeeper.usecases import adopt, erase, vouch
+from gatekeeper.usecases import adopt, erase, export, vouch
 from tests.usecases.stores import KINDS, a_club_on
 
 RULES = {
@@ -147,7 +147,7 @@ async def test_too_late_and_too_often(club):
 
 async def test_an_erased_member_is_named_no_more(club):
     await vouch.give(club.parts, club.dana, club.number)
-    kept = await erase.export(club.parts, club.dana)
+    kept = await export.export(club.parts, club.dana)
     assert [each["application_id"] for each in kept["vouches"]] == [club.number]
     await erase.erase(club.parts, club.dana, "operator:root")
     assert "dana" not in str(await club.one(Vouch))

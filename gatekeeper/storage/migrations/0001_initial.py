@@ -783,6 +783,7 @@ class Migration(migrations.Migration):
                 ("voter", fields.TextField()),
                 ("choice", fields.TextField()),
                 ("reason", fields.TextField(default="")),
+                ("told", fields.TextField(default="")),
                 ("event_id", fields.TextField()),
                 ("at", fields.DatetimeField()),
                 ("ended_at", fields.DatetimeField(null=True)),
