@@ -62,7 +62,8 @@ class PolicyWatch:
         """Wait for the next look, and do what it asks for."""
         reread = self._service.reread
         with suppress(TimeoutError):
-            await asyncio.wait_for(reread.wait(), LOOK_EVERY)
+            async with asyncio.timeout(LOOK_EVERY):
+                await reread.wait()
         asked = reread.is_set()
         reread.clear()
         state = await self._follow()

@@ -103,7 +103,8 @@ class MatrixPlatform:
         )
         self._listening = asyncio.create_task(self._intake.run(), name="matrix intake")
         try:
-            await asyncio.wait_for(self._intake.tried.wait(), _STARTING)
+            async with asyncio.timeout(_STARTING):
+                await self._intake.tried.wait()
         except TimeoutError:
             return  # it goes on trying; `health` says so
 

@@ -69,7 +69,7 @@ class Logins:
     """
 
     def __init__(self, store: VaultInstallations, exchange: Api, clock: Clock) -> None:
-        self._store, self._clock = store, clock
+        self._store, self._exchange, self._clock = store, exchange, clock
         self._renewal = Renewal(store, exchange, clock)
         self._look: _Look | None = None
         self._turn = asyncio.Lock()
@@ -205,11 +205,23 @@ class Logins:
         now, team = self._clock.now(), await self._store.workspace()
         where, kept = team, await self._store.read(team) if team else None
         if team and (kept is None or kept.installation is None):
-            org = await self._store.organisation(team)
+            org = await self._store.organisation(team) or await self._reached_by(team)
             of_org = await self._store.read(org) if org else None
             if of_org is not None and (kept is None or of_org.installation is not None):
                 where, kept = org, of_org
         return _Look(now, team, where, kept)
+
+    async def _reached_by(self, team: str) -> str:
+        """The organisation whose installation reaches the workspace as well, though it was made at
+        another club's pages; "" for none. PlatformDown, PlatformBusy."""
+        for org in await self._store.organisations():
+            kept = await self._store.read(org)
+            if kept is None or kept.installation is None or team in kept.away:
+                continue
+            if await _reaches(self._exchange, kept.token, team):
+                await self._store.join(team, org)
+                return org
+        return ""
 
     def drop(self) -> None:
         """Something has changed: the next to ask reads the vault."""
@@ -223,7 +235,8 @@ class Logins:
     async def news(self, seconds: float) -> None:
         """Until something has changed here, for so long at most."""
         try:
-            await asyncio.wait_for(self._news.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
         except TimeoutError:
             return
         self._news.clear()

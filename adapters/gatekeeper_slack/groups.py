@@ -66,7 +66,8 @@ class UserGroup:
                 continue
             failures = 0
             try:
-                await asyncio.wait_for(self._change.wait(), _AGAIN)
+                async with asyncio.timeout(_AGAIN):
+                    await self._change.wait()
             except TimeoutError:
                 continue
             await asyncio.sleep(TOGETHER)

@@ -28,6 +28,7 @@ STATE: Final = timedelta(minutes=10)  # between the first click and Slack's answ
 _MOST: Final = 1_000  # states used within that time
 _WORKSPACE: Final = "slack-workspace"
 _USED: Final = "slack-states-used"
+_ORGS: Final = "organisations"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,10 @@ class VaultInstallations(AsyncInstallationStore):
         """The organisation whose installation reaches a workspace as well, "" for none."""
         return (await self._commons.get(f"slack-org-of-{workspace}") or b"").decode()
 
+    async def organisations(self) -> tuple[str, ...]:
+        """All that have ever installed the app."""
+        return tuple(json.loads(await self._commons.get(self._drawer(_ORGS)) or b"[]"))
+
     async def join(self, workspace: str, organisation: str) -> None:
         """An organisation's installation reaches this workspace, as Slack itself says."""
         await self._commons.put(f"slack-org-of-{workspace}", organisation.encode())
@@ -131,8 +136,19 @@ class VaultInstallations(AsyncInstallationStore):
             installation.enterprise_id, installation.team_id, installation.is_enterprise_install
         )
         await self._commons.put(self._drawer(where), _written(Kept(installation=installation)))
+        if installation.is_enterprise_install:
+            await self._note(where)
         if not self._named and not installation.is_enterprise_install:
             await self._vault.swap(_WORKSPACE, None, where.encode())
+
+    async def _note(self, organisation: str) -> None:
+        drawer = self._drawer(_ORGS)
+        while True:
+            old = await self._commons.get(drawer)
+            known = json.loads(old or b"[]")
+            new = json.dumps(sorted({*known, organisation})).encode()
+            if organisation in known or await self._commons.swap(drawer, old, new):
+                return
 
     async def async_save_bot(self, bot: Bot) -> None:
         """Keep a newer token of an installation that is there."""

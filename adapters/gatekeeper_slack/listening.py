@@ -111,7 +111,8 @@ class Intake:
             await self._line.open(self._make)
         if (sockets := self._line.sockets) is not None:
             try:
-                await asyncio.wait_for(sockets.opened.wait(), _OPENING)
+                async with asyncio.timeout(_OPENING):
+                    await sockets.opened.wait()
             except TimeoutError:
                 log.warning("slack-no-line yet; it goes on trying")
         self._started = True

@@ -164,7 +164,8 @@ class SlackPlatform:
             self._group = UserGroup(self._api, self._scene, self._people, group, desk.paused)
         self._listening = asyncio.create_task(self._listen(self._intake), name="slack intake")
         try:
-            await asyncio.wait_for(self._tried.wait(), _STARTING)
+            async with asyncio.timeout(_STARTING):
+                await self._tried.wait()
         except TimeoutError:
             return  # it goes on trying; `health` says so
 

@@ -375,7 +375,8 @@ class Reception:
                     return
                 log.warning("intake-stuck at %s: %s", what, type(error).__name__)
             try:
-                await asyncio.wait_for(self.stopping.wait(), back_off(attempt))
+                async with asyncio.timeout(back_off(attempt)):
+                    await self.stopping.wait()
             except TimeoutError:
                 continue
             raise Stopped

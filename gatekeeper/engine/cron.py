@@ -56,7 +56,8 @@ class Cron:
             wait = min((due - self._clock.now() for due in dues), default=LONGEST_SLEEP)
             seconds = min(wait, LONGEST_SLEEP).total_seconds()
             try:
-                await asyncio.wait_for(self._changed.wait(), max(seconds, 0.001))
+                async with asyncio.timeout(max(seconds, 0.001)):
+                    await self._changed.wait()
             except TimeoutError:
                 continue
 

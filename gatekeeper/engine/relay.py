@@ -266,4 +266,5 @@ def _key(order: Order, tries: int = 0) -> str:
 async def _pause(event: asyncio.Event, seconds: float) -> None:
     """Until the event or the time, whichever is first."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), max(seconds, 0.001))
+        async with asyncio.timeout(max(seconds, 0.001)):
+            await event.wait()

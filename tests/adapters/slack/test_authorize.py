@@ -392,3 +392,14 @@ async def test_a_token_that_never_ends_is_never_renewed(line):
     line.clock.advance(days=400)
     assert await logins.token() == token.text
     assert line.renewals() == 0
+
+
+async def test_a_stop_that_crosses_a_change_is_a_stop(line):
+    """Else whoever waits for the next login would wait on, and a stop for them."""
+    logins, _ = line.process()
+    waits = asyncio.create_task(logins.news(60))
+    await asyncio.sleep(0.01)
+    logins.drop()
+    waits.cancel()
+    await asyncio.wait([waits])
+    assert waits.cancelled()

@@ -11,6 +11,8 @@ import gatekeeper_slack as adapter
 from gatekeeper.domain.decisions import Card, Choice, Post, ShowCard
 from gatekeeper.domain.errors import PlatformDown
 from gatekeeper.testing.fakes import ManualClock
+from gatekeeper.testing.platform_world import RecordingDesk
+from gatekeeper_slack import SlackPlatform
 from gatekeeper_slack.cards import symbol_of
 from gatekeeper_slack.installs import STATE, VaultInstallations, VaultStates
 from gatekeeper_slack.oauth import SCOPES
@@ -18,6 +20,7 @@ from tests.adapters.matrix.world import DictVault
 from tests.adapters.slack.ears import until
 from tests.adapters.slack.installed import Installing, installing
 from tests.support.slack.methods import METHODS
+from tests.support.slack.people import Person
 
 POST = Post(text="Hello.", place="admins")
 CHOICE = Choice("approve", "✅", "Approve")
@@ -434,3 +437,79 @@ async def test_a_state_ends():
     assert not await states.async_consume(early)
     for odd in ("", ".", "..", "a.b.c", "a.9999999999.ü", early.replace(".", "")):
         assert not await states.async_consume(odd)
+
+
+# ---- One app in several workspaces --------------------------------------------------------------
+
+
+async def test_clubs_that_share_an_app_are_installed_at_any_of_their_pages():
+    """And each by its own workspace; what ends one installation leaves the other."""
+    async with installing() as way:
+        commons, other = DictVault(), way.slack.world.team()
+        desks = [RecordingDesk(), RecordingDesk()]
+        clubs = []
+        for team, desk in zip((way.team, other), desks, strict=True):
+            platform = way.make(workspace=team.id)
+            clubs.append(
+                SlackPlatform(
+                    club=team.id.lower(),
+                    settings=platform._settings,
+                    places=platform._given,
+                    vault=DictVault(),
+                    clock=way.clock,
+                    commons=commons,
+                )
+            )
+            way.platforms["slack"] = clubs[0]
+            await clubs[-1].start(desk)
+        first, second = clubs
+        try:
+            assert (await way.install(way.team.id))[0] == 200
+            await until(lambda: first.health().ok)
+            assert second.health().code == "slack-not-installed"
+            assert (await way.install(other.id))[0] == 200
+            way.clock.advance(seconds=31)  # by then a look of another process is old
+            await until(lambda: second.health().ok)
+            for team, desk in zip((way.team, other), desks, strict=True):
+                person = Person(way.slack, team, way.slack.world.user(team, "ada"))
+                person.tell_app("hello")
+                await way.slack.quiet()
+                await until(lambda d=desk: d.events)
+                assert {one.who.account for one in desk.events} == {f"{team.id}:{person.id}"}
+            way.slack.world.uninstall(other)
+            await way.slack.quiet()
+            await until(lambda: not second.health().ok)
+            assert first.health().ok
+        finally:
+            await second.stop()
+
+
+async def test_an_organisation_s_installation_serves_all_clubs_that_it_reaches():
+    async with installing() as way:
+        world, commons = way.slack.world, DictVault()
+        other, beyond = world.team(), world.team()
+        org = world.organisation("All", [way.team, other, beyond])
+        org.granted |= {way.team.id, other.id}
+        clubs = []
+        for team in (way.team, other, beyond):
+            made = way.make(workspace=team.id)
+            clubs.append(
+                SlackPlatform(
+                    club=team.id.lower(),
+                    settings=made._settings,
+                    places=made._given,
+                    vault=DictVault(),
+                    clock=way.clock,
+                    commons=commons,
+                )
+            )
+            way.platforms["slack"] = clubs[0]
+            await clubs[-1].start(RecordingDesk())
+        try:
+            assert (await way.install(org.id))[0] == 200
+            way.clock.advance(seconds=31)
+            await until(lambda: clubs[0].health().ok and clubs[1].health().ok)
+            assert clubs[2].health().code == "slack-not-installed"
+        finally:
+            for one in clubs[1:]:
+                await one.stop()
