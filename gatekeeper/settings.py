@@ -282,7 +282,9 @@ def find_place(
     name: Literal["home", "policy", "keys"], named: str | Path | None = None, club: str = ""
 ) -> Path:
     """Where one of a club's places is or is to be, whatever else is wrong or missing yet.
-    WhichClub."""
+    WhichClub: its policy is asked for, and there are several."""
+    if name != "policy":
+        club = next(iter(club_names(named)), "")  # all have the same
     values, _, defaults = _gathered(named, club)
     found = os.environ.get(f"{PREFIX}{name}".upper()) or values.get(name) or defaults[name]
     return Path(str(found)).absolute()
@@ -352,8 +354,14 @@ def _of_club(values: dict[str, Any], name: str) -> tuple[dict[str, Any], list[st
         for one in sorted(set(own) - _OWN - _OVER)
         if one in Settings.model_fields
     ]
-    laid = {one: {**values.get(one, {}), **own[one]} for one in _OVER if one in own}
+    laid = {one: _over(values.get(one), own[one]) for one in _OVER if one in own}
     return {**values, **own, **laid}, faults
+
+
+def _over(shared: Any, own: Any) -> Any:
+    """A club's section over the shared one; what is no section is told by its field's own check."""
+    both = isinstance(shared, dict) and isinstance(own, dict)
+    return {**shared, **own} if both else own
 
 
 def _without_overruled(values: dict[str, Any], prefix: str) -> dict[str, Any]:

@@ -246,6 +246,7 @@ def test_each_of_several_clubs_has_what_is_its_own(folder):
     assert lyres.slack.bot_token.get_secret_value() == "xoxb-2"
     assert find_place("policy", club="lyres") == folder / "lyres.yaml"
     assert find_database() == lutes.database
+    assert find_place("keys") == find_place("keys", club="lyres") == lutes.keys
 
 
 def test_which_of_several_is_said_by_an_option_or_the_environment(folder, monkeypatch):
@@ -264,6 +265,8 @@ WRONG = [
     ('policy = "a.yaml"\n', "policy: belongs into the table of a club"),
     ("[matrix]\nuser_id = '@b:c'\n", "matrix: belongs into the table of a club"),
     ("[clubs.lyres.smtp]\nhost = 'mail'\n", "smtp.sender: is missing"),
+    ("[clubs.harps]\nsmtp = 3\n", "harps: smtp: "),
+    ("[clubs.harps]\nslack = 3\n", "harps: slack: "),
 ]
 
 

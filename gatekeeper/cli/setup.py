@@ -13,7 +13,7 @@ import typer
 from gatekeeper import keys, plugins
 from gatekeeper.cli import frame, render
 from gatekeeper.cli.cases import ENDING
-from gatekeeper.cli.frame import Json
+from gatekeeper.cli.frame import STATE, Json
 from gatekeeper.domain.errors import NoTables, Refused
 from gatekeeper.settings import FILE_NAME, find_database, find_place
 
@@ -102,7 +102,7 @@ def _chosen(name: str, settings: Path) -> str:
         )
     if name or not settings.is_file():
         return name or POLICY
-    named = find_place("policy", settings).stem
+    named = find_place("policy", settings, STATE.club).stem
     return named if named in ready() else POLICY
 
 
