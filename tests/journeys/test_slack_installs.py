@@ -77,6 +77,7 @@ async def test_the_app_is_installed_goes_and_comes_back(club: Club) -> None:
     await opening
     card = await club.applied("ada")
     await club.votes(card, "fay")
+    await club.until(lambda: spans(club), "what was listened to so far is kept")
     seen = spans(club)
     stage.slack.world.uninstall(stage.team)
     await stage.until("login-revoked")
