@@ -120,7 +120,9 @@ class Acts:
         if action.stay_in and self.scene.rooms.get(action.stay_in) != self.scene.club:
             raise PlatformRefused(NAME, "no-such-room", action.stay_in)
         there = await self.people.just_seen(action.who)
-        user = action.who.account.rpartition(":")[2] if there else self._ours(action.who)
+        if not there and self._is_stranger(action.who):
+            return self._receipt(False)  # out already: by a try whose answer was lost, or by others
+        user = action.who.account.rpartition(":")[2]
         channels = [one for one in self.scene.rooms.values() if one != self.scene.club]
         if not action.stay_in:
             channels += [self.scene.admins, self.scene.club]

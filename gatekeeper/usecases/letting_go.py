@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from gatekeeper.domain.applications import OPEN as OPEN_CASES
+from gatekeeper.domain.applications import Application
 from gatekeeper.domain.decisions import Admit, EndAccount, Lane, Order, Progress, Remove
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import INSIDE, Membership, State
@@ -210,11 +212,12 @@ async def order_account_ends(
 
 
 async def account_still_ends(tx: Tx, parts: Parts, member: Membership, placed: Order) -> bool:
-    """Whether an account is to end still: they are out for silence, not on their way back, and the
-    policy says so as before."""
+    """Whether an account is to end still: they are out for silence, not on their way back by a link
+    or an application, and the policy says so as before."""
     if member.state is not State.REMOVED or member.cause != "silence" or member.back_invited_at:
         return False
     back = await tx.count(Membership, person_id=member.person_id, state__in=tuple(INSIDE))
+    back += await tx.count(Application, person_id=member.person_id, state__in=tuple(OPEN_CASES))
     return not back and ends_accounts(parts, placed.platform)
 
 

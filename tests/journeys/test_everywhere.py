@@ -401,12 +401,14 @@ async def test_an_account_ends_a_day_after_the_goodbye_and_that_is_said(ending: 
     assert not ending.platform.ended
 
 
-@pytest.mark.parametrize("how", ["back", "erased", "policy"])
+@pytest.mark.parametrize("how", ["back", "anew", "erased", "policy"])
 async def test_an_account_does_not_end_that_is_not_to_any_more(ending: Both, how: str) -> None:
     here, _ = await let_go(ending, "ada")
     if how == "back":
         link = ending.told(here)[-1].links[0].url.rpartition("/")[2]
         await links.use(ending.parts, link, "a browser")
+    elif how == "anew":
+        await ending.apply(here)
     elif how == "erased":
         await erase.erase(ending.parts, here, "operator:root")
     else:

@@ -147,6 +147,10 @@ async def test_a_stranger_is_inside_by_connect_alone_and_can_be_taken_out(world)
     assert not (await world.platform.perform(Admit(who=who), "b", world.now())).changed
     assert user.id not in world.channel("talk").members
     assert who in [one.identity for one in await world.platform.members()]
+    world.slack.api.fail("conversations.kick", "lost")
+    with pytest.raises(PlatformDown):
+        await remove(world, who)
+    assert not (await remove(world, who)).changed, "done already, and no refusal"
     receipt = await end(world, who)
     assert (receipt.changed, receipt.by_hand) == (False, "")
     assert not (await world.platform.standing(who)).inside
