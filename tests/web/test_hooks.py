@@ -7,6 +7,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 
+from gatekeeper.web.app import QUIET
 from gatekeeper.web.hooks import hooks
 
 
@@ -43,3 +44,10 @@ async def test_whose_it_is(method, path, status):
             assert answer.text == f"{method} {path}"
         platforms.clear()
         assert (await client.request("POST", "/slack/events")).status_code == 404
+
+
+def test_what_comes_by_the_thousand_has_no_line_in_the_log_each():
+    """Presses and events; an installation has one."""
+    paths = {route.path for route in hooks({})}
+    assert paths & QUIET == {"/{platform}/events"}
+    assert "/{platform}/{rest}" in paths - QUIET
