@@ -1,6 +1,7 @@
 """Actions to calls: each looks before it acts, so that doing it again changes nothing."""
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,9 +26,12 @@ from gatekeeper.ports import Clock
 from gatekeeper_slack import cards, events
 from gatekeeper_slack.accounts import Accounts
 from gatekeeper_slack.api import Api, Refusal
+from gatekeeper_slack.halfway import Halfway
 from gatekeeper_slack.outsiders import Outsiders
 from gatekeeper_slack.people import People
 from gatekeeper_slack.scene import NAME, Scene
+
+log = logging.getLogger(__name__)
 
 EVENT: Final = "gatekeeper"  # type of the metadata that our messages carry
 _YOUNG: Final = timedelta(seconds=3)  # of an order: nobody can have tried it before
@@ -42,7 +46,7 @@ class Acts:
 
     Attributes:
         since: when this process began; what was ordered before may have been sent by another.
-        deactivates: accounts in the workspace end as well, so whoever is let in may have none.
+        halfway: who is on the way in.
     """
 
     api: Api
@@ -50,7 +54,7 @@ class Acts:
     people: People
     accounts: Accounts
     outsiders: Outsiders
-    deactivates: bool = False
+    halfway: Halfway
     clock: Clock
     since: datetime
     _chats: dict[str, str] = field(default_factory=dict)
@@ -62,8 +66,10 @@ class Acts:
         match action:
             case Admit():
                 return await self._admit(action)
-            case Retract() | Mend():
-                return self._receipt(False)  # nobody is invited or waits at a door here
+            case Retract():
+                return await self._retract(action)
+            case Mend():
+                return self._receipt(False)  # no rule of a channel is ours to set
             case Remove():
                 return await self._remove(action)
             case Tell():
@@ -84,27 +90,53 @@ class Acts:
 
     async def _admit(self, action: Admit) -> Receipt:
         """Into every channel, the club's own last: that is when they are inside, and a try that
-        broke off before goes on. On Slack an invitation takes people in at once."""
+        broke off before goes on. On Slack an invitation takes people in at once, so what was done
+        of it is noted first, and undone where they may not be let in whole."""
         there = await self.people.just_seen(action.who)
         if self._is_stranger(action.who) and self.scene.club in there:
             return self._receipt(False)  # by Slack Connect, and into no channel besides
         user = self._ours(action.who)
         if action.rooms and self.scene.club not in there:
             return self._receipt(False)
-        if self.deactivates and not there:
+        if action.reopen and not there:
             await self.accounts.begin(action.who)
         rooms = [one for one in self.scene.rooms.values() if one and one not in there]
-        new: list[str] = []
+        further = [one for one in rooms if one != self.scene.club]
+        outside = self.scene.club not in there
+        if outside and further:
+            await self.halfway.note(user, further)
+        new = set[str]()
         try:
-            for channel in sorted(rooms, key=lambda one: one == self.scene.club):
+            for channel in (*further, *(one for one in rooms if one == self.scene.club)):
                 if await self._invite(channel, user):
-                    new.append(channel)  # noqa: PERF401 - known also where the next is refused
+                    new.add(channel)
         except Refusal:
-            if self.scene.club not in there:  # who may not be let in whole is not let in by half
-                for channel in new:
-                    await self._kick(channel, user)
+            if outside:
+                await self._undo(user)
             raise
+        await self.halfway.forget(user)
         return self._receipt(bool(new) if action.rooms else self.scene.club in new)
+
+    async def _retract(self, action: Retract) -> Receipt:
+        """Nobody is invited or waits at a door here; but a try to let them in may have broken off
+        halfway."""
+        user = action.who.account.rpartition(":")[2]
+        if self._is_stranger(action.who) or not await self.halfway.of(user):
+            return self._receipt(False)
+        if self.scene.club in await self.people.just_seen(action.who):
+            return self._receipt(False)  # a member
+        return self._receipt(await self._undo(user))
+
+    async def _undo(self, user: str) -> bool:
+        """Out of the channels into which we brought somebody who is not let in."""
+        changed = False
+        for channel in await self.halfway.of(user):
+            try:
+                changed |= await self._kick(channel, user)
+            except Refusal as error:  # the next reconcile shows them to the admins
+                log.warning("slack-left-halfway %s", error.detail)
+        await self.halfway.forget(user)
+        return changed
 
     async def _invite(self, channel: str, user: str) -> bool:
         try:

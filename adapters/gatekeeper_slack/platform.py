@@ -36,6 +36,7 @@ from gatekeeper_slack.api import Api, Refusal
 from gatekeeper_slack.cards import symbol_of
 from gatekeeper_slack.events import account
 from gatekeeper_slack.groups import UserGroup
+from gatekeeper_slack.halfway import Halfway
 from gatekeeper_slack.hands import Hands, probe
 from gatekeeper_slack.heard import Access, Revoked
 from gatekeeper_slack.listening import API, Intake
@@ -82,7 +83,8 @@ class SlackPlatform:
         clock: Clock,
         commons: Vault | None = None,
     ) -> None:
-        self._settings, self._given, self._clock = settings, places, clock
+        self._settings, self._given = settings, places
+        self._vault, self._clock = vault, clock
         self._group: UserGroup | None = None
         self._following: asyncio.Task[None] | None = None
         url = str(settings.get("api_url") or API)
@@ -131,7 +133,7 @@ class SlackPlatform:
                 people=self._people,
                 ways=tuple(given.get("outside") or ()),
             ),
-            deactivates=given.get("removal") == "deactivateAccount",
+            halfway=Halfway(self._vault),
         )
 
     @property

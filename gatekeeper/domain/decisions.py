@@ -146,11 +146,14 @@ class Admit:
 
     `rooms`: of somebody inside, into those rooms out of which a Remove with `stay_in` had put
     them, and nowhere else.
+    `reopen`: the account itself was ended by an EndAccount of ours; open it again first. One that
+    somebody else has closed is never opened.
     """
 
     who: Identity
     reason: str = ""
     rooms: bool = False
+    reopen: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,7 +245,8 @@ class Bring:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndAccount:
     """End the account of `who` on the platform itself, beyond the club, if the platform lets us;
-    nothing happens to one that has ended, or that is not ours to end. An Admit opens it again."""
+    nothing happens to one that has ended, or that is not ours to end. An Admit with `reopen` opens
+    it again."""
 
     who: Identity
 

@@ -170,6 +170,10 @@ class FakePlatform(FakePeople):
             return self._receipt(bool(taken))
         if places.get(SPACE) == "ban":
             raise PlatformRefused(self.name, "banned")
+        if action.who.account in self.ended:
+            if not action.reopen:
+                raise PlatformRefused(self.name, "account-closed")
+            self.ended.discard(action.who.account)
         if places.get(SPACE) in ("join", "invite"):
             return self._receipt(False)
         places[SPACE], self._account(action.who).invited_by = "invite", self.bot

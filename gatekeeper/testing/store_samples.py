@@ -72,6 +72,7 @@ LETTERS: Final = "é ✅ \u202e'\"\\\n{}%s?$1"
 CHOICES: Final = (Choice("approve", "✅", "Yes"), Choice("reason:spam", "🗑️", LETTERS))
 ACTIONS: Final[tuple[Action, ...]] = (
     Admit(who=ADA, reason=LETTERS),
+    Admit(who=ADA, rooms=True, reopen=True),
     Retract(who=ADA, reason=LETTERS),
     Remove(who=ADA, reason=LETTERS),
     Mend(place="admins", rule=Rule.HISTORY),

@@ -104,9 +104,14 @@ async def open_door(tx: Tx, parts: Parts, member: Membership, now: datetime) -> 
     """Order the invitation with which a removed member may come in again."""
     language = await language_of(tx, parts, member.person_id)
     number = await _doors(tx, member)
+    reopen = await letting_go.is_account_ended(tx, member.person_id, member.identity)
     return await order(
         tx,
-        Admit(who=member.identity, reason=parts.say("comeback-reason", {}, language)),
+        Admit(
+            who=member.identity,
+            reason=parts.say("comeback-reason", {}, language),
+            reopen=reopen,
+        ),
         platform=member.identity.platform,
         key=f"{subject_of(member)}/comeback/{number}",
         purpose="invitation",

@@ -173,9 +173,10 @@ async def restore(
     number = await tx.count(Order, subject=subject, purpose=RESTORE)
     reason = parts.say("restore-reason", {}, await language_of(tx, parts, member.person_id))
     for who in whom:
+        reopen = await is_account_ended(tx, member.person_id, who)
         await order(
             tx,
-            Admit(who=who, reason=reason, rooms=rooms),
+            Admit(who=who, reason=reason, rooms=rooms, reopen=reopen),
             platform=who.platform,
             key=f"{subject}/{RESTORE}/{number}/{who}",
             purpose=RESTORE,
@@ -219,6 +220,33 @@ async def account_still_ends(tx: Tx, parts: Parts, member: Membership, placed: O
     back = await tx.count(Membership, person_id=member.person_id, state__in=tuple(INSIDE))
     back += await tx.count(Application, person_id=member.person_id, state__in=tuple(OPEN_CASES))
     return not back and ends_accounts(parts, placed.platform)
+
+
+async def is_account_ended(tx: Tx, person_id: int, who: Identity) -> bool:
+    """Whether it was us who ended an account, and we have not opened it again since. What others
+    have closed is theirs to open."""
+    subjects = [subject_of(one) for one in await tx.find(Membership, person_id=person_id)]
+    subjects += [subject_of(one) for one in await tx.find(Application, person_id=person_id)]
+    done = await tx.find(
+        Order,
+        subject__in=tuple(subjects),
+        purpose__in=(ACCOUNT_END, RESTORE, "invitation"),
+        platform=who.platform,
+        progress=Progress.DONE,
+    )
+    ended = False
+    for one in done:
+        if one.action == EndAccount(who=who):
+            ended |= _has_ended(one)
+        elif isinstance(one.action, Admit) and one.action.who == who and one.action.reopen:
+            ended = False
+    return ended
+
+
+def _has_ended(done: Order) -> bool:
+    """A later try, after an answer was lost, finds it closed and has nothing to change."""
+    receipt = done.receipt
+    return receipt is not None and not receipt.by_hand and (receipt.changed or done.attempt > 0)
 
 
 def number_of_round(done: Order) -> str:

@@ -26,7 +26,15 @@ from gatekeeper.domain.decisions import Admit, Decision, Lane, Order, Post, Retr
 from gatekeeper.domain.errors import PlatformRefused
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.ports import Profile, Standing, Tx
-from gatekeeper.usecases import cards, faults, outside_card, rights, sponsors, trials
+from gatekeeper.usecases import (
+    cards,
+    faults,
+    letting_go,
+    outside_card,
+    rights,
+    sponsors,
+    trials,
+)
 from gatekeeper.usecases.facts import application_facts
 from gatekeeper.usecases.naming import subject_of
 from gatekeeper.usecases.parts import Parts, account_of, by_number, cancel, order, record, tell
@@ -226,9 +234,11 @@ async def conclude(
 async def invite(tx: Tx, parts: Parts, app: Application, told: str, now: datetime) -> None:
     """Order the invitation of an approved application."""
     values = {"club": parts.policy.title, "why": told}
+    reason = parts.say("invitation-reason", values, app.language)
+    reopen = await letting_go.is_account_ended(tx, app.person_id, app.identity)
     await order(
         tx,
-        Admit(who=app.identity, reason=parts.say("invitation-reason", values, app.language)),
+        Admit(who=app.identity, reason=reason, reopen=reopen),
         platform=app.identity.platform,
         key=f"{subject_of(app)}/invitation",
         purpose="invitation",

@@ -19,7 +19,7 @@ from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import Membership, State
 from gatekeeper.policy.parse import load_policy
 from gatekeeper.testing.fakes import FakePlatform, FakeStore, ManualClock
-from gatekeeper.usecases import adopt, erase, findings, links, reconcile, sweep
+from gatekeeper.usecases import adopt, erase, findings, letting_go, links, reconcile, sweep
 from gatekeeper.usecases.intake import Desk
 from gatekeeper.usecases.observe import Observer
 from gatekeeper.usecases.perform import Performer
@@ -427,3 +427,37 @@ async def test_by_name_and_by_oneself_nobodys_account_ends(ending: Both) -> None
     ending.clock.advance(hours=25)
     await ending.settle()
     assert not ending.also.ended
+
+
+async def come_back(club: Both, here: Identity) -> None:
+    """By the link of the goodbye, and up to the invitation on every platform."""
+    link = club.told(here)[-1].links[0].url.rpartition("/")[2]
+    await links.use(club.parts, link, "a browser")
+    await club.settle()
+    await club.platform.join(here)
+    await club.settle()
+
+
+async def test_whoever_comes_back_has_the_account_again_that_we_had_ended(ending: Both) -> None:
+    here, there = await let_go(ending, "ada")
+    ending.clock.advance(hours=25)
+    await ending.settle()
+    assert ending.also.ended == {there.account}
+    await come_back(ending, here)
+    assert await ending.state(here) is State.ACTIVE
+    assert not ending.also.ended
+    await ending.also.join(there)
+    ending.also.ended.add(there.account)  # by an admin of the workspace, of their own accord
+    async with ending.store.look(CLUB) as tx:
+        [account] = await tx.find(Account, identity=there)
+        assert not await letting_go.is_account_ended(tx, account.person_id, there)
+
+
+async def test_an_account_that_somebody_else_has_closed_stays_closed(ending: Both) -> None:
+    here, there = await let_go(ending, "ada")
+    ending.also.ended.add(there.account)
+    ending.clock.advance(hours=25)
+    await ending.settle()  # nothing is left for us to end
+    await come_back(ending, here)
+    assert await ending.state(here) is State.ACTIVE
+    assert ending.also.ended == {there.account}

@@ -113,10 +113,21 @@ async def test_whoever_comes_back_has_it_again(world):
     who, user = await member(world)
     await end(world, who)
     assert user.deleted
-    receipt = await world.platform.perform(Admit(who=who), "back", world.now())
+    receipt = await world.platform.perform(Admit(who=who, reopen=True), "back", world.now())
     assert receipt.changed
     assert not user.deleted
     assert (await world.platform.standing(who)).inside
+
+
+@pytest.mark.parametrize("world", [(Plan.ENTERPRISE, ADMIN, ACCOUNT)], indirect=True)
+async def test_one_that_the_workspace_has_closed_stays_closed(world):
+    who, user = await member(world)
+    await remove(world, who)
+    user.deleted = True
+    with pytest.raises(PlatformRefused):
+        await world.platform.perform(Admit(who=who), "back", world.now())
+    assert user.deleted
+    assert not world.slack.api.of("admin.users.assign")
 
 
 @BUSINESS
@@ -125,7 +136,7 @@ async def test_where_it_cannot_be_opened_that_is_told(world):
     await end(world, who)
     world.hand.scopes = frozenset()
     with pytest.raises(PlatformRefused) as refused:
-        await world.platform.perform(Admit(who=who), "back", world.now())
+        await world.platform.perform(Admit(who=who, reopen=True), "back", world.now())
     assert refused.value.reason == "account-closed"
     assert user.deleted
 
