@@ -11,6 +11,7 @@ from gatekeeper.domain.errors import PlatformDown
 from gatekeeper.ports import Vault
 from gatekeeper_slack.api import Api, Refusal
 from gatekeeper_slack.scene import NAME, Scene
+from gatekeeper_slack.scopes import HEARS
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +113,14 @@ class Places:
         scene.own, scene.desk = plan.channels[0].alias, plan.admins.alias
         scene.welcome, scene.lost = plan.welcome, lost
         there = {one.alias: ours.get(found.get(one.alias, "")) for one in plan.channels}
-        scene.public = frozenset(alias for alias, told in there.items() if told and _is_open(told))
+        known = {alias: told for alias, told in there.items() if told}
+        scene.public = frozenset(alias for alias, told in known.items() if _is_open(told))
+        given = self._api.scopes
+        scene.unheard = frozenset(
+            alias
+            for alias, told in known.items()
+            if given is not None and HEARS[bool(told.get("is_private"))] not in given
+        )
         if found != kept:
             await self._vault.put(drawer, json.dumps(found).encode())
 

@@ -23,6 +23,7 @@ class Scene:
         own, desk: aliases of the club's own channel and of the admins'.
         welcome: alias of the channel in which newcomers are greeted.
         public: aliases of the club's channels that are no private ones.
+        unheard: aliases of those in which what is written does not reach us, for want of a scope.
         lost: channels that we cannot use, by alias: missing, put-out, not-private.
         removed: whom we are just taking out, by (channel, user), and since when: their going is
             our doing.
@@ -38,6 +39,7 @@ class Scene:
     own: str = ""
     desk: str = ""
     public: frozenset[str] = frozenset()
+    unheard: frozenset[str] = frozenset()
     lost: dict[str, str] = field(default_factory=dict)
     removed: dict[tuple[str, str], datetime] = field(default_factory=dict)
 

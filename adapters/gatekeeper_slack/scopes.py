@@ -8,6 +8,8 @@ from typing import Final
 
 WHY: Final[Mapping[str, str]] = {
     "app_mentions:read": "hear who mentions us in a channel: a word to us is a sign of life",
+    "channels:history": "hear that somebody wrote in a channel of the club that was made public; "
+    "no text is kept",
     "channels:read": "know a channel of the club that somebody has made public",
     "chat:write": "post cards, questions and answers, and update them",
     "commands": "take /gatekeeper and the shortcuts",
@@ -26,6 +28,8 @@ WHY: Final[Mapping[str, str]] = {
     "users:read.email": "know an applicant from outside by the address that they confirmed",
 }
 SCOPES: Final = tuple(WHY)
+# By which we hear what is written in a channel: in a private one, in a public one.
+HEARS: Final[Mapping[bool, str]] = {True: "groups:history", False: "channels:history"}
 # Without these nobody can be let in, asked, told or let go.
 NEEDED: Final = frozenset(
     {

@@ -10,6 +10,7 @@ from gatekeeper_slack.heard import Back, Out
 from gatekeeper_slack.scene import NAME, Scene
 
 DEAF: Final = timedelta(minutes=10)  # our own message has come back to us by then, or nothing does
+_BLIND: Final = frozenset({"put-out", "unheard"})  # people may live there, and we do not see it
 _MOST: Final = 1_000  # own messages awaited
 
 
@@ -18,7 +19,8 @@ class Sight:
     """Keeps what the desk is told of our blindness; one for each intake.
 
     Attributes:
-        out: the places we are not in, each with why ("put-out", "gone") and since when.
+        out: the places we are not in, or do not hear, each with why ("put-out", "gone", "unheard")
+            and since when.
     """
 
     scene: Scene
@@ -31,7 +33,8 @@ class Sight:
     async def begin(self, lost: Mapping[str, str], now: datetime) -> None:
         """Say at the start which places we are out of, by what was looked up just now."""
         desk = self.scene.desk
-        self.out = {"admins" if one == desk else one: (why, now) for one, why in lost.items()}
+        self.out = dict.fromkeys(self.scene.unheard, ("unheard", now))
+        self.out |= {"admins" if one == desk else one: (why, now) for one, why in lost.items()}
         self._told = None
         await self.tell()
 
@@ -55,14 +58,14 @@ class Sight:
             self.scene.lost.setdefault(alias, "put-out")
         elif self.scene.lost.get(alias) == "put-out":
             del self.scene.lost[alias]
-        if isinstance(change, Back) and place in self.out:
+        if isinstance(change, Back) and self.out.get(place, ("unheard",))[0] != "unheard":
             _, start = self.out.pop(place)
             await self.desk.missed(NAME, place, min(start, change.at), change.at)
         await self.tell()
 
     async def tell(self) -> None:
         """The desk knows which places do not reach us. In one that is gone nobody lives."""
-        blind = {place: at for place, (why, at) in self.out.items() if why == "put-out"}
+        blind = {place: at for place, (why, at) in self.out.items() if why in _BLIND}
         if self._told != frozenset(blind):
             await self.desk.blind(NAME, blind)
             self._told = frozenset(blind)

@@ -21,7 +21,7 @@ from tests.support.slack.people import Person
 from tests.support.slack.world import Channel, Message, Team
 
 Mode = Literal["http", "socket"]
-SCOPES = ("chat:write", "groups:read", "users:read")
+SCOPES = ("chat:write", "groups:history", "groups:read", "im:history", "users:read")
 
 
 class SlowDesk(RecordingDesk):

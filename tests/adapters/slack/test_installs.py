@@ -128,7 +128,8 @@ def test_the_scopes_that_are_asked_for_are_those_of_the_methods_called():
     assert "conversations.kick" in called
     needed = [METHODS[name].bot for name in called if METHODS[name].bot]
     assert [scopes for scopes in needed if not scopes & set(SCOPES)] == []
-    told = {"app_mentions:read", "commands", "groups:history", "im:history", "reactions:read"}
+    histories = {"channels:history", "groups:history", "im:history"}
+    told = {"app_mentions:read", "commands", "reactions:read", *histories}
     of_events = {*told, "users:read.email"}  # what we are told, and an address beside a name
     assert set(SCOPES) - of_events <= set().union(*needed)
 

@@ -19,6 +19,7 @@ ADAPTER = Path(events.__file__).parent
 # Scopes that no call needs, with what Slack gives for them.
 HEARD = {
     "app_mentions:read": "app_mention",
+    "channels:history": "message.channels",
     "channels:read": "channel_deleted",
     "commands": "slash_commands",
     "groups:history": "message.groups",
@@ -70,7 +71,8 @@ def test_it_subscribes_what_is_heard(manifest):
         for node in ast.walk(case.pattern)
         if isinstance(node, ast.Constant)
     }
-    heard = (cases & {"message"} and {"message.groups", "message.im"}) | cases - {"message"}
+    messages = {"message.channels", "message.groups", "message.im"}
+    heard = (cases & {"message"} and messages) | cases - {"message"}
     wanted = set(manifest["settings"]["event_subscriptions"]["bot_events"])
     assert wanted == heard & wanted
     assert {one for one in heard if re.match("(app|channel|group|member|mess|rea|t|u)", one)} <= (

@@ -129,3 +129,27 @@ async def test_back_in_the_admins_channel_after_a_start_outside_it():
         await world.slack.quiet()
         await eventually(lambda: world.platform.health().ok, what="it hears and decides again")
         assert await world.platform.admins() == ()
+
+
+@pytest.mark.parametrize("hears", [True, False], ids=["with the scope", "without it"])
+async def test_what_is_written_in_a_public_channel_is_heard_or_not_taken_for_silence(hears):
+    """Whoever speaks only there must not look silent."""
+    async with SlackWorld() as world:
+        who = await world.person()
+        await world.platform.perform(Admit(who=who), "a", world.now())
+        world.channel("talk").kind = "channel"
+        world.token.scopes |= {"channels:read"}
+        if hears:
+            world.token.scopes |= {"channels:history"}
+        await world.restart()
+        assert world.desk.blind_now == ({} if hears else {"talk": world.desk.blind_now["talk"]})
+        before = len(world.desk.signs)
+        world.hands(who).write(world.channel("talk"), "Good morning.")
+        await world.slack.quiet()
+        assert [(one.who, one.place) for one in world.desk.signs[before:]] == (
+            [(who, "talk")] if hears else []
+        )
+        world.token.scopes |= {"channels:history"}
+        await world.restart()
+        assert world.desk.blind_now == {}
+        assert world.platform.health().ok

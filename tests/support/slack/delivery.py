@@ -17,9 +17,15 @@ from aiohttp import web
 from tests.support.slack import chat, directory, oauth, rooms
 from tests.support.slack.scim import Provisioning
 from tests.support.slack.web_api import WebApi
-from tests.support.slack.world import App, Team, World
+from tests.support.slack.world import App, Channel, Team, World
 
 ACK = 3.0  # seconds in which an app has to answer
+_HISTORY = {
+    "channel": "channels:history",
+    "group": "groups:history",
+    "im": "im:history",
+    "mpim": "mpim:history",
+}
 RETRIES = (0.0, 60.0, 300.0)  # after which a failed event comes again
 
 
@@ -123,8 +129,16 @@ class Slack:
         channel = event.get("channel") or (event.get("item") or {}).get("channel")
         if isinstance(channel, str) and channel in team.channels:
             own = event["type"] == "member_left_channel" and event["user"] == team.bot_user
-            return own or team.bot_user in team.channels[channel].members
+            there = team.channels[channel]
+            return own or (team.bot_user in there.members and self._is_heard(team, there, event))
         return True
+
+    def _is_heard(self, team: Team, channel: Channel, event: dict[str, Any]) -> bool:
+        """Messages come only to who may read the history of such a channel."""
+        if event["type"] != "message":
+            return True
+        tokens = [one for one in self.world.tokens.values() if one.user == team.bot_user]
+        return any(_HISTORY[channel.kind] in one.scopes for one in tokens)
 
     def event(self, team: str, event: dict[str, Any]) -> dict[str, Any]:
         """The outer event around an inner one."""
