@@ -137,7 +137,8 @@ async def _inside_unasked(
         subject=f"person:{account.person_id}",
     )
     if code == "inside-unasked":
-        await outside.unrecognised(tx, parts, event.who, event.name, event.email, now)
+        told = event.name, event.email
+        await outside.unrecognised(tx, parts, event.who, *told, now, inside=True)
 
 
 async def _late(tx: Tx, parts: Parts, account: Account, event: Joined) -> Application | None:

@@ -124,12 +124,22 @@ async def take_place(tx: Tx, app: Application, who: Identity, name: str) -> Appl
 
 
 async def unrecognised(
-    tx: Tx, parts: Parts, who: Identity, name: str, email: str, now: datetime
+    tx: Tx,
+    parts: Parts,
+    who: Identity,
+    name: str,
+    email: str,
+    now: datetime,
+    *,
+    inside: bool = False,
 ) -> None:
-    """While somebody is awaited by an address, the admins are asked about everybody else."""
-    if await newcomer_card.awaited(tx):
+    """While somebody is awaited by an address, the admins are asked about everybody else; about who
+    is inside also while an invitation may stand that is not meant any more."""
+    apps = await newcomer_card.awaited(tx)
+    over = await newcomer_card.still_invited(tx, now) if inside else []
+    if apps or over:
         account = await account_of(tx, who, name, now)
-        await newcomer_card.show(tx, parts, account, email, now)
+        await newcomer_card.show(tx, parts, account, email, now, apps, over)
 
 
 async def still_to_bring(tx: Tx, placed: Order) -> bool:

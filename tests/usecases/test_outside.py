@@ -24,6 +24,7 @@ from gatekeeper.usecases import (
 )
 from gatekeeper.usecases.apply import Submission
 from gatekeeper.usecases.intake import Desk
+from gatekeeper.usecases.newcomer_card import STANDS
 from gatekeeper.usecases.observe import Observer
 from gatekeeper.usecases.perform import Performer
 from tests.journeys.club import ANSWERS, CLUB
@@ -360,6 +361,43 @@ async def test_a_word_that_comes_too_late_changes_nothing(club):
     await club.settle()
     assert (await application(club, number)).identity == zoe
     assert "not awaited any more" in await told(club)
+
+
+@pytest.mark.parametrize("days", [1, 91])
+async def test_an_invitation_that_outlives_its_application_lets_nobody_in_unseen(club, days):
+    """Slack Connect's cannot be called back: who takes it up is inside before anybody is asked."""
+    club.platform.brings = "outside.by-connect"
+    number = await approved(club)
+    await apply.withdraw(club.parts, number, f"{EMAIL}:{ADDRESS}")
+    await club.settle()
+    club.clock.advance(days=days)
+    await club.settle()
+    other = club.platform.person("@zoe:elsewhere")
+    await arrive(club, other, "zoe@elsewhere.example")
+    assert not newcomers(club), "in the workspace, and nowhere of the club's"
+    await club.platform.invite_by_hand(other, club.platform.bot)
+    await club.platform.join(other)
+    await club.settle()
+    assert not await club.find(Membership, identity=other)
+    cards = [one.card for one in newcomers(club)]
+    if days > STANDS.days:
+        assert not cards
+    else:
+        [asked] = cards
+        assert (f"#{number}", "Zoe") == (asked.facts[0][0], asked.facts[0][1][:3])
+        assert [one.symbol for one in asked.choices] == ["🚫"], "the application has ended"
+    assert (await application(club, number)).state is State.WITHDRAWN
+
+
+async def test_whoever_was_never_invited_there_leaves_no_invitation_behind(club):
+    number = await approved(club)  # an admin was asked to do it by hand
+    await apply.withdraw(club.parts, number, f"{EMAIL}:{ADDRESS}")
+    await club.settle()
+    other = club.platform.person("@zoe:elsewhere")
+    await club.platform.invite_by_hand(other, club.platform.bot)
+    await club.platform.join(other)
+    await club.settle()
+    assert not newcomers(club)
 
 
 async def test_newcomers_are_nobodys_business_while_nobody_is_awaited(club):
