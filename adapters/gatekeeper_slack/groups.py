@@ -45,15 +45,18 @@ class UserGroup:
         self._change.set()
 
     async def follow(self) -> None:
-        """Write the list whenever the club has changed, until Slack says that it cannot be."""
-        failures = 0
+        """Write the list whenever the club has changed. What Slack refuses (a plan, a scope, a login
+        that is over) is tried again with the next change, and hourly: it may be allowed by then."""
+        failures, refused = 0, ""
         while True:
             self._change.clear()
             try:
                 await self.sync()
+                refused = ""
             except Refusal as error:
-                log.warning("slack-group-not-kept %s %s", self._group, error.error)
-                return
+                if error.error != refused:
+                    log.warning("slack-group-not-kept %s %s", self._group, error.error)
+                refused = error.error
             except Exception as error:
                 if not passing(error):
                     log.exception("slack-group-not-kept")

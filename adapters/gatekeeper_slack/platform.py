@@ -183,6 +183,8 @@ class SlackPlatform:
             intake.join()  # what becomes of the next login is to be heard, too
             await self._begin(intake)
             await self._look_what_it_can(anew=True)  # another installation, other scopes
+            if self._group is not None:
+                self._group.changed()
 
     async def _look_what_it_can(self, *, anew: bool = False) -> None:
         """Found now, nobody who acts has to wait for it."""

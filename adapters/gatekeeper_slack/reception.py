@@ -124,7 +124,7 @@ class Reception:
         key = str(payload.get("team_id", "")), number
         self._forget(now)
         known = self._told.get(key) if number else None
-        if known is None:
+        if known is None or known.task.cancelled():
             if len(self._tasks) >= _WAITING:
                 log.warning("slack-too-many waiting: %d", len(self._tasks))
                 return _BUSY
@@ -135,12 +135,11 @@ class Reception:
             known = _Told(now, self._go(self._keep(heard)))
             if number:
                 self._told[key] = known
-        try:
-            await asyncio.wait_for(asyncio.shield(known.task), self.within)
-        except TimeoutError:
+        await asyncio.wait({known.task}, timeout=self.within)
+        if not known.task.done():
             log.warning("slack-not-now %s", number)
             return _BUSY
-        except Stopped:
+        if _stopped(known.task):
             self._told.pop(key, None)
             return _BUSY
         return _DONE
@@ -263,12 +262,25 @@ class Reception:
             log.warning("slack-too-many waiting: %d", len(self._tasks))
             return _BUSY
         task = self._go(self._act(kind, who, payload))
-        try:
-            answer = await asyncio.wait_for(asyncio.shield(task), self.within)
-        except (TimeoutError, Stopped):
+        await asyncio.wait({task}, timeout=self.within)
+        if not task.done():
             log.warning("slack-late-answer %s", kind[:40] or "command")
-            return _DONE
+            if kind != "view_submission" or self.screens is None:
+                return _DONE
+            self._go(self._told_late(task, who, _view(payload)))
+            return Reply(body=self.screens.waiting())
+        if _stopped(task):
+            return _BUSY  # Slack tells it to whoever waits; it comes no second time
+        answer = task.result()
         return Reply(body=answer) if answer else _DONE
+
+    async def _told_late(
+        self, task: "asyncio.Task[Any]", who: Identity, view: Mapping[str, Any]
+    ) -> None:
+        """Let the window that waits say what became of what was sent."""
+        await asyncio.wait({task})
+        if self.screens is not None and not _stopped(task) and task.result():
+            await self._shown(self.screens.late(who, view, task.result()), "late")
 
     async def _act(
         self, kind: str, who: Identity, payload: Mapping[str, Any]
@@ -380,6 +392,11 @@ class Reception:
             except TimeoutError:
                 continue
             raise Stopped
+
+
+def _stopped(task: "asyncio.Task[Any]") -> bool:
+    """Whether something was given up because we were asked to stop."""
+    return task.cancelled() or isinstance(task.exception(), Stopped)
 
 
 def _view(payload: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -30,6 +30,14 @@ class Screens(Protocol):
         """A modal was sent: Slack's `response_action`, None closes it."""
         ...
 
+    def waiting(self) -> Mapping[str, Any]:
+        """Slack's `response_action` where it takes longer than Slack waits."""
+        ...
+
+    async def late(self, who: Identity, view: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        """Show what `submitted` answered in the window that waits for it."""
+        ...
+
     async def closed(self, who: Identity, view: Mapping[str, Any]) -> None:
         """A modal was closed."""
         ...

@@ -183,6 +183,24 @@ class Windows:
         await self._quietly(who)
         return _shown(window, taken.said, self._desk)
 
+    def waiting(self) -> Mapping[str, Any]:
+        """The window says that it takes a while: closed, it would look as if all were well."""
+        say = self._desk.say
+        view = modals.told(
+            say("slack.moment", None, ""), [say("slack.takes-long", None, "")], say, ""
+        )
+        return {"response_action": "update", "view": view}
+
+    async def late(self, who: Identity, view: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        """Where something is wrong, the form opens anew with what stood in it."""
+        shown = answer.get("view")
+        if answer.get("response_action") == "errors":
+            window, say = await self._desk.window(who), self._desk.say
+            self._note(who, view)
+            wrong = [*answer["errors"].values(), say("slack.open-anew", None, window.language)]
+            shown = modals.told(window.club, wrong, say, window.language)
+        await self._api.call("views.update", view_id=str(view.get("id")), view=shown)
+
     async def closed(self, who: Identity, view: Mapping[str, Any]) -> None:
         """Slack tells no values here; what was told before is kept."""
 

@@ -1,5 +1,6 @@
 """The club's user group follows its channel."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -74,10 +75,24 @@ async def test_an_empty_one_and_a_paused_club_change_nothing(world):
     assert listed(world) == {world.people[who].id}
 
 
-async def test_a_free_plan_ends_it_and_nothing_else(world):
+async def test_what_slack_refuses_is_tried_again_and_is_no_fault(world, monkeypatch, caplog):
+    """On a free plan, or while a login is over; told once."""
+    monkeypatch.setattr("gatekeeper_slack.groups.TOGETHER", 0.0)
     world.team.plan = Plan.FREE
-    await group_of(world).follow()
+    ada = await world.person()
+    await world.platform.perform(Admit(who=ada), "a", world.clock.now())
+    group = group_of(world)
+    following = asyncio.create_task(group.follow())
+    for tries in (1, 2):
+        await eventually(lambda: len(world.slack.api.of("usergroups.users.list")) >= tries, 5)
+        group.changed()
+    await eventually(lambda: len(world.slack.api.of("usergroups.users.list")) >= 3, 5)
+    assert caplog.text.count("slack-group-not-kept") == 1
     assert world.platform.health().ok
+    world.team.plan = Plan.PRO
+    group.changed()
+    await eventually(lambda: listed(world) == {world.people[ada].id}, 5, what="Ada is listed")
+    following.cancel()
 
 
 async def test_the_platform_keeps_it(world, monkeypatch):

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -176,6 +177,36 @@ async def test_an_event_that_is_not_kept_in_time_is_told_again_and_kept_once(mod
         assert telling.tries[0] != 200
         assert telling.tries[-1] == 200
         assert len(heard.desk.events) == 1
+
+
+async def test_what_a_stop_gave_up_is_taken_in_when_it_is_told_again(mode):
+    """As after an app is installed anew: the same process listens on."""
+    async with ears(mode, within=0.2) as heard:
+        with patch("gatekeeper_slack.listening._STOPPING", 0.0):
+            ada = heard.person("ada")
+            heard.desk.go.clear()
+            ada.tell_app("status")
+            await until(lambda: heard.intake._reception._tasks)
+            await heard.intake.stop()
+        heard.desk.go.set()
+        await heard.intake.start()
+        [first] = heard.slack.told
+        again = heard.slack.tell(first.body)
+        await heard.slack.quiet(within=12)
+        assert again.status == 200
+        assert [one.text for one in heard.desk.of(told.Wrote)] == ["status"]
+
+
+async def test_a_press_that_a_stop_gave_up_is_told_to_who_pressed(mode):
+    async with ears(mode, within=1.0) as heard:
+        ada = heard.person("ada", heard.desk_room)
+        heard.desk.go.clear()
+        with patch("gatekeeper_slack.listening._STOPPING", 0.0):
+            press = asyncio.create_task(ada.press(heard.desk_room, heard.card(), "card:1:approve"))
+            await until(lambda: heard.intake._reception._tasks)
+            await heard.intake._reception.stop(0.0)
+            assert (await press).status != 200
+        assert not heard.desk.events
 
 
 async def test_a_press_is_answered_in_time_and_kept_all_the_same(mode):

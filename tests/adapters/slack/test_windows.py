@@ -1,5 +1,7 @@
 """Forms and the Home tab on the stand-in, over both lines: opened, sent, refused at the field."""
 
+import asyncio
+from contextlib import asynccontextmanager
 from datetime import date
 
 import pytest
@@ -12,6 +14,7 @@ from gatekeeper_slack.api import Api
 from gatekeeper_slack.windows import Windows
 from tests.adapters.slack.ears import ears
 from tests.adapters.slack.sizes import letters
+from tests.support.wait import eventually
 
 FORM = (
     Field(name="why", kind="longText", label="Why?", required=True),
@@ -44,8 +47,14 @@ class Late:
 
 @pytest.fixture(params=["socket", "http"])
 async def club(request):
+    async with a_club(request.param) as heard:
+        yield heard
+
+
+@asynccontextmanager
+async def a_club(mode, **given):
     late = Late()
-    async with ears(request.param, screens=late) as heard:
+    async with ears(mode, screens=late, **given) as heard:
         token = next(one for one in heard.slack.world.tokens.values() if one.kind == "bot")
         api = Api(f"{heard.slack.url}/api/", token.text, SystemClock())
         late.made = Windows(api, heard.desk, heard.scene, SystemClock())
@@ -76,6 +85,35 @@ async def test_somebody_applies_and_is_told_what_is_wrong_at_the_field(club):
     assert second.answers == {"why": "I like <!here> clocks", "how": "web"}
     assert first.event_id == second.event_id
     assert "Welcome" in letters(ada.home.content["blocks"])
+
+
+@pytest.mark.parametrize("problems", [{}, {"why": "Too short."}], ids=["taken in", "refused"])
+async def test_what_takes_longer_than_slack_waits_is_said_in_the_same_window(problems):
+    """A window that closes would look as if all were well."""
+    async with a_club("http", within=0.2) as club:
+        ada = person(club, "ada", APPLYING)
+        await ada.command("/gatekeeper", "")
+        view, take, go = ada.open_view(), club.desk.take, asyncio.Event()
+
+        async def slowly(filled):
+            await go.wait()
+            return await take(filled)
+
+        club.desk.take = slowly
+        club.desk.taken = Taken(said="" if problems else "With the admins.", problems=problems)
+        told = await ada.send_view(view, SENT)
+        assert told.answer["response_action"] == "update"
+        assert "Leave this window open" in letters(ada.open_view().content["blocks"])
+        go.set()
+        said = "Too short." if problems else "With the admins."
+        await eventually(
+            lambda: said in letters(ada.open_view().content["blocks"]), what="what became of it"
+        )
+        assert len(club.desk.filled) == 1
+        await ada.close_view(ada.open_view())
+        await ada.shortcut("apply")
+        element = ada.open_view().content["blocks"][0]["element"]
+        assert ("initial_value" in element) == bool(problems)
 
 
 async def test_a_form_that_was_begun_goes_on_where_it_was_closed(club):
