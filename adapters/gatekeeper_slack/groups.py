@@ -45,8 +45,8 @@ class UserGroup:
         self._change.set()
 
     async def follow(self) -> None:
-        """Write the list whenever the club has changed. What Slack refuses (a plan, a scope, a login
-        that is over) is tried again with the next change, and hourly: it may be allowed by then."""
+        """Write the list whenever the club has changed. What Slack refuses (a plan, a scope, a
+        login that is over) is tried again with the next change, and hourly."""
         failures, refused = 0, ""
         while True:
             self._change.clear()

@@ -54,6 +54,11 @@ class Plan:
             people=tuple(map(str, places.get("admins", ()))),
         )
 
+    def home(self) -> str:
+        """The workspace of all admins that are named; "" where they are of several, or none is."""
+        teams = {one.partition(":")[0] for one in self.people}
+        return teams.pop() if len(teams) == 1 else ""
+
     def all(self) -> tuple[Channel, ...]:
         """The club's own first, the admins' last."""
         return (*self.channels, self.admins)

@@ -90,11 +90,13 @@ class SlackPlatform:
         url = str(settings.get("api_url") or API)
         self._workspace = str(places.get("workspace") or "")
         self._scene, self._turn = Scene(team=self._workspace), 0
-        self._app = Installed.read(settings, vault, clock, self._workspace, commons)
+        plan = Plan.read(club, places)
+        home = self._workspace or plan.home()  # else whoever installs it first would have the club
+        self._app = Installed.read(settings, vault, clock, home, commons)
         token = self._app.logins if self._app else str(settings.get("bot_token") or "")
         self.pace = Pace(float(settings.get("pace") or 1.0))
         self._api = Api(url, token, clock, pace=self.pace)
-        self._places = Places(self._api, Plan.read(club, places), vault, self._scene)
+        self._places = Places(self._api, plan, vault, self._scene)
         group = str(places.get("adminGroup") or "")
         self._people = People(self._api, self._scene, clock, group)
         self._hands = Hands.read(settings, clock, self.pace)

@@ -113,7 +113,8 @@ class SlackSpec(Model):
         "",
         pattern=r"^(T[A-Z0-9]{2,30})?$",
         description="Id of its workspace (T…); what another one installs or tells decides nothing. "
-        "Empty: that of the token, or the first that installs the app.",
+        "Empty: that of the token; for an app to be installed that of the named admins, else the "
+        "first that installs it.",
     )
     channel: Channel = Field(description="The private channel that is the club.")
     channels: tuple[Channel, ...] = Field(

@@ -193,7 +193,19 @@ async def test_another_workspace_is_kept_apart(way):
     assert listens(way)
 
 
-async def test_where_none_is_named_the_first_one_counts(way):
+async def test_where_none_is_named_it_is_that_of_the_admins(way):
+    """Else anybody who finds the page could be first, and have the club in their workspace."""
+    other = way.slack.world.team("Elsewhere")
+    await way.begin(admins=[f"{way.team.id}:U0FAY", f"{way.team.id}:U0GIL"])
+    _, page = await way.install(other.id)
+    assert "slack-installed-elsewhere</code>" in page
+    assert not listens(way)
+    await way.install()
+    await until(lambda: listens(way))
+    assert way.platform.bot.account.startswith(way.team.id)
+
+
+async def test_where_nothing_names_one_the_first_one_counts(way):
     other = way.slack.world.team("Elsewhere")
     await way.begin()
     await way.install()
