@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from gatekeeper.domain.decisions import (
     Action,
@@ -22,11 +22,13 @@ from gatekeeper.domain.decisions import (
 )
 from gatekeeper.domain.errors import PlatformDown, PlatformRefused
 from gatekeeper.domain.identity import Identity
-from gatekeeper.ports import Clock
+from gatekeeper.ports import Clock, Vault
 from gatekeeper_slack import cards, events
+from gatekeeper_slack.abilities import Abilities
 from gatekeeper_slack.accounts import Accounts
 from gatekeeper_slack.api import Api, Refusal
 from gatekeeper_slack.halfway import Halfway
+from gatekeeper_slack.hands import Hands
 from gatekeeper_slack.outsiders import Outsiders
 from gatekeeper_slack.people import People
 from gatekeeper_slack.scene import NAME, Scene
@@ -59,6 +61,38 @@ class Acts:
     since: datetime
     _chats: dict[str, str] = field(default_factory=dict)
     _doubts: dict[str, None] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        api: Api,
+        scene: Scene,
+        people: People,
+        abilities: Abilities,
+        hands: Hands,
+        vault: Vault,
+        clock: Clock,
+        places: Mapping[str, Any],
+    ) -> Self:
+        """With all that they work by; `places` is the club document's part."""
+        return cls(
+            api=api,
+            scene=scene,
+            people=people,
+            clock=clock,
+            since=clock.now(),
+            accounts=Accounts(abilities=abilities, hands=hands, scene=scene, people=people),
+            outsiders=Outsiders(
+                abilities=abilities,
+                hands=hands,
+                scene=scene,
+                clock=clock,
+                api=api,
+                people=people,
+                ways=tuple(places.get("outside") or ()),
+            ),
+            halfway=Halfway(vault),
+        )
 
     async def perform(self, action: Action, key: str, ordered_at: datetime) -> Receipt:
         """Carry out one Action; see Platform.perform."""

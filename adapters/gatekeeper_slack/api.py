@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, Protocol
 
 import aiohttp
@@ -190,8 +191,6 @@ class Api:
             raise self._failure(method, error) from error
         except (aiohttp.ClientError, SlackClientError, OSError, ValueError) as error:
             raise PlatformDown(NAME, f"{method}: {type(error).__name__}") from error
-        except TimeoutError as error:
-            raise PlatformDown(NAME, f"{method}: no answer in time") from error
         self._heard(answer.headers)
         told = answer.data
         if not isinstance(told, dict):
@@ -211,8 +210,6 @@ class Api:
         return Refusal(method, error, str(told.get("needed") or ""))
 
     def _heard(self, headers: Mapping[str, str]) -> None:
-        from email.utils import parsedate_to_datetime
-
         if (scopes := headers.get("x-oauth-scopes")) is not None:
             self.scopes = frozenset(one.strip() for one in scopes.split(","))
         try:

@@ -66,9 +66,9 @@ def heard(scene: Scene, body: Raw, now: datetime) -> Heard:
         case "app_home_opened":
             return _home(scene, body, raw, now)
         case "user_change":
-            return _changed(raw)
+            return _changed(scene, raw)
         case "team_join":
-            return _arrived(raw, now)
+            return _arrived(scene, raw, now)
         case "app_uninstalled":
             return Heard(change=Revoked("app-uninstalled", _told_at(body, now)))
         case "tokens_revoked":
@@ -229,17 +229,15 @@ def _home(scene: Scene, body: Raw, raw: Raw, now: datetime) -> Heard:
     return Heard(sign=sign, change=Home(who) if raw.get("tab", "home") == "home" else None)
 
 
-def _changed(raw: Raw) -> Heard:
+def _changed(scene: Scene, raw: Raw) -> Heard:
     user = _dict(raw.get("user"))
-    number, team = _text(user.get("id")), _text(user.get("team_id"))
-    if not (_USER.fullmatch(number) and _TEAM.fullmatch(team)) or number == SLACKBOT:
-        return NOTHING
-    return Heard(change=Changed(account(team, number), user.get("deleted") is True))
+    who = _known(scene, _text(user.get("team_id")), _text(user.get("id")))
+    return Heard(change=Changed(who, user.get("deleted") is True)) if who else NOTHING
 
 
-def _arrived(raw: Raw, now: datetime) -> Heard:
+def _arrived(scene: Scene, raw: Raw, now: datetime) -> Heard:
     """Somebody has an account in the workspace now; who they are is looked up."""
-    told = _changed(raw)
+    told = _changed(scene, raw)
     if not isinstance(told.change, Changed) or _dict(raw.get("user")).get("is_bot"):
         return told
     who = told.change.who
@@ -357,7 +355,7 @@ def _person(scene: Scene, body: Raw, raw: Raw) -> Identity | None:
 def _known(scene: Scene, team: str, user: str) -> Identity | None:
     if user in (scene.bot, SLACKBOT) or not _USER.fullmatch(user) or not _TEAM.fullmatch(team):
         return None
-    return account(team, user)
+    return account(scene.team if user in scene.shared_people else team, user)
 
 
 def _moment(raw: Raw, now: datetime) -> datetime:

@@ -49,6 +49,7 @@ _METHODS: Final[Mapping[str, int]] = {
     "users.lookupByEmail": 3,
     "views.open": 4,
     "views.publish": 4,
+    "views.update": 4,
 }
 _SCIM: Final = 120  # of the 180 writes a minute that an organisation has for all its apps
 _SPARED: Final = 0.5  # calls a minute that bulk leaves for what a person waits for

@@ -66,7 +66,7 @@ class People:
     def _keep(self, raw: Mapping[str, Any]) -> Looked:
         user, scene, profile = str(raw["id"]), self._scene, raw.get("profile") or {}
         guest = any(raw.get(key) for key in ("is_restricted", "is_ultra_restricted", "is_stranger"))
-        team = str(raw.get("team_id") or profile.get("team") or scene.team)
+        team = self._team(raw)
         ours = not guest and team == scene.team
         confirmed = ours and raw.get("is_email_confirmed", True) is True
         looked = Looked(
@@ -82,6 +82,16 @@ class People:
         )
         self._known[user] = self._clock.now(), looked
         return looked
+
+    def _team(self, raw: Mapping[str, Any]) -> str:
+        """Whose account it is; in an organisation people can be of several workspaces at once, and
+        what they do may be told as of any of them."""
+        profile, scene, user = raw.get("profile") or {}, self._scene, str(raw["id"])
+        told = str(raw.get("team_id") or profile.get("team") or scene.team)
+        teams = (raw.get("enterprise_user") or {}).get("teams") or ()
+        shared = told != scene.team and scene.organisation and scene.team in teams
+        (scene.shared_people.add if shared else scene.shared_people.discard)(user)
+        return scene.team if shared else told
 
     async def profile(self, who: Identity) -> Profile:
         """For Platform.profile; a deactivated account is nobody's."""

@@ -30,18 +30,15 @@ from gatekeeper.ports import (
 )
 from gatekeeper_slack import doctor, lines
 from gatekeeper_slack.abilities import Abilities, Probed
-from gatekeeper_slack.accounts import Accounts
 from gatekeeper_slack.acts import Acts
 from gatekeeper_slack.api import Api, Refusal
 from gatekeeper_slack.cards import symbol_of
 from gatekeeper_slack.events import account
 from gatekeeper_slack.groups import UserGroup
-from gatekeeper_slack.halfway import Halfway
 from gatekeeper_slack.hands import Hands, probe
 from gatekeeper_slack.heard import Access, Revoked
 from gatekeeper_slack.listening import API, Intake
 from gatekeeper_slack.oauth import PATHS, Installed
-from gatekeeper_slack.outsiders import Outsiders
 from gatekeeper_slack.pace import Pace, limiters
 from gatekeeper_slack.patience import back_off, passing
 from gatekeeper_slack.people import People, typed
@@ -83,8 +80,7 @@ class SlackPlatform:
         clock: Clock,
         commons: Vault | None = None,
     ) -> None:
-        self._settings, self._given = settings, places
-        self._vault, self._clock = vault, clock
+        self._settings, self._given, self._clock = settings, places, clock
         self._group: UserGroup | None = None
         self._following: asyncio.Task[None] | None = None
         url = str(settings.get("api_url") or API)
@@ -101,7 +97,9 @@ class SlackPlatform:
         self._people = People(self._api, self._scene, clock, group)
         self._hands = Hands.read(settings, clock, self.pace)
         self._abilities = Abilities(vault, clock, self._probe)
-        self._acts = self._make_acts()
+        self._acts = Acts.of(
+            self._api, self._scene, self._people, self._abilities, self._hands, vault, clock, places
+        )
         self._url, secret = url, str(settings.get("signing_secret") or "")
         line = lines.shared(f"{url.rstrip('/')}/", str(settings.get("app_token") or ""), secret)
         self._routes = Requests(secret, clock, line.take)
@@ -114,29 +112,6 @@ class SlackPlatform:
 
     async def _probe(self) -> Probed:
         return await probe(self._api, self._hands, organisation=self._scene.organisation)
-
-    def _make_acts(self) -> Acts:
-        scene, hands, given = self._scene, self._hands, self._given
-        return Acts(
-            api=self._api,
-            scene=scene,
-            people=self._people,
-            clock=self._clock,
-            since=self._clock.now(),
-            accounts=Accounts(
-                abilities=self._abilities, hands=hands, scene=scene, people=self._people
-            ),
-            outsiders=Outsiders(
-                abilities=self._abilities,
-                hands=hands,
-                scene=scene,
-                clock=self._clock,
-                api=self._api,
-                people=self._people,
-                ways=tuple(given.get("outside") or ()),
-            ),
-            halfway=Halfway(self._vault),
-        )
 
     @property
     def bot(self) -> Identity:
@@ -190,6 +165,9 @@ class SlackPlatform:
 
     async def _look_what_it_can(self, *, anew: bool = False) -> None:
         """Found now, nobody who acts has to wait for it."""
+        with contextlib.suppress(PlatformBusy, PlatformDown, PlatformRefused):
+            if self._scene.organisation:  # who of its other workspaces is ours, too
+                await self.members()
         with contextlib.suppress(PlatformBusy, PlatformDown, PlatformRefused):
             await self._abilities.known(anew=anew)
 

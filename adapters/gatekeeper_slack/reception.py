@@ -7,7 +7,6 @@ die meanwhile; we go on with it all the same. A press comes only once: it is alw
 import asyncio
 import itertools
 import logging
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -26,12 +25,11 @@ from gatekeeper_slack.requests import Reply
 from gatekeeper_slack.scene import NAME, Scene
 from gatekeeper_slack.screens import Looks, Screens
 from gatekeeper_slack.sight import Sight
+from gatekeeper_slack.told import Told
 
 log = logging.getLogger(__name__)
 
 ACK: Final = 2.5  # seconds in which we answer; Slack waits three
-REMEMBER: Final = timedelta(hours=1)  # what was told; Slack's last retry comes after six minutes
-_MOST: Final = 50_000  # things told that are remembered
 _WAITING: Final = 1_000  # things taken in at a time; beyond, Slack is asked to come again
 _TRIES: Final = 5  # of an event that fails, but not for storage's or Slack's sake
 _OURS: Final = timedelta(minutes=5)  # between our taking somebody out and Slack's time of it
@@ -44,14 +42,6 @@ Login = Callable[[Revoked | Access], Awaitable[None]]
 
 class Stopped(Exception):
     """We were asked to stop; what is not kept comes again."""
-
-
-@dataclass(slots=True)
-class _Told:
-    """Something that Slack told: being taken in, or done at `at`."""
-
-    at: datetime
-    task: "asyncio.Task[Mapping[str, Any] | None]"
 
 
 @dataclass(slots=True)
@@ -75,7 +65,7 @@ class Reception:
     revoked: str = ""
     poison: tuple[str, datetime] | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    _told: "OrderedDict[tuple[str, str], _Told]" = field(default_factory=OrderedDict)
+    _told: Told = field(default_factory=Told)
     _tasks: set["asyncio.Task[Any]"] = field(default_factory=set)
     _turns: "WeakValueDictionary[Identity, asyncio.Lock]" = field(
         default_factory=WeakValueDictionary
@@ -122,9 +112,8 @@ class Reception:
         now = self.clock.now()
         number = str(payload.get("event_id") or payload.get("minute_rate_limited") or "")
         key = str(payload.get("team_id", "")), number
-        self._forget(now)
-        known = self._told.get(key) if number else None
-        if known is None or known.task.cancelled():
+        known = self._told.of(key, now)
+        if known is None:
             if len(self._tasks) >= _WAITING:
                 log.warning("slack-too-many waiting: %d", len(self._tasks))
                 return _BUSY
@@ -132,24 +121,16 @@ class Reception:
             heard = events.heard(self.scene, payload, now)
             if heard == NOTHING:
                 return _DONE
-            known = _Told(now, self._go(self._keep(heard)))
-            if number:
-                self._told[key] = known
-        await asyncio.wait({known.task}, timeout=self.within)
-        if not known.task.done():
+            known = self._go(self._keep(heard))
+            self._told.note(key, known, now)
+        await asyncio.wait({known}, timeout=self.within)
+        if not known.done():
             log.warning("slack-not-now %s", number)
             return _BUSY
-        if _stopped(known.task):
-            self._told.pop(key, None)
+        if _stopped(known):
+            self._told.drop(key)
             return _BUSY
         return _DONE
-
-    def _forget(self, now: datetime) -> None:
-        while self._told:
-            oldest = next(iter(self._told.values()))
-            if now - oldest.at < REMEMBER and len(self._told) <= _MOST:
-                return
-            self._told.popitem(last=False)
 
     def _hear_ourselves(self, payload: Mapping[str, Any], now: datetime) -> None:
         """Our own messages come back to us, too: by that we know that we hear."""

@@ -24,6 +24,8 @@ class Scene:
         welcome: alias of the channel in which newcomers are greeted.
         public: aliases of the club's channels that are no private ones.
         unheard: aliases of those in which what is written does not reach us, for want of a scope.
+        shared_people: users whom another workspace of our organisation names as its own, and who
+            are in ours as well: here they are ours.
         lost: channels that we cannot use, by alias: missing, put-out, not-private.
         removed: whom we are just taking out, by (channel, user), and since when: their going is
             our doing.
@@ -40,6 +42,7 @@ class Scene:
     desk: str = ""
     public: frozenset[str] = frozenset()
     unheard: frozenset[str] = frozenset()
+    shared_people: set[str] = field(default_factory=set)
     lost: dict[str, str] = field(default_factory=dict)
     removed: dict[tuple[str, str], datetime] = field(default_factory=dict)
 

@@ -13,10 +13,11 @@ from gatekeeper.ports import FrontDesk
 from gatekeeper.testing.fakes import FakeStore, ManualClock
 from gatekeeper.testing.platform_world import RecordingDesk
 from gatekeeper_slack import reception as module
-from gatekeeper_slack.reception import REMEMBER, Reception
+from gatekeeper_slack.reception import Reception
 from gatekeeper_slack.scene import Scene
 from gatekeeper_slack.screens import Looks
 from gatekeeper_slack.sight import Sight
+from gatekeeper_slack.told import REMEMBER
 from tests.journeys.club import Club, a_club
 
 SCENE = Scene(team="T0A", bot="U0BOT", club="C0A", admins="C0B", rooms={"club": "C0A"})
@@ -75,7 +76,7 @@ async def test_an_hour_is_remembered_and_not_for_ever(club):
     assert len(desk.events) == 1
     club.clock.advance(seconds=(REMEMBER + timedelta(seconds=1)).total_seconds())
     await here.take(event("Ev2", ts="1767225602.1"))
-    assert list(here._told) == [("T0A", "Ev2")]
+    assert list(here._told._all) == [("T0A", "Ev2")]
 
 
 async def test_more_than_can_be_held_comes_again(club, monkeypatch):

@@ -21,6 +21,12 @@ def user_shown(call: Call, user: User) -> Answer:
         "is_bot": user.is_bot,
         "updated": user.updated,
     }
+    if user.teams:
+        seen["enterprise_user"] = {
+            "id": user.id,
+            "enterprise_id": call.team.org,
+            "teams": list(user.teams),
+        }
     if user.deleted:
         return seen
     return seen | {

@@ -37,6 +37,7 @@ class User:
     is_ultra_restricted: bool = False
     is_stranger: bool = False
     is_invited_user: bool = False
+    teams: tuple[str, ...] = ()  # all workspaces of the organisation that they are in
     updated: int = 0
     home: dict[str, Any] | None = None  # the view that stands in the app's Home tab
 
