@@ -10,6 +10,8 @@ import urllib.request
 from contextlib import suppress
 from datetime import timedelta
 
+import pytest
+
 from gatekeeper.domain.applications import Application, State
 from gatekeeper.domain.clubs import Schedule
 from gatekeeper.domain.memberships import Sweep
@@ -49,6 +51,7 @@ def test_a_service_carries_out_what_a_command_decides(zoe, club, gatekeeper):
     assert club.within(look) is State.INVITED
 
 
+@pytest.mark.usefixtures("begun")
 def test_the_log_holds_neither_links_nor_what_was_typed(club):
     secret, typed = "kJ3l0n-xX8_Qw5e6r7t8y9u0i1o2p3a4", "words-of-an-applicant"
     club.environment["GATEKEEPER_LOG_LEVEL"] = "debug"
@@ -67,6 +70,7 @@ def load_keys_as_texts(club):
     return [path.read_text().strip() for path in (club.folder / "data/keys").iterdir()]
 
 
+@pytest.mark.usefixtures("begun")
 def test_killed_and_started_again(club):
     with club.served() as process:
         process.kill()
@@ -75,6 +79,7 @@ def test_killed_and_started_again(club):
         assert club.readyz() == 200
 
 
+@pytest.mark.usefixtures("begun")
 def test_asked_twice_it_ends_at_once(club):
     with club.served() as process:
         process.send_signal(signal.SIGINT)
@@ -84,16 +89,16 @@ def test_asked_twice_it_ends_at_once(club):
         assert process.wait(10) in (0, 1)
 
 
-def test_a_policy_that_was_broken_later_is_told(club):
-    with club.served():
-        pass
+@pytest.mark.usefixtures("begun")
+def test_a_policy_that_was_broken_later_is_told(club, gatekeeper):
     rules = club.folder / "house-rules.yaml"
     rules.write_text(rules.read_text().replace("openFor:", "openfor:", 1))
-    found = codes(club.run("doctor").stdout)
+    found = codes(gatekeeper("doctor")[1])
     assert "doctor.policy-wrong" in found
     assert "doctor.settings-wrong" not in found
 
 
+@pytest.mark.usefixtures("begun")
 def test_a_homeserver_that_is_down_is_no_failure_to_start(club):
     club.environment["DOUBLE_DOWN"] = "1"
     with club.served(ready=503) as process:
@@ -169,10 +174,9 @@ def test_an_admission_is_taken_back(zoe, club, gatekeeper):
     assert "Two of you" in gatekeeper("applications", "show", number)[1]
 
 
+@pytest.mark.usefixtures("begun")
 def test_missed_cron_a_service_that_was_away_makes_the_newest_up_once(club):
     """Through the real engine, relay and tables: a month away, one sweep, and no second one."""
-    with club.served():
-        pass
 
     async def a_month_ago(parts):
         then = parts.clock.now() - timedelta(days=40)

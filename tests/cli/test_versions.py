@@ -4,6 +4,8 @@ import json
 import signal
 import time
 
+import pytest
+
 from gatekeeper.domain.clubs import ClubState, PolicyChange, PolicyVersion
 from gatekeeper.domain.decisions import Order, Post
 from tests.cli.test_service import codes
@@ -63,6 +65,7 @@ def ready(club):
         return json.load(answer)["parts"]["policy"]
 
 
+@pytest.mark.usefixtures("begun")
 def test_a_file_is_taken_up_while_the_service_runs(club, gatekeeper):
     with club.served() as process:
         edit(club, "A friendly club", "A very friendly club")
@@ -113,10 +116,9 @@ def test_before_the_first_start_there_is_nothing_to_tell(gatekeeper):
     assert "gatekeeper policy history" in err
 
 
+@pytest.mark.usefixtures("begun")
 def test_what_reads_tables_alone_needs_no_login(club, gatekeeper, monkeypatch):
     """Whoever looks after the rules need not have the bot's token."""
-    with club.served():
-        pass
     monkeypatch.delenv("GATEKEEPER_MATRIX__ACCESS_TOKEN")
     assert not (club.folder / "matrix-token").exists()
     [version] = json.loads(gatekeeper("policy", "history", "--json")[1])["history"]
@@ -132,10 +134,9 @@ def test_what_reads_tables_alone_needs_no_login(club, gatekeeper, monkeypatch):
     assert "access_token" in gatekeeper("members", "adopt")[2]
 
 
+@pytest.mark.usefixtures("begun")
 def test_the_way_back_and_its_traces(club, gatekeeper):
     assert gatekeeper("policy", "rollback")[0] == 2
-    with club.served():
-        pass
     edit(club, "A friendly club", "A very friendly club")
     with club.served():
         code, out, _ = gatekeeper("policy", "history", "--json")
