@@ -3,6 +3,7 @@
 import re
 import reprlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 from weakref import WeakKeyDictionary
@@ -150,15 +151,18 @@ class _Reader(_Placed, yaml.SafeLoader): ...
 class _FastReader(_Placed, yaml.CSafeLoader): ...
 
 
-def _too_deep(text: str) -> yaml.Mark:
-    """Where too many mappings and lists stand inside one another."""
-    depth, mark = 0, yaml.Mark("", 0, 0, 0, None, 0)
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        starts = isinstance(event, yaml.CollectionStartEvent)
-        depth += starts - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEPTH:
-            return cast(yaml.Mark, event.start_mark)
-    return mark
+def _too_deep(text: str) -> yaml.Mark | None:
+    """Where far too many mappings and lists stand inside one another: found before the slower
+    reader goes down there, which would take it seconds. None where that is nowhere, or where the
+    quicker one reads no further; the slower one then says why."""
+    depth = 0
+    with suppress(yaml.YAMLError, UnicodeError):
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            starts = isinstance(event, yaml.CollectionStartEvent)
+            depth += starts - isinstance(event, yaml.CollectionEndEvent)
+            if depth > 2 * DEPTH:  # what is a little too deep is told where it begins
+                return cast(yaml.Mark, event.start_mark)
+    return None
 
 
 class _Size(NamedTuple):
@@ -219,6 +223,9 @@ class Sheet:
         """Node and plain data of every YAML document, until something cannot be read."""
         try:
             plain = is_plain(self.text)
+            if not plain and (mark := _too_deep(self.text)):
+                self._at_mark(mark, "yaml-too-deep", most=DEPTH)
+                return
             loader = (_FastReader if plain else _Reader)(self.text)
             look = self._is_simple if plain and not _ANCHOR.search(self.text) else self._is_sound
             while loader.check_node():
@@ -236,8 +243,8 @@ class Sheet:
             if isinstance(error.character, int):
                 detail = f"character #x{error.character:04x}"
             self.add(before.count("\n") + 1, column, "yaml-syntax", detail=detail)
-        except RecursionError:
-            self._at_mark(_too_deep(self.text), "yaml-too-deep", most=DEPTH)
+        except RecursionError:  # where the two readers differ about what stands in what
+            self.add(1, 1, "yaml-too-deep", most=DEPTH)
 
     def _at_mark(self, mark: yaml.Mark, code: str, **values: Value) -> None:
         self.add(mark.line + 1, mark.column + 1, code, **values)
