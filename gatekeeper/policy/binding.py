@@ -15,7 +15,7 @@ from cel_expr_python.ext import ext_strings
 from google.protobuf import descriptor_pb2, descriptor_pool, duration_pb2, timestamp_pb2
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
-from gatekeeper.policy import expressions
+from gatekeeper.policy import serialized
 from gatekeeper.policy.facts import Schema, Type
 from gatekeeper.policy.plain import clean_text, fitting
 
@@ -98,11 +98,11 @@ class Environment:
             checked = self._check.compile(source)
         except RuntimeError as error:
             raise CheckFailed(str(error)) from None
-        return expressions.read(checked.serialize()), checked.return_type().name()
+        return serialized.read(checked.serialize()), checked.return_type().name()
 
     def program(self, tree: Any) -> Program:
         """A checked tree made ready to run."""
-        return Program(lambda: self._run.deserialize(expressions.write(tree)))
+        return Program(lambda: self._run.deserialize(serialized.write(tree)))
 
     def part(self, tree: Any, expr: Any) -> Program:
         """A part of a checked tree made ready to run alone."""
@@ -117,7 +117,7 @@ class Environment:
         kinds = {name: _kind(kind) for name, kind in names.items()}
         run = cel.NewEnv(variables=kinds, extensions=[ext_strings.ExtStrings()])
         try:
-            return Program(lambda: run.deserialize(expressions.write(tree))).ready()
+            return Program(lambda: run.deserialize(serialized.write(tree))).ready()
         except (RuntimeError, ValueError) as error:
             raise CheckFailed(str(error)) from None
 

@@ -44,7 +44,7 @@ class Tree(Protocol):
 
     @property
     def tree(self) -> Any:
-        """As `expressions.read` gives it, with durations in seconds."""
+        """As `serialized.read` gives it, with durations in seconds."""
 
 
 class CannotGenerate(Exception):
