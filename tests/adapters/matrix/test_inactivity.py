@@ -94,7 +94,7 @@ async def test_what_is_no_sign_of_life(club: PastClub) -> None:
 
 
 async def test_what_was_said_while_we_were_down_is_neither_lost_nor_doubled(
-    synapse: Synapse, tmp_path: Path
+    synapse: Synapse, tmp_path: Path, short_timeline: int
 ) -> None:
     """Signs that were still in memory when we died come again with those of the days after."""
     club = PastClub(synapse, tmp_path, rooms=("lobby", "talk", "attic"))
@@ -107,15 +107,15 @@ async def test_what_was_said_while_we_were_down_is_neither_lost_nor_doubled(
         await until(lambda: in_memory <= {sign.event_id for sign in club.desk.signs}, "the signs")
         await club.stop()
         club.moment.advance(days=30)
-        sent = [*[lobby] * 120, *[talk] * 20, *[attic] * 10]  # a timeline holds 100
-        days = [club.now() - timedelta(days=20, minutes=-number) for number in range(150)]
-        for start in range(0, 150, 10):
+        sent = [*[lobby] * (2 * short_timeline), *[talk] * 6, *[attic] * 4]
+        days = [club.now() - timedelta(days=20, minutes=-number) for number in range(len(sent))]
+        for start in range(0, len(sent), 10):
             some = range(start, start + 10)
             await together(*(club.dated(ada, sent[n], at=days[n]) for n in some))
         await club.restart()
         await club.heard()
         counts = await club.counts(ada)
-        assert counts["message"] == 153
+        assert counts["message"] == 3 + len(sent)
         assert (await club.member(ada)).last_seen_at == days[-1]
         await club.restart()
         await club.heard()

@@ -35,18 +35,19 @@ async def inside(world: MatrixWorld):
     return who
 
 
-async def test_what_was_said_while_we_were_away(world: MatrixWorld) -> None:
-    """More than a timeline holds: the rest is fetched, in order and once."""
+async def test_what_was_said_while_we_were_away(short_timeline: int, world: MatrixWorld) -> None:
+    """More than a timeline and a page of what is before it hold: all is fetched, in order, once."""
+    many = 2 * short_timeline + 5
     ada = await inside(world)
     (lobby, *_) = world.scene.rooms
     await until(lambda: len(world.desk.signs) > 1, "signs")
     await world.stop()
     world.desk.signs.clear()
-    sent = [await world.hands(ada).say(lobby, f"message {n}") for n in range(150)]
+    sent = [await world.hands(ada).say(lobby, f"message {n}") for n in range(many)]
     await world.hands(ada).leave(world.scene.space)
     await world.restart()
     await world.desk.wait_for(events.Departed, ada)
-    await until(lambda: len(world.desk.signs) >= 150, "all messages")
+    await until(lambda: len(world.desk.signs) >= many, "all messages")
     talk = [sign.event_id for sign in world.desk.signs if sign.kind is Kind.MESSAGE]
     assert talk == sent
     assert world.desk.gaps == 1  # the very first start
@@ -174,8 +175,27 @@ async def test_a_gateway_that_fails_does_not_spin(world: MatrixWorld) -> None:
     await world.healthy()
 
 
+async def test_a_homeserver_that_cannot_be_reached_comes_back(world: MatrixWorld) -> None:
+    """Out of reach at start, and once more later."""
+    ada = await inside(world)
+    await world.stop()
+    await world.proxy.down()
+    await world.restart()
+    await world.healthy("homeserver-down")
+    await world.proxy.up()
+    await world.healthy()
+    await world.leave(ada)
+    await world.desk.wait_for(events.Departed, ada)
+    await world.proxy.down()
+    await world.healthy("homeserver-down")
+    await world.proxy.up()
+    await world.healthy()
+    assert world.desk.gaps == 1
+
+
+@pytest.mark.slow
 async def test_a_homeserver_that_goes_away_comes_back(tmp_path: Path) -> None:
-    """Down at start, and once more later."""
+    """The same where it is started anew each time."""
     if not SYNAPSE_PYTHON.exists():
         missing("the environment that holds Synapse", "make it with: make environments")
     synapse = Synapse(tmp_path / "hs")
