@@ -15,6 +15,7 @@ from gatekeeper_slack.escape import fit, units
 Block: TypeAlias = dict[str, Any]
 
 BLOCKS, VIEW_BLOCKS, ALTOGETHER = 50, 100, 10_000
+VIEW_BYTES: Final = 200_000  # of a view; from 250 kB on it is `view_too_large`
 TEXT, SECTION, HEADER, BUTTON, VALUE, NAME = 3900, 3000, 150, 75, 2000, 255
 TITLE, METADATA, LABEL, TYPED, LINK = 24, 3000, 2000, 3000, 3000
 OPTION, OPTION_VALUE, OPTIONS, BOXES, ROW = 75, 150, 100, 10, 25
@@ -190,10 +191,24 @@ def home(blocks: Sequence[Block]) -> Block:
     return {"type": "home", "callback_id": "gk:home", "blocks": few(blocks, VIEW_BLOCKS)}
 
 
-def few(blocks: Iterable[Block], most: int) -> list[Block]:
-    """No more than `most`; that there were more is said in the last one."""
-    kept = list(blocks)
-    return kept if len(kept) <= most else [*kept[: most - 1], context("[…]")]
+def few(blocks: Iterable[Block], most: int, space: int = VIEW_BYTES) -> list[Block]:
+    """No more than `most`, and no more than `space` bytes; that there were more is said in the last
+    one."""
+    kept, fits = list(blocks), 0
+    space -= 500  # for that one, and what is around them
+    for block in kept:
+        space -= bytes_of(block)
+        if space < 0:
+            break
+        fits += 1
+    if fits == len(kept) <= most:
+        return kept
+    return [*kept[: min(fits, most - 1)], context("[…]")]
+
+
+def bytes_of(blocks: Block | Sequence[Block]) -> int:
+    """How long it is as JSON, letters beyond ASCII written out: Slack may count less."""
+    return len(json.dumps(blocks))
 
 
 def weight(blocks: Sequence[Block]) -> int:

@@ -7,7 +7,6 @@ may be is decided by the domain; Slack's own checks would speak another language
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import date
 from typing import Any, Final, TypeAlias
 
@@ -36,18 +35,46 @@ _NOTE_MOST: Final = 500
 # ---- Forms -------------------------------------------------------------------------------------
 
 
-def form(window: Window, say: Say, *, editing: bool) -> Block:
-    """The policy's questions, with what was answered before."""
-    language = window.language
+def form(window: Window, say: Say, *, editing: bool, step: int = 0) -> Block:
+    """The policy's questions, with what was answered before; where they are more than fit into one
+    view, those of one step."""
+    language, pages = window.language, _steps(window, say)
+    step = min(step, len(pages) - 1)
+    blocks, last = pages[step], step == len(pages) - 1
+    if len(pages) > 1:
+        number = {"step": step + 1, "steps": len(pages)}
+        blocks = [kit.context(say("slack.step", number, language)), *blocks]
     return kit.modal(
         EDIT if editing else APPLY,
         window.club,
-        [_question(one, say, language) for one in window.fields]
-        or [kit.section(one) for one in window.sentences]
-        or [kit.section(window.headline)],
-        submit=say("slack.send", None, language),
+        blocks,
+        submit=say("slack.send" if last else "slack.next", None, language),
         close=say("slack.cancel", None, language),
+        metadata=str(step) if len(pages) > 1 else "",
     )
+
+
+def following(window: Window, view: Raw, say: Say) -> int | None:
+    """Which step comes after a view of the form; None after the last."""
+    step = asked(view) + 1
+    return step if step < len(_steps(window, say)) else None
+
+
+def _steps(window: Window, say: Say) -> list[list[Block]]:
+    """The blocks of the form, in as few views as hold them."""
+    blocks = [_question(one, say, window.language) for one in window.fields]
+    if not blocks:
+        return [[kit.section(one) for one in window.sentences or (window.headline,)]]
+    if kit.few(blocks, kit.VIEW_BLOCKS) == blocks:
+        return [blocks]
+    pages: list[list[Block]] = [[]]
+    for block in blocks:
+        more = [*pages[-1], block]
+        if pages[-1] and kit.few(more, kit.VIEW_BLOCKS - 1) != more:
+            pages.append([block])
+        else:
+            pages[-1] = more
+    return pages
 
 
 def _question(field: Field, say: Say, language: str) -> Block:
@@ -58,7 +85,7 @@ def _question(field: Field, say: Say, language: str) -> Block:
     hint = field.help
     if field.kind == "tags" and not hint:
         hint = say("slack.tags", None, language)
-    return kit.field(
+    made = kit.field(
         block_of(field.name),
         field.label,
         element,
@@ -67,6 +94,9 @@ def _question(field: Field, say: Say, language: str) -> Block:
         # A text would be told letter by letter, or show a hint of Slack's that misleads.
         tell=element["type"] != "plain_text_input",
     )
+    if kit.few([made], 1) != [made]:  # some thousand options
+        return kit.section(say("slack.only-on-web", {"field": field.label}, language))
+    return made
 
 
 def _element(field: Field, say: Say, language: str) -> Block | None:
@@ -188,12 +218,12 @@ def whole(card: Card, say: Say, language: str) -> Block:
     """A card with everything, also what has no room in its message: short of Slack's own limit,
     where what we say of it goes before the end of what was answered."""
     tail = [kit.context(one) for one in (*card.lines, card.status) if one]
-    room = max(kit.VIEW_BLOCKS - len(tail), 1)
+    room, space = max(kit.VIEW_BLOCKS - len(tail), 1), kit.VIEW_BYTES - kit.bytes_of(tail)
     texts = [f"{fit(label, 500)}\n{value}" for label, value in card.facts]
     found = [kit.section(part) for text in texts for part in _pages(text)]
     if len(found) > room:  # closer together
         found = [kit.section(part) for part in _pages("\n\n".join(texts))]
-    blocks = [*kit.few(found, room), *tail]
+    blocks = [*kit.few(found, room, space), *tail]
     return kit.modal(SHOWN, card.title, blocks, close=say("slack.close", None, language))
 
 
@@ -213,18 +243,19 @@ def _pages(text: str) -> list[str]:
 
 
 def answers(view: Raw, fields: Sequence[Field]) -> dict[str, str | list[str]]:
-    """What was typed and chosen, as the web form's fields give it.
+    """What was typed and chosen in all of the form, as the web form's fields give it: a question
+    that the view did not ask keeps its earlier answer."""
+    there = {block_of(one.name) for one in fields} & _state(view).keys()
+    kept = {one.name: list(one.typed) for one in fields if one.typed}
+    return {n: v for n, v in kept.items() if block_of(n) not in there} | filled(view, fields)
 
-    A question that the view did not ask keeps its earlier answer; one that is not known any more
-    comes along, for the domain to refuse.
-    """
+
+def filled(view: Raw, fields: Sequence[Field]) -> dict[str, str | list[str]]:
+    """What was typed and chosen in this view alone; what asks for nothing that is known any more
+    comes along, for the domain to refuse."""
     known = {block_of(one.name): one for one in fields}
     state = _state(view)
-    found: dict[str, str | list[str]] = {
-        one.name: list(one.typed)
-        for block, one in known.items()
-        if block not in state and one.typed and _too_long(one)
-    }
+    found: dict[str, str | list[str]] = {}
     for block, raw in state.items():
         if not block.startswith(_FIELD):
             continue
@@ -234,25 +265,6 @@ def answers(view: Raw, fields: Sequence[Field]) -> dict[str, str | list[str]]:
         name = field.name if field else block.removeprefix(_FIELD)
         found[name] = typed if len(typed) != 1 else typed[0]
     return found
-
-
-def begun(fields: Sequence[Field], view: Raw) -> tuple[Field, ...]:
-    """The fields with what stood in a view that was not sent."""
-    raw, state = answers(view, fields), _state(view)
-    found = []
-    for one in fields:
-        typed = raw.get(one.name, [])
-        there = block_of(one.name) in state
-        kept = (typed,) if isinstance(typed, str) else tuple(typed)
-        found.append(replace(one, typed=kept) if there else one)
-    return tuple(found)
-
-
-def _too_long(field: Field) -> bool:
-    """Whether the view showed no input for it."""
-    return field.kind not in {"choice", "many", "date", "consent"} and (
-        units(", ".join(field.typed)) > kit.TYPED
-    )
 
 
 def _state(view: Raw) -> dict[str, Raw]:

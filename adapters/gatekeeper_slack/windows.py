@@ -1,10 +1,7 @@
 """Windows: opens modals, keeps the Home tab, and gives the desk what people send in them."""
 
-import json
 import logging
-from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final, Literal
 
 from gatekeeper.domain.errors import GatekeeperError
@@ -19,7 +16,17 @@ from gatekeeper_slack.scene import NAME, Scene
 log = logging.getLogger(__name__)
 
 Act = Literal[
-    "apply", "edit", "withdraw", "away", "back", "answer", "link", "vouch", "listed", "unlisted"
+    "apply",
+    "edit",
+    "draft",
+    "withdraw",
+    "away",
+    "back",
+    "answer",
+    "link",
+    "vouch",
+    "listed",
+    "unlisted",
 ]
 _ACTS: Final[Mapping[str, Act]] = {
     modals.APPLY: "apply",
@@ -36,8 +43,6 @@ _AT_ONCE: Final[Mapping[str, Act]] = {
     "unlisted": "unlisted",
 }
 _FORMS: Final = frozenset({modals.APPLY, modals.EDIT})
-_MOST: Final = 200  # forms begun that are kept
-_LARGE: Final = 50_000  # letters of one of them
 _VOUCHES: Final = frozenset({"gk:vouch", "vouch"})
 # A command's words that open something; all others are said to us as if they were written.
 _WORDS: Final[Mapping[str, Act]] = {
@@ -63,8 +68,6 @@ class Windows:
 
     def __init__(self, api: Api, desk: FrontDesk, scene: Scene, clock: Clock) -> None:
         self._api, self._desk, self._scene, self._clock = api, desk, scene, clock
-        # Forms that were begun and not sent, as far as Slack tells; gone with the process.
-        self._begun: OrderedDict[tuple[Identity, str], Mapping[str, Any]] = OrderedDict()
 
     async def command(self, who: Identity, command: str, text: str, trigger: str) -> bool:
         """A word alone opens a window; without any it is the form, for who may apply."""
@@ -110,7 +113,7 @@ class Windows:
         action = _first(payload.get("actions"))
         name, trigger = str(action.get("action_id")), str(payload.get("trigger_id", ""))
         if name == modals.INPUT:
-            self._note(who, payload.get("view"))
+            await self._note(who, payload.get("view"))
             return True
         if name == cards.OPEN:
             return await self._whole(who, payload, trigger)
@@ -138,16 +141,11 @@ class Windows:
             return False
         return True
 
-    def _note(self, who: Identity, view: object) -> None:
+    async def _note(self, who: Identity, view: object) -> None:
         """Something in a form was changed: what stands in all of it is kept for the next time."""
-        if not isinstance(view, Mapping) or view.get("callback_id") not in _FORMS:
-            return
-        state = {"state": view.get("state")}
-        if len(json.dumps(state)) <= _LARGE:
-            self._begun[who, str(view["callback_id"])] = state
-            self._begun.move_to_end((who, str(view["callback_id"])))
-        while len(self._begun) > _MOST:
-            self._begun.popitem(last=False)
+        if isinstance(view, Mapping) and view.get("callback_id") in _FORMS:
+            window = await self._desk.window(who)
+            await self._desk.take(self._filled(who, "draft", view, window))
 
     async def _whole(self, who: Identity, payload: Mapping[str, Any], trigger: str) -> bool:
         """A card with everything, for whoever may decide on it."""
@@ -169,7 +167,11 @@ class Windows:
             return None
         window = await self._desk.window(who)
         language, say = window.language, self._desk.say
+        form = act in ("apply", "edit")
+        following = modals.following(window, view, say) if form else None
         try:
+            if following is not None:
+                return await self._next(who, view, window, following)
             taken = await self._desk.take(self._filled(who, act, view, window))
         except GatekeeperError as error:
             log.warning("slack-form-waits %s", error.code)
@@ -179,9 +181,19 @@ class Windows:
             if len(at_fields) == len(taken.problems):
                 return {"response_action": "errors", "errors": at_fields}
             return _shown(window, say("slack.form-changed", None, language), self._desk)
-        self._begun.pop((who, str(view.get("callback_id"))), None)
         await self._quietly(who)
         return _shown(window, taken.said, self._desk)
+
+    async def _next(
+        self, who: Identity, view: Mapping[str, Any], window: Window, step: int
+    ) -> Mapping[str, Any]:
+        """Keep one step of a form, and show the next, unless something is wrong in this one."""
+        taken = await self._desk.take(self._filled(who, "draft", view, window))
+        if here := modals.errors(view, taken.problems):
+            return {"response_action": "errors", "errors": here}
+        window, editing = await self._desk.window(who), view.get("callback_id") == modals.EDIT
+        shown = modals.form(window, self._desk.say, editing=editing, step=step)
+        return {"response_action": "update", "view": shown}
 
     def waiting(self) -> Mapping[str, Any]:
         """The window says that it takes a while: closed, it would look as if all were well."""
@@ -196,7 +208,7 @@ class Windows:
         shown = answer.get("view")
         if answer.get("response_action") == "errors":
             window, say = await self._desk.window(who), self._desk.say
-            self._note(who, view)
+            await self._note(who, view)
             wrong = [*answer["errors"].values(), say("slack.open-anew", None, window.language)]
             shown = modals.told(window.club, wrong, say, window.language)
         await self._api.call("views.update", view_id=str(view.get("id")), view=shown)
@@ -220,25 +232,25 @@ class Windows:
         elif act == "away":
             view = modals.away(window, say)
         else:
-            form = modals.EDIT if act == "edit" else modals.APPLY
-            kept = self._begun.get((who, form))
-            if kept is not None:
-                window = replace(window, fields=modals.begun(window.fields, kept))
             view = modals.form(window, say, editing=act == "edit")
         await self._api.call("views.open", trigger_id=trigger, view=view)
 
     def _filled(self, who: Identity, act: Act, view: Mapping[str, Any], window: Window) -> Filled:
         """What was sent, named by its view: sent twice it is the same."""
-        form, about = act in ("apply", "edit"), modals.about(view)
+        about, given = modals.about(view), dict[str, str | list[str]]()
+        if act == "draft":
+            given = modals.filled(view, window.fields)
+        elif act in ("apply", "edit"):
+            given = modals.answers(view, window.fields)
         return Filled(
             who=who,
             at=self._clock.now(),
             event_id=f"view:{who.account}:{view.get('id')}"[:200],
             act=act,
-            answers=modals.answers(view, window.fields) if form else {},
+            answers=given,
             until=modals.until(view),
             text=modals.written(view),
-            asked=modals.asked(view),
+            asked=modals.asked(view) if act == "answer" else 0,
             about=Identity(NAME, about) if about else None,
         )
 

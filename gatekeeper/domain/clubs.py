@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 
 from gatekeeper.domain.errors import Value
 from gatekeeper.domain.identity import ClubId, Identity
@@ -169,6 +170,21 @@ class EarlyPress:
     symbol: str
     place: str
     event_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A form that somebody has begun in a chat and not sent yet, as it was typed.
+
+    `form`: apply or edit.
+    """
+
+    id: int = 0
+    club: ClubId
+    who: Identity
+    form: str
+    answers: Mapping[str, Any]
     at: datetime
 
 

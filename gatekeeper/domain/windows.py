@@ -61,14 +61,25 @@ class Filled(Happening):
     the platform.
 
     Attributes:
-        act: what is asked for; "answer" is to the question `asked`.
+        act: what is asked for; "answer" is to the question `asked`, "draft" keeps what stands in
+            some fields of the form to be sent later.
         answers: question id to what was typed or chosen, as the web form gives it.
         until: the last day of an absence.
         about: the applicant whom a member vouches for.
     """
 
     act: Literal[
-        "apply", "edit", "withdraw", "away", "back", "answer", "link", "vouch", "listed", "unlisted"
+        "apply",
+        "edit",
+        "draft",
+        "withdraw",
+        "away",
+        "back",
+        "answer",
+        "link",
+        "vouch",
+        "listed",
+        "unlisted",
     ]
     answers: Mapping[str, str | list[str]] = field(default_factory=dict)
     until: date | None = None
@@ -80,7 +91,7 @@ class Filled(Happening):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
     """What became of a Filled: a sentence; `problems` where nothing was taken in, by field
-    ("until", "text", or a question's id)."""
+    ("until", "text", or a question's id). A draft is kept with its problems."""
 
     said: str
     problems: Mapping[str, str] = field(default_factory=dict)

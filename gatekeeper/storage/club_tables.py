@@ -114,6 +114,18 @@ class EarlyPress(Row):
         indexes = (Index(fields=("club", "at")),)
 
 
+class Draft(Row):
+    who = fields.TextField()
+    form = fields.TextField()
+    answers = fields.TextField()
+    at = fields.DatetimeField()
+
+    class Meta:
+        table = "drafts"
+        unique_together = (("club", "who", "form"),)
+        indexes = (Index(fields=("club", "at")),)
+
+
 class Handled(Row):
     platform = fields.TextField()
     event_id = fields.TextField()

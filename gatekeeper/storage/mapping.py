@@ -48,6 +48,7 @@ MODELS: Final[Mapping[type[Any], type[tables.Row]]] = {
     clubs.StandingCard: club_tables.StandingCard,
     clubs.Budget: club_tables.Budget,
     clubs.Checkpoint: club_tables.Checkpoint,
+    clubs.Draft: club_tables.Draft,
     clubs.EarlyPress: club_tables.EarlyPress,
     clubs.Handled: club_tables.Handled,
     clubs.Pass: club_tables.Pass,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -82,9 +83,18 @@ class RecordingDesk:
         )
 
     async def take(self, filled: Filled) -> Taken:
-        """Keep what was sent; the answer is as ordered."""
-        self.filled.append(filled)
-        return self.taken
+        """Keep what was sent; the answer is as ordered. What was only begun stands in the form."""
+        if filled.act != "draft":
+            self.filled.append(filled)
+            return self.taken
+        window, typed = await self.window(filled.who), filled.answers
+        fields = [
+            replace(one, typed=tuple([given] if isinstance(given, str) else given))
+            for one in window.fields
+            for given in (typed.get(one.name, one.typed),)
+        ]
+        self.windows[filled.who] = replace(window, fields=tuple(fields))
+        return Taken(said="", problems=self.taken.problems)
 
     async def whole(self, who: Identity, ref: str) -> Card | None:
         """The card ordered for this message."""

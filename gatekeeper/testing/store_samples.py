@@ -19,6 +19,7 @@ from gatekeeper.domain.clubs import (
     Budget,
     Checkpoint,
     ClubState,
+    Draft,
     EarlyPress,
     Finding,
     Handled,
@@ -322,6 +323,13 @@ def samples(club: ClubId) -> list[Any]:
         ),
         Budget(club=club, platform="matrix", limiter="send", blocked_until=later(0.1)),
         Checkpoint(club=club, platform="matrix", position="s1_2"),
+        Draft(
+            club=club,
+            who=ADA,
+            form="apply",
+            answers={"why": LETTERS, "tags": ["a", "b"]},
+            at=NOON,
+        ),
         EarlyPress(
             club=club,
             platform="matrix",

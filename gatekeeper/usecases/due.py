@@ -12,6 +12,7 @@ from gatekeeper.usecases import (
     audit,
     comeback,
     disputes,
+    drafts,
     exempt,
     invitations,
     leave,
@@ -88,5 +89,6 @@ async def tidy(parts: Parts) -> None:
         await limits.forget(tx, now)
         await trials.forget(tx, now)
         await observe.forget(tx, now)
+        await drafts.forget(tx, now)
         await tx.remove(Handled, at__lt=now - KEEP_HANDLED)
         await tx.remove(Finding, ended_at__set=True, last_at__lt=now - KEEP_HANDLED)

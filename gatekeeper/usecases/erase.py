@@ -13,7 +13,16 @@ from gatekeeper.domain.activity import Activity, Tie
 from gatekeeper.domain.applications import OPEN, Application, Event, Question, Vote, Vouch
 from gatekeeper.domain.applications import State as Standing
 from gatekeeper.domain.applications import advance as advance_application
-from gatekeeper.domain.clubs import Budget, EarlyPress, Finding, Pass, Proof, StandingCard, Tally
+from gatekeeper.domain.clubs import (
+    Budget,
+    Draft,
+    EarlyPress,
+    Finding,
+    Pass,
+    Proof,
+    StandingCard,
+    Tally,
+)
 from gatekeeper.domain.decisions import (
     Admit,
     Bring,
@@ -211,6 +220,7 @@ async def _erase_account(tx: Tx, account: Account, nobody: Identity) -> None:
     for code in await tx.find(LinkCode, used_by=str(who)):
         await tx.change(code, used_by="")
     await tx.remove(Pass, identity=who)
+    await tx.remove(Draft, who=who)
     await tx.remove(EarlyPress, who=who)
     await tx.remove(Finding, platform=who.platform, subject=who.account)
     for vote in await tx.find(Vote, voter=who):

@@ -8,6 +8,7 @@ from typing import Any
 
 from gatekeeper.domain.activity import Activity, Tie
 from gatekeeper.domain.applications import Application, Question, Vote, Vouch
+from gatekeeper.domain.clubs import Draft
 from gatekeeper.domain.decisions import (
     Order,
     Tell,
@@ -45,6 +46,8 @@ async def export(parts: Parts, identity: Identity) -> dict[str, Any]:
             ("addresses", Address),
         ):
             kept[name] = await tx.find(kind, person_id=person.id)
+        names = tuple(account.identity for account in accounts)
+        kept["drafts"] = await tx.find(Draft, who__in=names) if names else []
         ids = tuple(app.id for app in apps)
         kept["questions"] = await tx.find(Question, application_id__in=ids) if ids else []
         numbers = tuple(member.id for member in kept["memberships"])

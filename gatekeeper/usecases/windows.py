@@ -20,10 +20,12 @@ from gatekeeper.domain.memberships import State as Life
 from gatekeeper.domain.windows import Field, Filled, May, Taken, Window
 from gatekeeper.policy.answers import validate_answers
 from gatekeeper.policy.club_document import ANSWER_LETTERS, Form, Question, QuestionKind
+from gatekeeper.policy.plain import clean_text
 from gatekeeper.policy.texts import say_time
 from gatekeeper.ports import Tx
 from gatekeeper.usecases import (
     apply,
+    drafts,
     edits,
     leave,
     limits,
@@ -53,22 +55,27 @@ async def look(parts: Parts, who: Identity) -> Window:
         away = await tx.first(Leave, person_id=person, ended_at=None)
         app = await tx.first(Application, person_id=person, order="-id") if person else None
         policy = await parts.shelf.at(tx, app.policy) if app else parts.policy
+        begun = await drafts.of(tx, who, "apply")
         listed = bool(person) and (await tx.get(Person, person)).listed
     if member is not None:
         return _member(parts, member, away, language, listed=listed)
     if app is None or app.state is State.EXPIRED:
-        return _stranger(parts, language)
+        return _stranger(parts, language, begun)
     shown = await standing.view(parts, app.id)
     may: set[May] = {"edit"} if shown.can_edit else set()
     may |= {"withdraw"} if shown.can_withdraw else {"apply"}
     form = policy.club.spec.form if shown.can_edit else parts.policy.club.spec.form
+    if shown.can_edit:
+        async with parts.store.look(parts.club) as tx:
+            changes = await drafts.of(tx, who, "edit", app.edited_at or app.submitted_at)
+        begun = {**(app.answers or {}), **changes}
     return Window(
         club=parts.policy.title,
         language=language,
         headline=shown.headline,
         sentences=shown.sentences,
         may=frozenset(may),
-        fields=_fields(form, language, app.answers if shown.can_edit else None),
+        fields=_fields(form, language, begun),
         asked=tuple((one.id, one.text) for one in shown.open_questions),
         answers=_answers(parts, policy.club.spec.form, app, language),
     )
@@ -101,7 +108,7 @@ def _member(
     )
 
 
-def _stranger(parts: Parts, language: str) -> Window:
+def _stranger(parts: Parts, language: str, begun: Mapping[str, object]) -> Window:
     values: dict[str, Value] = {"club": parts.policy.title}
     return Window(
         club=parts.policy.title,
@@ -109,12 +116,12 @@ def _stranger(parts: Parts, language: str) -> Window:
         headline=parts.say("window.stranger.headline", values, language),
         sentences=(parts.say("window.stranger", values, language),),
         may=frozenset({"apply"}),
-        fields=_fields(parts.policy.club.spec.form, language, None),
+        fields=_fields(parts.policy.club.spec.form, language, begun),
     )
 
 
-def _fields(form: Form, language: str, answers: Mapping[str, object] | None) -> tuple[Field, ...]:
-    return tuple(_field(one, language, (answers or {}).get(one.id)) for one in form.questions)
+def _fields(form: Form, language: str, answers: Mapping[str, object]) -> tuple[Field, ...]:
+    return tuple(_field(one, language, answers.get(one.id)) for one in form.questions)
 
 
 def _field(question: Question, language: str, answer: object) -> Field:
@@ -169,9 +176,9 @@ async def take(parts: Parts, event: Filled) -> Taken:
         code, more = await _do(parts, event, language)
     except BadInput as bad:
         form = parts.policy.club.spec.form
-        if event.act == "edit" and (app := await _open(parts, event.who)) is not None:
+        if event.act in ("edit", "draft"):
             async with parts.store.look(parts.club) as tx:
-                form = (await parts.shelf.at(tx, app.policy)).club.spec.form
+                form = await _form(tx, parts, await _open_in(tx, event.who))
         return Taken(said="", problems=_problems(parts, form, bad.problems, language))
     except Refused as no:
         code, more = f"refused.{no.reason}", dict(no.values)
@@ -198,7 +205,10 @@ async def _do(parts: Parts, event: Filled, language: str) -> tuple[str, dict[str
             async with parts.store.transaction(parts.club) as tx:
                 app = await tx.get(Application, app.id)
                 await edits.edit_in(tx, parts, app, event.answers, parts.clock.now())
+                await drafts.end(tx, event.who)
             return "window.edited", {}
+        case "draft":
+            return await _draft(parts, event)
         case "withdraw":
             app = await _mine(parts, event.who)
             await apply.withdraw(parts, app.id, str(event.who))
@@ -280,12 +290,36 @@ async def _apply(parts: Parts, event: Filled, language: str) -> tuple[str, dict[
             address=str(who),
         )
         app = await tx.add(apply.drafted(tx, parts, sent, answers, now, origin="chat"))
+        await drafts.end(tx, who)
         app = await apply.proven(tx, parts, app, now)
     app = await apply.opened(parts, app)
     at = say_time(app.submitted_at, language, spec.time_zone)
     account = read_account(parts, who, app.name, language)
     values: dict[str, Value] = {"at": at, "account": account, "reason": app.reason_text}
     return f"standing.{app.state.value}", values
+
+
+async def _draft(parts: Parts, event: Filled) -> tuple[str, dict[str, Value]]:
+    """Kept in any case; what would be wrong with it, were it sent, is told."""
+    async with parts.store.transaction(parts.club) as tx:
+        app = await _open_in(tx, event.who)
+        form = await _form(tx, parts, app)
+        asked = {question.id for question in form.questions}
+        typed = {name: _clean(each) for name, each in event.answers.items() if name in asked}
+        now = parts.clock.now()
+        whole = await drafts.keep(tx, event.who, "edit" if app else "apply", typed, now)
+    validate_answers(form, whole)
+    return "window.kept", {}
+
+
+def _clean(typed: str | list[str]) -> str | list[str]:
+    return clean_text(typed) if isinstance(typed, str) else [clean_text(one) for one in typed]
+
+
+async def _form(tx: Tx, parts: Parts, app: Application | None) -> Form:
+    """The form of an open application, else that of a new one."""
+    policy = parts.policy if app is None else await parts.shelf.at(tx, app.policy)
+    return policy.club.spec.form
 
 
 async def _called(tx: Tx, parts: Parts, who: Identity, language: str) -> dict[str, Value]:

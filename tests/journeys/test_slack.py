@@ -128,6 +128,11 @@ async def test_a_press_told_twice_is_one_vote(club: Club) -> None:
 
 
 async def test_killed_between_decision_and_act_it_is_done_once(club: Club) -> None:
+    """And a form that somebody had begun to fill in is as it was."""
+    kim = club.stage.person("kim")
+    await kim.command("/gatekeeper", "apply")
+    begun = await eventually(kim.open_view, 5, what="the form")
+    await kim.note_in_view(begun, "q:craft", filled(WHY))
     card = await club.applied("emil")
     done = club.stage.kill_before("conversations.invite", club.stage.person("emil").id)
     await club.votes(card, "alice", "fay")
@@ -138,6 +143,10 @@ async def test_killed_between_decision_and_act_it_is_done_once(club: Club) -> No
     assert set(club.joined("emil").values()) == {1}
     await club.until(lambda: "Approved by" in shown(card), "the card says who")
     assert len(club.stage.found(club.keepers, "Application #", "Emil")) == 1
+    await kim.close_view(begun)
+    await kim.command("/gatekeeper", "apply")
+    again = await eventually(kim.open_view, 5, what="the form")
+    assert again.content["blocks"][0]["element"]["initial_value"] == WHY
 
 
 @pytest.mark.slow

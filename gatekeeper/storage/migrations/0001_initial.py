@@ -351,6 +351,25 @@ class Migration(migrations.Migration):
             bases=["Row"],
         ),
         ops.CreateModel(
+            name="Draft",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True)),
+                ("club", fields.TextField()),
+                ("who", fields.TextField()),
+                ("form", fields.TextField()),
+                ("answers", fields.TextField()),
+                ("at", fields.DatetimeField()),
+            ],
+            options={
+                "table": "drafts",
+                "app": "gatekeeper",
+                "unique_together": (("club", "who", "form"),),
+                "indexes": [Index(fields=["club", "at"])],
+                "pk_attr": "id",
+            },
+            bases=["Row"],
+        ),
+        ops.CreateModel(
             name="Handled",
             fields=[
                 ("id", fields.BigIntField(generated=True, primary_key=True)),

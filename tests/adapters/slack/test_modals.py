@@ -1,5 +1,6 @@
 """Forms as modals within Slack's limits, and what was sent back as the web form would give it."""
 
+import json
 from datetime import date
 
 import pytest
@@ -70,6 +71,30 @@ def test_a_hundred_questions_are_one_view():
     view = modals.form(window(*(field("text", f"q{n}") for n in range(100))), say, editing=False)
     assert faults_of_view(view) == []
     assert [one["type"] for one in view["blocks"]] == ["input"] * 100
+
+
+def test_a_form_is_cut_into_as_few_steps_as_hold_it():
+    several = window(*(field("text", f"q{n}") for n in range(150)))
+    for step, count in enumerate((99, 51)):
+        view = modals.form(several, say, editing=True, step=step)
+        assert faults_of_view(view) == []
+        assert [one["type"] for one in view["blocks"]] == ["context", *["input"] * count]
+        assert modals.following(several, view, say) == (1 if step == 0 else None)
+    assert modals.form(several, say, editing=True, step=9) == view, "fewer questions by now"
+
+
+def test_a_question_that_no_view_holds_is_for_the_web():
+    many = tuple((f"v{n}" * 40, f"Option {n} " * 30) for n in range(1000))
+    view = modals.form(window(field("many", options=many), field("text", "q2")), say, editing=False)
+    assert faults_of_view(view) == []
+    assert [one["type"] for one in view["blocks"]] == ["section", "input"]
+
+
+def test_a_whole_card_stays_within_a_view_and_keeps_what_we_say():
+    facts = tuple((f"Question {n}", "Käse 🎉 " * 600) for n in range(60))
+    view = modals.whole(Card(title="Long", status="Open: 1 of 2", facts=facts), say, "en")
+    assert len(json.dumps(view)) < 250_000
+    assert "Open: 1 of 2" in letters(view["blocks"])
 
 
 def test_a_thousand_options_are_grouped():

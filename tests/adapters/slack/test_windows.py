@@ -120,22 +120,67 @@ async def test_a_form_that_was_begun_goes_on_where_it_was_closed(club):
     ada = person(club, "ada", APPLYING)
     await ada.shortcut("apply")
     view = ada.open_view()
-    await club.slack.interact(
-        {
-            **ada._who("block_actions"),
-            "view": {**view.content, "id": view.id, "state": {"values": SENT}},
-            "actions": [{"action_id": "answer", "block_id": "q:how", "type": "radio_buttons"}],
-        }
-    )
+    await ada.note_in_view(view, "q:how", SENT)
     await ada.close_view(view)
     await ada.shortcut("apply")
     why, how = (one["element"] for one in ada.open_view().content["blocks"])
     assert why["initial_value"] == "I like <!here> clocks"
     assert how["initial_option"]["value"] == "web"
-    await ada.send_view(ada.open_view(), SENT)
-    await ada.close_view(ada.open_view())
+    assert not club.desk.filled
+
+
+LONG_LIST = tuple((f"v{n}", f"Option number {n}, with some words to it") for n in range(900))
+STEPS = Window(
+    club="Clocks",
+    language="en",
+    headline="Welcome",
+    may=frozenset({"apply"}),
+    fields=(
+        FORM[0],
+        Field(name="where", kind="choice", label="Where?", options=LONG_LIST),
+        Field(name="when", kind="choice", label="When?", options=LONG_LIST),
+        Field(name="last", kind="text", label="Last?"),
+    ),
+)
+
+
+def typed(text):
+    return {"answer": {"type": "plain_text_input", "value": text}}
+
+
+def chosen(value):
+    return {"answer": {"type": "static_select", "selected_option": {"value": value}}}
+
+
+async def test_a_form_that_one_view_cannot_hold_has_several_steps(club):
+    ada = person(club, "ada", STEPS)
     await ada.shortcut("apply")
-    assert "initial_value" not in ada.open_view().content["blocks"][0]["element"]
+    view = ada.open_view()
+    assert "Step 1 of 2" in letters(view.content["blocks"])
+    assert view.content["submit"]["text"] == "Next"
+    first = {"q:why": typed("Short"), "q:where": chosen("v7")}
+    club.desk.taken = Taken(said="", problems={"why": "Too short.", "last": "Not yet asked."})
+    told = await ada.send_view(view, first)
+    assert told.answer == {"response_action": "errors", "errors": {"q:why": "Too short."}}
+    club.desk.taken = Taken(said="It is with the admins.", problems={"last": "Not yet asked."})
+    first["q:why"] = typed("Long enough")
+    await ada.send_view(view, first)
+    view = ada.open_view()
+    assert "Step 2 of 2" in letters(view.content["blocks"])
+    assert view.content["submit"]["text"] == "Send"
+    assert not club.desk.filled, "not sent before the last step"
+    await ada.close_view(view)
+    await ada.shortcut("apply")
+    assert ada.open_view().content["blocks"][1]["element"]["initial_value"] == "Long enough"
+    await ada.send_view(ada.open_view(), first)
+    club.desk.taken = Taken(said="It is with the admins.")
+    await ada.send_view(ada.open_view(), {"q:when": chosen("v8"), "q:last": typed("Yes")})
+    assert "with the admins" in letters(ada.open_view().content["blocks"])
+    [sent] = club.desk.filled
+    assert (sent.act, sent.answers) == (
+        "apply",
+        {"why": ["Long enough"], "where": ["v7"], "when": "v8", "last": "Yes"},
+    )
 
 
 async def test_whoever_has_applied_changes_withdraws_and_answers_from_the_home_tab(club):

@@ -1,5 +1,6 @@
 """chat.*, reactions.* and views.*: what the app says and shows."""
 
+import json
 import secrets
 from typing import Any
 
@@ -199,6 +200,7 @@ def reaction(
 
 # ---- Views -------------------------------------------------------------------------------------
 
+VIEW_BYTES = 250_000
 STACK = 3  # views that may lie on each other
 
 
@@ -239,6 +241,8 @@ def _trigger(api: WebApi, call: Call) -> Any:
 
 def _view(call: Call) -> dict[str, Any]:
     given = call.json("view")
+    if len(json.dumps(given)) > VIEW_BYTES:
+        raise Refusal("view_too_large")
     if faults := faults_of_view(given):
         raise Refusal("invalid_arguments", response_metadata={"messages": faults})
     assert isinstance(given, dict)

@@ -106,6 +106,25 @@ class Person:
             }
         )
 
+    async def note_in_view(self, view: View, block: str, state: Any) -> Told:
+        """Choose something in an input that tells of it at once; `state`: what stands in all."""
+        return await self.slack.interact(
+            {
+                **self._who("block_actions"),
+                "container": {"type": "view", "view_id": view.id},
+                "trigger_id": self.world.trigger(self.team, self.id, view.id),
+                "view": view_shown(self.slack.api, view, state),
+                "actions": [
+                    {
+                        "type": "radio_buttons",
+                        "block_id": block,
+                        "action_id": "answer",
+                        "action_ts": self.world.ts(),
+                    }
+                ],
+            }
+        )
+
     async def send_view(self, view: View, values: dict[str, dict[str, Any]]) -> Told:
         """Send a modal's inputs, by block and action; what the app answers is done to it.
 
