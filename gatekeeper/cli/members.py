@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import typer
@@ -15,6 +15,9 @@ from gatekeeper.domain.errors import BadInput, NotFound, Refused
 from gatekeeper.domain.identity import Account, Identity
 from gatekeeper.domain.memberships import INSIDE, Exemption, Leave, Membership
 from gatekeeper.ports import Tx
+
+if TYPE_CHECKING:
+    from gatekeeper.usecases.life import Life
 
 members = typer.Typer(help="Who is in.", no_args_is_help=True)
 
@@ -72,44 +75,58 @@ def list_members(every: All = False, as_json: Json = False) -> None:
 @members.command("show")
 def show_member(who: Who, as_json: Json = False) -> None:
     """One member: their last 90 days and our blind spots, leaves, exemptions, decisions."""
-    from gatekeeper.usecases.life import Life, life_of
+    shown = frame.run(_shown(who))
+    if as_json:
+        render.show_json({**shown.found, "life": lifeline.as_json(shown.life)})
+        return
+    render.table(("", f"member {shown.found['membership'].id}"), _rows(shown))
+    render.say("\n" + "\n".join(lifeline.lines(shown.life, shown.now)))
+    for text in lifeline.gap_lines(shown.life.gaps):
+        render.say(f"unseen  {text}")
+
+
+class _Shown(NamedTuple):
+    """What is kept of one member; `names` of those who let them be away or exempt."""
+
+    found: dict[str, Any]
+    names: dict[str, str]
+    zone: str
+    life: "Life"
+    now: datetime
+
+
+async def _shown(who: str) -> _Shown:
+    from gatekeeper.usecases.life import life_of
     from gatekeeper.usecases.naming import said_by
 
-    async def work() -> tuple[dict[str, Any], dict[str, str], str, Life, datetime]:
-        async with frame.club(platforms=True) as club:
-            zone = club.parts.policy.club.spec.time_zone
-            identity = frame.identity(club.parts, who)
-            async with club.parts.store.look(club.parts.club) as tx:
-                member = await _member(tx, identity)
-                if member is None:
-                    raise NotFound(kind="member", id=who)
-                person = member.person_id
-                leaves = await tx.find(Leave, person_id=person)
-                exemptions = await tx.find(Exemption, person_id=person)
-                now = club.parts.clock.now()
-                life = await life_of(tx, club.parts, member, now)
-                actors = {each.by for each in leaves} | {each.author for each in exemptions}
-                return (
-                    {
-                        "membership": member,
-                        "accounts": await tx.find(Account, person_id=person),
-                        "leaves": leaves,
-                        "exemptions": exemptions,
-                        "activity": await tx.find(Activity, person_id=person, order="day"),
-                        "record": await tx.entries(subject=f"membership:{member.id}"),
-                    },
-                    {one: await said_by(tx, one) for one in actors},
-                    zone,
-                    life,
-                    now,
-                )
+    async with frame.club(platforms=True) as club:
+        identity = frame.identity(club.parts, who)
+        async with club.parts.store.look(club.parts.club) as tx:
+            member = await _member(tx, identity)
+            if member is None:
+                raise NotFound(kind="member", id=who)
+            person = member.person_id
+            leaves = await tx.find(Leave, person_id=person)
+            exemptions = await tx.find(Exemption, person_id=person)
+            found = {
+                "membership": member,
+                "accounts": await tx.find(Account, person_id=person),
+                "leaves": leaves,
+                "exemptions": exemptions,
+                "activity": await tx.find(Activity, person_id=person, order="day"),
+                "record": await tx.entries(subject=f"membership:{member.id}"),
+            }
+            actors = {each.by for each in leaves} | {each.author for each in exemptions}
+            names = {one: await said_by(tx, one) for one in actors}
+            now = club.parts.clock.now()
+            life = await life_of(tx, club.parts, member, now)
+            return _Shown(found, names, club.parts.policy.club.spec.time_zone, life, now)
 
-    found, names, zone, life, now = frame.run(work())
-    if as_json:
-        render.show_json({**found, "life": lifeline.as_json(life)})
-        return
+
+def _rows(shown: _Shown) -> list[tuple[Any, Any]]:
+    found, names, zone = shown.found, shown.names, shown.zone
     member = found["membership"]
-    rows = [
+    return [
         *(
             (name, getattr(member, name))
             for name in ("identity", "name", "state", "origin", "since")
@@ -135,10 +152,6 @@ def show_member(who: Who, as_json: Json = False) -> None:
         ),
         *((each.at, each.sentence) for each in found["record"]),
     ]
-    render.table(("", f"member {member.id}"), rows)
-    render.say("\n" + "\n".join(lifeline.lines(life, now)))
-    for text in lifeline.gap_lines(life.gaps):
-        render.say(f"unseen  {text}")
 
 
 async def _member(tx: Tx, identity: Identity) -> Membership | None:
