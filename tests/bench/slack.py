@@ -33,7 +33,7 @@ from tests.bench import slack_many
 from tests.bench.app import seconds_of
 from tests.bench.frame import Bar, Row
 from tests.demo.chapters import APPROVE, DECLINE
-from tests.demo.on_slack import policy_text
+from tests.demo.workspace import policy_text
 from tests.journeys.slack_club import Club, Line
 from tests.storage.fresh import RECORD_KEY, fresh_sqlite
 from tests.support.slack.delivery import ACK, signed

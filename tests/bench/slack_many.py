@@ -36,7 +36,7 @@ from gatekeeper_slack.scene import Scene
 from gatekeeper_slack.screens import Looks
 from tests.bench.app import seconds_of
 from tests.bench.frame import Bar, Row
-from tests.demo.on_slack import policy_text
+from tests.demo.workspace import policy_text
 from tests.storage.fresh import RECORD_KEY, fresh_sqlite
 from tests.support.slack.delivery import signed
 from tests.support.slack.world import App

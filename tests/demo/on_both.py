@@ -6,10 +6,10 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from tests.demo import on_slack, policy
+from tests.demo import policy, workspace
 from tests.demo.chapters import APPROVE, HALL, KEEPERS, SPACE, WORKSHOP, Chapters
-from tests.demo.on_slack import CLUB, Workspace
 from tests.demo.stage import Program, Stage
+from tests.demo.workspace import CLUB, Workspace, shown
 from tests.support.people import MatrixPerson, together
 from tests.support.wait import eventually
 
@@ -49,7 +49,7 @@ class Story(Chapters):
         text = policy.text(self.stage.people["fay"].id, **given)
         fay = f'"slack:{self.there.account("fay")}"'
         head, rest = text.replace("people: [", f"people: [{fay}, ").split("  form:\n", 1)
-        return head + on_slack.PLATFORMS.removeprefix("  platforms:\n") + rest
+        return head + workspace.PLATFORMS.removeprefix("  platforms:\n") + rest
 
     def write_policy(self, **given: Any) -> str:
         """Into its file; the digest of the version."""
@@ -105,7 +105,7 @@ class Story(Chapters):
         await fay.invite(self.rooms[SPACE], person)
         await person.join(self.rooms[SPACE])
         await person.join(self.rooms[HALL])
-        for channel in (CLUB, on_slack.WORKSHOP):
+        for channel in (CLUB, workspace.WORKSHOP):
             user = self.there.person(name).id
             self.there.slack.world.join(self.there.team, self.there.channel(channel), user)
 
@@ -129,7 +129,7 @@ class Story(Chapters):
     async def _code(self, name: str) -> str:
         self.there.person(name).tell_app("link")
         told = await self.there.told(name, "Write this to me")
-        return on_slack.shown(told).split("link ", 1)[1].split(".", 1)[0].strip(" `*")
+        return shown(told).split("link ", 1)[1].split(".", 1)[0].strip(" `*")
 
     async def _chat(self, person: MatrixPerson) -> str:
         chat = await person.make_direct_chat(self.stage.bot.user_id)
@@ -191,7 +191,7 @@ class Story(Chapters):
             ]
             assert len(done) - 2 == len(set(done)), done  # the two that failed, and each once
         async with self.step("Eve is inside on both sides"):
-            assert self.there.inside("eve") == [CLUB, on_slack.WORKSHOP]
+            assert self.there.inside("eve") == [CLUB, workspace.WORKSHOP]
             assert self.stage.people["eve"].id in await fay.members(self.rooms[SPACE])
 
     async def record(self) -> None:

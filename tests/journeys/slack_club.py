@@ -7,8 +7,9 @@ from typing import Any, Self
 
 from tests.adapters.slack.ears import Mode
 from tests.demo.chapters import APPROVE
-from tests.demo.on_slack import CLUB, WORKSHOP, Stage, Story, policy_text, shown
+from tests.demo.on_slack import Stage, Story
 from tests.demo.stage import Program
+from tests.demo.workspace import CLUB, WORKSHOP, policy_text, shown
 from tests.support.slack.web_api import Call, Refusal, WebApi
 from tests.support.slack.world import Message
 from tests.support.wait import eventually

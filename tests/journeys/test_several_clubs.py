@@ -7,7 +7,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.demo.on_slack import Story, Workspace, filled, policy_text
+from tests.demo.on_slack import Story
+from tests.demo.workspace import Workspace, filled, policy_text
 from tests.journeys.slack_club import WHY, Line
 from tests.support.slack.people import Person
 from tests.support.slack.world import Message

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from gatekeeper_slack.cards import symbol_of
 from tests.demo.chapters import APPROVE, ASK, DECLINE
-from tests.demo.on_slack import filled, shown
+from tests.demo.workspace import filled, shown
 from tests.journeys.slack_club import WHY, Club, Line
 from tests.support.slack.people import Person
 from tests.support.wait import eventually

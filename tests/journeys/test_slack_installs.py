@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from gatekeeper_slack.oauth import SCOPES
-from tests.demo.on_slack import shown
+from tests.demo.workspace import shown
 from tests.journeys.slack_club import Club, Line
 from tests.support.wait import eventually
 

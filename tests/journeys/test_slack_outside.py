@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from tests.adapters.slack.world import SCOPES
-from tests.demo.on_slack import CLUB, WORKSHOP, shown
+from tests.demo.workspace import CLUB, WORKSHOP, shown
 from tests.journeys.slack_club import WHY, Club, Line
 from tests.support.wait import eventually
 from tests.test_mail import Server, listening
