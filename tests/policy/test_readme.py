@@ -1,6 +1,7 @@
 """policies/README.md tells of everything as the code has it, and all its examples work."""
 
 import re
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
@@ -223,18 +224,26 @@ def test_no_block_is_left_untried():
     }
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
     """A folder as the document has it: made by init, with a changed and a wrong policy."""
-    assert main.run(["init", str(tmp_path)]) == 0
-    monkeypatch.chdir(tmp_path)
-    text = Path("house-rules.yaml").read_text("utf-8")
-    Path("new.yaml").write_text(text.replace("quiet_after: 90d", "quiet_after: 80d"), "utf-8")
+    folder = tmp_path_factory.mktemp("club")
+    assert main.run(["init", str(folder)]) == 0
+    text = (folder / "house-rules.yaml").read_text("utf-8")
+    new = text.replace("quiet_after: 90d", "quiet_after: 80d")
+    (folder / "new.yaml").write_text(new, "utf-8")
     wrong = text.replace("has(application.last_declined_at) &&", "")
     wrong = wrong.replace("openFor: 30d, onDeadline", "openfor: 30d, onDeadline")
-    Path("wrong.yaml").write_text(wrong, "utf-8")
-    Path("zoe.yaml").write_text(blocks("yaml", "facts")[0], "utf-8")
-    capsys.readouterr()
+    (folder / "wrong.yaml").write_text(wrong, "utf-8")
+    (folder / "zoe.yaml").write_text(blocks("yaml", "facts")[0], "utf-8")
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Such a folder for one test, which stands in it."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
