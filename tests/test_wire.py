@@ -1,9 +1,10 @@
 """Joining the parts: the lock, the policy in force, which platforms are made, the heartbeat."""
 
+import shutil
+
 import pytest
 
 from gatekeeper import policy_file, service, wire
-from gatekeeper.cli import main
 from gatekeeper.domain.clubs import ClubState
 from gatekeeper.domain.errors import NoTables, SettingsError
 from gatekeeper.domain.identity import ClubId
@@ -14,11 +15,11 @@ from tests.cli import double
 
 
 @pytest.fixture
-def settings(tmp_path, monkeypatch):
+def settings(tmp_path, monkeypatch, initialised):
     for name in known_names() | {"GATEKEEPER_SETTINGS"}:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.syspath_prepend(double.install(tmp_path / "site"))
-    assert main.run(["init", str(tmp_path / "club")]) == 0
+    shutil.copytree(initialised, tmp_path / "club")
     monkeypatch.setenv("GATEKEEPER_MATRIX__ACCESS_TOKEN", "a-token")
     return load_settings(tmp_path / "club/gatekeeper.toml")
 

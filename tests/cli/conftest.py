@@ -113,15 +113,6 @@ class Club:
 
 
 @pytest.fixture(scope="session")
-def initialised(tmp_path_factory) -> Path:
-    """A folder that `gatekeeper init` has filled: made once, as its tables take a second."""
-    folder = tmp_path_factory.mktemp("init") / "club"
-    own = {k: v for k, v in os.environ.items() if not k.startswith("GATEKEEPER_")}
-    subprocess.run([*COMMAND, "init", str(folder)], env=own, check=True, capture_output=True)
-    return folder
-
-
-@pytest.fixture(scope="session")
 def served_once(tmp_path_factory, initialised) -> Path:
     """The data of such a folder after a service has run there: its first start takes longest."""
     top = tmp_path_factory.mktemp("once")

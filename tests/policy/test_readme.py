@@ -224,26 +224,17 @@ def test_no_block_is_left_untried():
     }
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Path:
+@pytest.fixture
+def folder(initialised: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder as the document has it: made by init, with a changed and a wrong policy."""
-    folder = tmp_path_factory.mktemp("club")
-    assert main.run(["init", str(folder)]) == 0
-    text = (folder / "house-rules.yaml").read_text("utf-8")
-    new = text.replace("quiet_after: 90d", "quiet_after: 80d")
-    (folder / "new.yaml").write_text(new, "utf-8")
+    shutil.copytree(initialised, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    text = Path("house-rules.yaml").read_text("utf-8")
+    Path("new.yaml").write_text(text.replace("quiet_after: 90d", "quiet_after: 80d"), "utf-8")
     wrong = text.replace("has(application.last_declined_at) &&", "")
     wrong = wrong.replace("openFor: 30d, onDeadline", "openfor: 30d, onDeadline")
-    (folder / "wrong.yaml").write_text(wrong, "utf-8")
-    (folder / "zoe.yaml").write_text(blocks("yaml", "facts")[0], "utf-8")
-    return folder
-
-
-@pytest.fixture
-def folder(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Such a folder for one test, which stands in it."""
-    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
+    Path("wrong.yaml").write_text(wrong, "utf-8")
+    Path("zoe.yaml").write_text(blocks("yaml", "facts")[0], "utf-8")
     return tmp_path
 
 
