@@ -220,8 +220,15 @@ class Story:
             alice.write(self.keepers, "Which harbour do you live at?", card.ts)
             await self.stage.told("bob", "Which harbour")
             bob.tell_app("At the old one, in the east.")
-            shown_there = await self.stage.message(self.keepers, "in the east")
-            assert shown_there.thread_ts == card.ts, shown_there
+            await eventually(
+                lambda: [
+                    one
+                    for one in self.stage.found(self.keepers, "in the east")
+                    if one.thread_ts == card.ts  # the card shows it, too
+                ],
+                15,
+                what="his answer in the card's thread",
+            )
         async with self.step("declined once a reason is picked; it reaches Bob"):
             await self.stage.press("fay", self.keepers, card, DECLINE)
             reasons = await self.stage.message(self.keepers, "Your interests lie elsewhere")
