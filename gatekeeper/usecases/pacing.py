@@ -19,7 +19,7 @@ PACED: Final = "paced"  # reason of an Order whose due time is its own in the li
 _LINE: Final = "line "  # what the limiter of a line's row begins with
 _SOON: Final = timedelta(milliseconds=5)
 _LATE: Final = timedelta(seconds=5)  # whoever missed their time by more (a pause) takes another
-_TOGETHER: Final = 100  # Orders that take their times in one transaction
+_TOGETHER: Final = 500  # Orders that take their times in one transaction, of some 0.3 s
 
 
 async def its_turn(parts: Parts, order: Order, carrier: Carrier) -> bool:
