@@ -183,7 +183,7 @@ class Turns:
     `every`, `moment`: in seconds.
     """
 
-    def __init__(self, every: float = 0.1, moment: float = 0.02) -> None:
+    def __init__(self, every: float = 0.3, moment: float = 0.02) -> None:
         self._every, self._moment = every, moment
         self._taken, self._other_at = False, 0.0
         self._resting: asyncio.TimerHandle | None = None  # until the moment is over
