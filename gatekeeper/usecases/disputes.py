@@ -37,7 +37,7 @@ WRONG: Final = re.compile(
     r"^\s*(?:this is wrong|that is wrong|das ist falsch|das stimmt nicht)\b[\s:;,.!–—-]*(.*)$",
     re.I | re.S,
 )
-_ANSWER: Final = re.compile(r"^\s*(keep|behalten|no|nein)\b[\s:,]*(.*)$", re.I | re.S)
+_ANSWER: Final = re.compile(r"^\s*(keep|behalten?|behalt|no|nein)\b[\s:,]*(.*)$", re.I | re.S)
 _NO: Final = frozenset({"no", "nein"})
 
 

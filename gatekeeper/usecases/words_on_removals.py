@@ -17,10 +17,10 @@ from gatekeeper.usecases.naming import name_of, number_of, subject_of
 from gatekeeper.usecases.notices import HERE
 from gatekeeper.usecases.parts import Parts, once, order
 
-_WORD = re.compile(r"^\s*(keep|behalten|remove|entfernen)\s+(\S+)\s*(.*)$", re.I | re.S)
+_WORD = re.compile(r"^\s*(keep|behalten?|behalt|remove|entfernen?)\s+(\S+)\s*(.*)$", re.I | re.S)
 _UNTIL = re.compile(r"[,;]?\s*\b(?:until|bis)\s+(\d{4}-\d{2}-\d{2})\s*$", re.I)
 _BECAUSE = re.compile(r"^\s*[,;:]?\s*(?:because|weil)\b\s*", re.I)
-_REMOVE = frozenset({"remove", "entfernen"})
+_REMOVE = frozenset({"remove", "entferne", "entfernen"})
 
 
 async def pressed(parts: Parts, event: Pressed, card: StandingCard, is_admin: bool) -> None:

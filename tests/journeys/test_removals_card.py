@@ -212,6 +212,7 @@ async def test_the_most_silent_goes_first(crowd: Crowd) -> None:
 WORDS = [
     pytest.param("keep {} because she keeps the lamp until 2026-12-31", True, id="english"),
     pytest.param("behalten {} weil sie die Lampe hütet bis 2026-12-31", True, id="german"),
+    pytest.param("behalte {} weil sie die Lampe hütet bis 2026-12-31", True, id="told to do"),
     pytest.param("keep {} she keeps the lamp", False, id="this time"),
 ]
 
