@@ -21,7 +21,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: environments ## play a club's whole story on a real homeserver (KEEP=1 leaves it running)
-	$(BIN)/gatekeeper demo$(if $(filter-out matrix,$(PLATFORM)), --platform $(PLATFORM))$(if $(filter-out 0,$(KEEP)), --keep)
+	$(BIN)/gatekeeper demo$(if $(filter-out matrix,$(PLATFORM)), --platform $(PLATFORM))$(if $(LINE), --line $(LINE))$(if $(filter-out 0,$(KEEP)), --keep)
 
 test: environments ## run the tests (PYTEST_ARGS="-m slow" for those that take minutes)
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)

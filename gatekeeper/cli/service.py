@@ -44,6 +44,7 @@ def serve(
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave it running, with logins.")] = False,
     platform: Annotated[str, typer.Option(help="Where the club lives.")] = "matrix",
+    line: Annotated[str, typer.Option(help="How Slack tells us things: socket, http.")] = "socket",
     as_json: Json = False,
 ) -> None:
     """Play a whole club on a real homeserver, from application to removal (in a checkout)."""
@@ -52,7 +53,7 @@ def demo(
         raise Refused("demo-elsewhere")
     sys.path.insert(0, str(top))
     story: Any = importlib.import_module("tests.demo.main")
-    arguments = [*(["--keep"] if keep else []), "--platform", platform]
+    arguments = [*(["--keep"] if keep else []), "--platform", platform, "--line", line]
     frame.leave(int(story.main(arguments) or 0))
 
 

@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="gatekeeper demo")
     parser.add_argument("--keep", action="store_true", help="leave it running afterwards")
     parser.add_argument("--platform", default="matrix", choices=["matrix", "slack", "both"])
+    parser.add_argument("--line", default="socket", choices=["socket", "http"])
     wanted = parser.parse_args(argv)
     if wanted.keep and wanted.platform != "matrix":
         parser.error("--keep is for matrix: nobody can log in to the stand-in for Slack")
@@ -48,7 +49,7 @@ async def play(wanted: argparse.Namespace) -> int:
     _end_on_signals()
     try:
         if wanted.platform == "slack":
-            async with on_slack.Stage(program) as workspace:
+            async with on_slack.Stage(program, wanted.line) as workspace:
                 await on_slack.Story(workspace).play()
         elif wanted.platform == "both":
             async with on_both.BothStage(program) as houses:

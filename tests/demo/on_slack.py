@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self
 
+from tests.adapters.slack.ears import Mode
 from tests.demo.chapters import APPROVE, ASK, DECLINE, HERE, WHY_ADA, WHY_BOB
 from tests.demo.stage import Browser, Program, Service, links_in
 from tests.demo.workspace import CLUB, KEEPERS, WORKSHOP, Workspace, filled, policy_text, shown
@@ -25,8 +26,8 @@ OLD_HANDS: Final = ("carl", "dana", "eve", "finn", "lars", "hana")
 class Stage(Workspace):
     """The workspace and the service; `async with Stage(...)`."""
 
-    def __init__(self, program: Program) -> None:
-        super().__init__()
+    def __init__(self, program: Program, mode: Mode = "socket") -> None:
+        super().__init__(mode)
         self.program = program
         self.folder = Path(tempfile.mkdtemp(prefix="gatekeeper-demo-"))
         self.browsers: list[Browser] = []
@@ -37,6 +38,7 @@ class Stage(Workspace):
         club = self.folder / "club"
         club.mkdir()
         self.service = Service(club, self.environment)
+        self.slack.app_url = f"{self.service.base_url}/slack/events"
         return self
 
     async def __aexit__(self, *why: object) -> None:
@@ -138,7 +140,8 @@ class Story:
     async def house(self) -> None:
         """1. The house: channels that nobody finds by themselves"""
         admins = [self.stage.account(name) for name in ("fay", "alice")]
-        async with self.step("`gatekeeper init` and `gatekeeper serve` over Socket Mode"):
+        line = "Socket Mode" if self.stage.mode == "socket" else "signed HTTP"
+        async with self.step(f"`gatekeeper init` and `gatekeeper serve` over {line}"):
             await self.service.run("init")
             settings = self.service.folder / "gatekeeper.toml"  # the tokens are in the environment
             settings.write_text(settings.read_text("utf-8").partition("[matrix]")[0], "utf-8")

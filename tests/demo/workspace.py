@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Self
 
 from gatekeeper_slack.cards import symbol_of
+from tests.adapters.slack.ears import Mode
 from tests.adapters.slack.world import SCOPES
 from tests.demo import policy
 from tests.support.slack.delivery import Slack
@@ -32,10 +33,14 @@ def policy_text(*admins: str, **given: Any) -> str:
 
 
 class Workspace:
-    """A stand-in for Slack with one workspace, in which the app is installed."""
+    """A stand-in for Slack with one workspace, in which the app is installed.
 
-    def __init__(self) -> None:
-        self.slack = Slack("socket", speed=60.0)
+    `mode`: by which line it tells the app of things.
+    """
+
+    def __init__(self, mode: Mode = "socket") -> None:
+        self.mode = mode
+        self.slack = Slack(mode, speed=60.0)
         self.team = self.slack.world.team("The Lighthouse")
         self.token = self.slack.world.install(self.team, SCOPES)
         self.people: dict[str, Person] = {}
@@ -53,10 +58,14 @@ class Workspace:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the service is told of it."""
+        """What the service is told of it: Socket Mode by the app's token, HTTP by the secret."""
+        app = self.slack.world.app
+        line = {"APP_TOKEN": app.token}
+        if self.mode == "http":
+            line = {"SIGNING_SECRET": app.signing_secret}
         return {
             "GATEKEEPER_SLACK__BOT_TOKEN": self.token.text,
-            "GATEKEEPER_SLACK__APP_TOKEN": self.slack.world.app.token,
+            **{f"GATEKEEPER_SLACK__{name}": secret for name, secret in line.items()},
             "GATEKEEPER_SLACK__API_URL": f"{self.slack.url}/api",
             "GATEKEEPER_SLACK__PACE": str(self.slack.speed),
         }

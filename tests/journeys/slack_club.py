@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 from tests.adapters.slack.ears import Mode
 from tests.demo.chapters import APPROVE
@@ -21,22 +21,7 @@ class Line(Stage):
     """The stage of the demo, with Slack telling the app by the way under test."""
 
     def __init__(self, mode: Mode) -> None:
-        super().__init__(Program())
-        self.slack.mode = self.mode = mode
-
-    async def __aenter__(self) -> Self:
-        await super().__aenter__()
-        self.slack.app_url = f"{self.service.base_url}/slack/events"
-        return self
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Socket Mode by the app's token; without it the signing secret, for HTTP."""
-        told = dict(super().environment)
-        if self.mode == "http":
-            del told["GATEKEEPER_SLACK__APP_TOKEN"]
-            told["GATEKEEPER_SLACK__SIGNING_SECRET"] = self.slack.world.app.signing_secret
-        return told
+        super().__init__(Program(), mode)
 
     def kill_before(self, method: str, words: str) -> asyncio.Event:
         """Kill the service when it makes such a call, before anything comes of it."""
